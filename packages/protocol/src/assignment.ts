@@ -1,0 +1,200 @@
+import { z } from "zod";
+import { artifactRef, candidate, gateSamples, suiteRun } from "./evidence.ts";
+import { errorRegistry, type ErrorCode, type Fault } from "./error.ts";
+import { assignmentId, gitOid, sha256, type Role } from "./identity.ts";
+import { limit } from "./limit.ts";
+import type { QuestSpec } from "./quest.ts";
+import type { VerdictWord } from "./verdict.ts";
+
+export const phases = ["test", "fix", "validate"] as const;
+export const phase = z.enum(phases).meta({ id: "Phase" });
+export type Phase = z.infer<typeof phase>;
+
+/** What one role does in one phase. `guard` and `settle` are the two halves of ops' validate phase. */
+export const tasks = [
+  "plan",
+  "fitness",
+  "base-suite",
+  "base-measure",
+  "choose",
+  "separate",
+  "prepare",
+  "produce",
+  "review",
+  "suite",
+  "gate",
+  "guard",
+  "settle",
+] as const;
+export const task = z.enum(tasks).meta({ id: "Task" });
+export type Task = z.infer<typeof task>;
+
+export const fault: z.ZodType<Fault> = z.object({
+  code: z.custom<ErrorCode>((code) => typeof code === "string" && code in errorRegistry, { error: "not a known code" }),
+  message: z.string().max(limit.reasonCharsMax),
+  where: z.string().max(1_000).optional(),
+  next: z.string().max(limit.reasonCharsMax).optional(),
+});
+
+export const signOff = z.strictObject({
+  vote: z.enum(["yes", "no"]),
+  reasons: z.array(z.string().max(limit.reasonCharsMax)).min(1).max(16),
+});
+export type SignOff = z.infer<typeof signOff>;
+
+/** Hash over a target's refs, HEAD, index and working tree: equal before and after means untouched. */
+export const targetState = z.strictObject({ refs: sha256, head: z.string(), files: sha256 });
+export type TargetState = z.infer<typeof targetState>;
+
+/** Where one fixer stands against last known-good. */
+const fixerPlan = z.strictObject({
+  index: z.int().min(0),
+  name: z.string(),
+  /** Paths it touches; empty when only running it can tell. */
+  files: z.array(z.string()),
+  usable: z.boolean(),
+  reason: z.string(),
+});
+export type FixerPlan = z.infer<typeof fixerPlan>;
+
+/** What each task answers, by the task's name. */
+export const taskResult = {
+  plan: z.strictObject({ fixers: z.array(fixerPlan), blastRadius: z.strictObject({ files: z.int(), tracked: z.int() }) }),
+  fitness: z.strictObject({
+    loadPerCpu: z.number(),
+    diskFreeBytes: z.number(),
+    memoryFreeBytes: z.number(),
+    target: targetState,
+    warnings: z.array(z.string()),
+  }),
+  "base-suite": suiteRun,
+  "base-measure": z.strictObject({
+    values: z.array(z.number()),
+    /** Coefficient of variation of single runs. */
+    cv: z.number(),
+    /** Smallest gain that the pairs of the budget can show, as a fraction. */
+    detectable: z.number(),
+    pairsNeeded: z.number().nullable(),
+    wallMs: z.number(),
+  }),
+  choose: z.strictObject({ fixer: z.int().min(0).nullable(), reason: z.string(), dropped: z.array(fixerPlan) }),
+  separate: z.strictObject({ runs: z.array(suiteRun), flaky: z.boolean() }),
+  prepare: z.strictObject({ tree: gitOid }),
+  produce: z.strictObject({ candidate: candidate.nullable(), forbiddenPaths: z.array(z.string()) }),
+  review: z.strictObject({ files: z.array(z.string()), withinPlan: z.boolean() }),
+  suite: z.strictObject({ runs: z.array(suiteRun).min(1), passed: z.boolean() }),
+  gate: z.strictObject({ samples: gateSamples }),
+  guard: z.strictObject({ checked: z.array(z.string()) }),
+  settle: z.strictObject({
+    kind: z.enum(["integrate", "advance", "restore"]),
+    /** The worktree's tree hash after settling. */
+    tree: gitOid,
+    branch: z.string().nullable(),
+    commit: gitOid.nullable(),
+    target: targetState,
+  }),
+} as const;
+export type TaskResult = { [T in Task]: z.infer<(typeof taskResult)[T]> };
+
+const reportOf = <T extends Task>(name: T) =>
+  z.strictObject({
+    assignment: assignmentId,
+    epoch: z.int().min(1),
+    pass: z.int().min(1),
+    phase,
+    task: z.literal(name),
+    /** One line for people: what was found. */
+    summary: z.string().min(1).max(400),
+    /** Why the task could not be done; its result is null then. */
+    fault: fault.nullable(),
+    result: taskResult[name].nullable(),
+    signOff: signOff.nullable(),
+    artifacts: z.array(artifactRef).max(64),
+  });
+
+/** An agent's report on one task. */
+export const report = z
+  .discriminatedUnion("task", [
+    reportOf("plan"),
+    reportOf("fitness"),
+    reportOf("base-suite"),
+    reportOf("base-measure"),
+    reportOf("choose"),
+    reportOf("separate"),
+    reportOf("prepare"),
+    reportOf("produce"),
+    reportOf("review"),
+    reportOf("suite"),
+    reportOf("gate"),
+    reportOf("guard"),
+    reportOf("settle"),
+  ])
+  .refine((each) => (each.fault === null) !== (each.result === null), {
+    error: "a report has either a result or a fault",
+    path: ["result"],
+  })
+  .meta({ id: "Report" });
+export type Report = z.infer<typeof report>;
+
+/** A finished pass, as later passes and people see it. */
+export type PassSummary = {
+  n: number;
+  fixer: string | null;
+  tree: string | null;
+  verdict: VerdictWord;
+  reasons: readonly string[];
+};
+
+/** All an agent needs for one task; what it may not know is not in here. */
+export type Brief = {
+  quest: string;
+  spec: QuestSpec;
+  /** The directory of the quest file; commands of fixers may refer to it. */
+  questDir: string;
+  pass: number;
+  phase: Phase;
+  task: Task;
+  base: { commit: string; tree: string };
+  lastGood: { commit: string; tree: string };
+  /** The candidate of this pass, once there is one. */
+  candidate: z.infer<typeof candidate> | null;
+  /** The fixer chosen for this pass. */
+  fixer: number | null;
+  /** Fixers that were used in earlier passes, in order. */
+  fixersUsed: readonly number[];
+  /** Seed of this pass's pairs. */
+  seed: string;
+  /** Share of the error budget this pass may spend. */
+  alpha: number;
+  /** The suite was seen to be flaky on the base. */
+  flaky: boolean;
+  /** The first base suite run of this pass was red. */
+  suiteRed: boolean;
+  /** The pairs of this pass, for the task `guard`. */
+  samples: z.infer<typeof gateSamples> | null;
+  /** For `settle`: what to do, and with which words. */
+  settle: SettleOrder | null;
+  /** The target as ops found it before the quest. */
+  target: TargetState | null;
+  history: readonly PassSummary[];
+  /** The arbiter's words for a granted pass. */
+  guidance: string | null;
+};
+
+/** What ops is told to do at the end of a pass or of the quest. */
+export type SettleOrder =
+  | { kind: "restore"; reason: string }
+  | { kind: "advance"; commit: string; tree: string }
+  | { kind: "integrate"; commit: string; tree: string; branch: string; atMs: number; message: string; changelog: ChangelogEntry };
+
+/** What the changelog entry of an accepted change says. */
+export type ChangelogEntry = {
+  path: string | null;
+  description: string;
+  impact: string;
+  rollback: string;
+  author: string;
+};
+
+/** A claimed assignment. `epoch` is the fencing token: a report under an older one is refused. */
+export type Grant = { assignment: string; role: Role; epoch: number; leaseMs: number; brief: Brief };

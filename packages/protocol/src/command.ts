@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { report } from "./assignment.ts";
+import { decision } from "./arbitration.ts";
+import { assignmentId, escalationId, gitOid, questId, sha256, type Principal } from "./identity.ts";
+import { limit } from "./limit.ts";
+import { questDocument } from "./quest.ts";
+
+const resolvedFixer = z.union([
+  z.strictObject({ name: z.string(), sha256 }),
+  z.strictObject({ name: z.string(), commit: gitOid }),
+]);
+
+const reason = z.string().trim().min(1).max(limit.reasonCharsMax);
+
+/** The data of each command, by the command's verb (the last token of its subject). */
+export const commandData = {
+  /** An agent's process has started; leases of an earlier process of the same name are taken back. */
+  hello: z.strictObject({ incarnation: z.string().min(1).max(64), pid: z.int().min(1) }),
+  /** Ask for work of the caller's role; waits at most `waitMs`. */
+  claim: z.strictObject({ waitMs: z.int().min(0).max(limit.claimWaitMsMax) }),
+  renew: z.strictObject({ assignment: assignmentId, epoch: z.int().min(1) }),
+  report,
+  /** Give an assignment back undone. */
+  release: z.strictObject({ assignment: assignmentId, epoch: z.int().min(1), reason }),
+  submit: z.strictObject({
+    document: questDocument,
+    /** Absolute path of the folder of the quest file. */
+    questDir: z.string().min(1),
+    base: z.strictObject({ commit: gitOid, tree: gitOid }),
+    resolved: z.array(resolvedFixer).max(limit.fixersMax),
+    /** SHA-256 of everything above: submitting the same unfinished quest again answers with its id. */
+    digest: sha256,
+  }),
+  cancel: z.strictObject({ quest: questId, reason }),
+  rule: z.strictObject({
+    escalation: escalationId,
+    decision,
+    reason,
+    guidance: z.string().trim().min(1).max(limit.reasonCharsMax).nullable(),
+  }),
+} as const;
+
+export const verbs = Object.keys(commandData) as (keyof typeof commandData)[];
+export type Verb = keyof typeof commandData;
+export type CommandData = { [V in Verb]: z.infer<(typeof commandData)[V]> };
+
+/** Who may send which command; the broker's permissions are made from it, and the orchestrator checks it again. */
+const agentVerbs = ["hello", "claim", "renew", "report", "release"] as const satisfies readonly Verb[];
+export const verbsOf: Record<Principal, readonly Verb[]> = {
+  architect: agentVerbs,
+  performance: agentVerbs,
+  qa: agentVerbs,
+  ops: agentVerbs,
+  operator: ["submit", "cancel"],
+  arbiter: ["rule"],
+};
+
+const faultShape = z.object({
+  code: z.string(),
+  message: z.string(),
+  where: z.string().optional(),
+  next: z.string().optional(),
+});
+
+/** Every answer: what was committed, or every fault. `seq` is the journal's last row that the command wrote. */
+export const answer = z.discriminatedUnion("ok", [
+  z.object({ ok: z.literal(true), seq: z.int().min(0), data: z.unknown() }),
+  z.object({ ok: z.literal(false), faults: z.array(faultShape).min(1), retryable: z.boolean() }),
+]);
+export type Answer = z.infer<typeof answer>;

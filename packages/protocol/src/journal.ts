@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { report, type Grant } from "./assignment.ts";
+import { decision, escalationReason } from "./arbitration.ts";
+import { commandData } from "./command.ts";
+import { actor, assignmentId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
+import { verdict } from "./verdict.ts";
+
+export const endings = ["accepted", "reverted", "abandoned", "cancelled", "unfit"] as const;
+/** How a quest ended. `unfit`: the target, its bench or the machine could not be judged on. */
+export const ending = z.enum(endings);
+export type Ending = z.infer<typeof ending>;
+
+const pass = z.int().min(1);
+
+/** The body of each event, by its type. An event is a fact that was committed; nothing in it is ever changed. */
+export const eventBody = {
+  "quest.submitted": z.object({ ...commandData.submit.shape, seed: z.string(), deadlineMs: z.int() }),
+  /** The quest holds the measurement lease of this machine, and its first pass begins. */
+  "quest.started": z.object({}),
+  "pass.started": z.object({ pass, lastGood: z.object({ commit: gitOid, tree: gitOid }) }),
+  "assignment.offered": z.object({ assignment: assignmentId, pass, phase: z.string(), task: z.string() }),
+  "assignment.claimed": z.object({ assignment: assignmentId, agent: z.string(), epoch: z.int().min(1) }),
+  "assignment.released": z.object({ assignment: assignmentId, epoch: z.int(), reason: z.string() }),
+  "lease.expired": z.object({ assignment: assignmentId, epoch: z.int(), agent: z.string(), reason: z.string() }),
+  "task.reported": z.object({ report }),
+  "pass.judged": z.object({ pass, fixer: z.int().nullable(), tree: gitOid.nullable(), verdict }),
+  /** Last known-good moved to a proven gain below the goal. */
+  "good.moved": z.object({ pass, commit: gitOid, tree: gitOid }),
+  /** The workspace was put back, and its tree hash proves it. */
+  "workspace.restored": z.object({ pass, tree: gitOid }),
+  "quest.escalated": z.object({ escalation: escalationId, reason: escalationReason, detail: z.string() }),
+  "ruling.made": z.object({ escalation: escalationId, decision, reason: z.string(), guidance: z.string().nullable() }),
+  "change.integrated": z.object({ branch: z.string(), commit: gitOid, tree: gitOid }),
+  "quest.ended": z.object({ ending, reason: z.string(), fault: z.object({ code: z.string() }).loose().nullable() }),
+  "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
+  /** A command was refused; nothing changed but this record. */
+  "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),
+  /** A message could not be read; its first bytes are kept with the reason. */
+  "message.dead": z.object({ subject: z.string(), code: z.string(), faults: z.array(z.string()), sha256, excerpt: z.string() }),
+} as const;
+
+export const eventTypes = Object.keys(eventBody) as EventType[];
+export type EventType = keyof typeof eventBody;
+export type EventBody = { [T in EventType]: z.infer<(typeof eventBody)[T]> };
+
+/** An event before it is committed: what happened, to which quest, by whom. */
+export type NewEvent = {
+  [T in EventType]: { type: T; quest: string | null; actor: z.infer<typeof actor>; body: EventBody[T] };
+}[EventType];
+
+/** A committed event, as the journal holds it and the journal stream carries it. */
+export const journalRow = z.object({
+  seq: z.int().min(1),
+  /** `<seq>` of this installation; also the message id on the stream. */
+  id: z.string(),
+  timeMs: z.int(),
+  type: z.enum(eventTypes as [EventType, ...EventType[]]),
+  quest: questId.nullable(),
+  actor,
+  /** Id of the command that caused it; null for the orchestrator's own. */
+  command: z.string().nullable(),
+  body: z.unknown(),
+  /** SHA-256 over the row and the hash before it (see the store). */
+  hash: sha256,
+});
+export type JournalRow = z.infer<typeof journalRow>;
+
+/** The same with its body typed by its type. */
+export type JournalEvent = Omit<JournalRow, "type" | "body" | "quest" | "actor"> & NewEvent;
+
+/** What a claim is answered with. */
+export type ClaimAnswer = { status: "granted"; grant: Grant } | { status: "none" };
+/** What a report is answered with; `next` when the same assignment goes on at once under the same lease. */
+export type ReportAnswer = { next: Grant | null };
+

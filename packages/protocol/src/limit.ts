@@ -1,0 +1,45 @@
+/**
+ * Every bound of the product in one place, with its reason. The relations between them are asserted in
+ * `test/limit.test.ts`: a change that breaks one fails there, not in production.
+ */
+export const limit = {
+  /** Passes of one assignment; the arbiter may grant one more. */
+  passesMax: 3,
+  /** Passes the arbiter may grant on top of `passesMax`. */
+  passesGrantedMax: 1,
+  /** A lease that is not renewed for this long is taken back. */
+  leaseMs: 10_000,
+  /** How often a healthy agent renews: three chances in one lease. */
+  renewEveryMs: 3_000,
+  /** Longest a `claim` waits for work before it answers "none". */
+  claimWaitMsMax: 25_000,
+  /** How long a caller waits for an answer beyond the command's own wait. */
+  answerTimeoutMs: 5_000,
+  /** Largest message on the bus; the broker's own setting is the same. */
+  messageBytesMax: 1_048_576,
+  /** Largest patch a quest may carry. */
+  patchBytesMax: 1_048_576,
+  /** Largest quest file. */
+  questFileBytesMax: 262_144,
+  /** Output kept of one command; the rest is counted and dropped. */
+  outputBytesMax: 1_048_576,
+  /** Characters of a command's output that travel in a report. */
+  excerptCharsMax: 2_000,
+  /** Pairs a pass may spend on its decision. */
+  pairsMax: 1_000,
+  pairsDefault: 90,
+  /** Fresh pairs that measure the effect to report, after the decision. */
+  confirmationPairs: 16,
+  /** Fixers one quest may name. */
+  fixersMax: 32,
+  guardsMax: 16,
+  /** Commands that one transaction takes; more wait for the next. */
+  batchCommandsMax: 256,
+  /** Commands that may wait; beyond it the caller is told to come back. */
+  queueCommandsMax: 10_000,
+  /** Journal rows that one page of a read answers. */
+  journalPageMax: 500,
+  /** Bytes of a refused message that its dead letter keeps. */
+  deadLetterBytesMax: 4_096,
+  reasonCharsMax: 2_000,
+} as const;

@@ -1,0 +1,207 @@
+import { z } from "zod";
+import { role } from "./identity.ts";
+import { limit } from "./limit.ts";
+import { durationText, parseDurationMs, parsePercent, percentText } from "./quantity.ts";
+
+/**
+ * The quest file (version 1): what should get better, how it is measured, and what must hold meanwhile.
+ * {@link questDocument} is the form people write; {@link QuestSpec} is the same with defaults and plain units.
+ */
+
+const commandText = z.string().trim().min(1).max(4_000);
+const name = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
+const glob = z.string().min(1).max(256);
+
+const source = z
+  .string()
+  .regex(/^(metric-line|wall-time|max-rss|json:(\/.*)?)$/, {
+    error: "use metric-line, wall-time, max-rss or json:/pointer",
+  })
+  .meta({ id: "MetricSource", examples: ["metric-line", "wall-time", "max-rss", "json:/results/p95"] });
+
+const metric = z.strictObject({
+  name: name.meta({ description: "With metric-line, the name in the line METRIC name=value." }),
+  from: source,
+  unit: z.string().min(1).max(16).optional().meta({ description: "Shown with figures; s for wall-time, bytes for max-rss." }),
+  better: z.enum(["lower", "higher"]).default("lower"),
+});
+
+const guard = z.strictObject({
+  name,
+  from: source,
+  unit: z.string().min(1).max(16).optional(),
+  better: z.enum(["lower", "higher"]).default("lower"),
+  worseBy: percentText.meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
+});
+
+const fixer = z.union([
+  z.strictObject({ patch: z.string().min(1) }),
+  z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
+]);
+
+const authority = z.strictObject({
+  write: z.array(glob).max(64).default(["**"]),
+  never: z.array(glob).max(64).default([]),
+});
+
+export const intents = ["optimize", "validate", "improve"] as const;
+
+export const questDocument = z
+  .strictObject({
+    version: z.literal(1, { error: "this release reads version 1" }),
+    title: z.string().trim().min(1).max(120).regex(/^[^\r\n]*$/, { error: "one line only" }),
+    intent: z.enum(intents).default("optimize"),
+    target: z.strictObject({
+      repo: z.string().min(1).meta({ description: "A git repository, relative to this file." }),
+      ref: z.string().min(1).default("HEAD"),
+      prepare: commandText.optional().meta({ description: "Run once in each fresh worktree, for instance npm ci." }),
+      candidate: z.string().min(1).optional().meta({ description: "With intent validate: a ref, or a patch file." }),
+    }),
+    measure: z.strictObject({
+      command: commandText,
+      metric,
+      timeout: durationText.default("60s"),
+    }),
+    goal: z
+      .strictObject({
+        improveBy: percentText.optional(),
+        margin: percentText.default("1%").meta({ description: "A gain up to this much counts as none." }),
+      })
+      .optional(),
+    tests: z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
+    guards: z.array(guard).max(limit.guardsMax).default([]),
+    fixers: z.array(fixer).max(limit.fixersMax).default([]),
+    budget: z
+      .strictObject({
+        passes: z.int().min(1).max(limit.passesMax).default(limit.passesMax),
+        pairs: z.int().min(6).max(limit.pairsMax).default(limit.pairsDefault),
+        wallClock: durationText.default("30m"),
+      })
+      .optional(),
+    authorities: z.strictObject({ performance: authority.optional() }).optional(),
+    signOff: z
+      .array(role)
+      .min(1)
+      .refine((list) => new Set(list).size === list.length, { error: "name each role once" })
+      .default(["architect", "performance", "qa", "ops"]),
+    onAccept: z
+      .strictObject({
+        branch: z
+          .string()
+          .regex(/^[A-Za-z0-9{][A-Za-z0-9._/{}-]*$/, { error: "a branch name; {quest} stands for the quest's id" })
+          .default("questbus/{quest}"),
+        changelog: z.string().min(1).nullable().default(null),
+      })
+      .optional(),
+  })
+  .superRefine((quest, context) => {
+    const fault = (path: string[], message: string): void => {
+      context.addIssue({ code: "custom", path, message });
+    };
+    if (quest.intent === "optimize" && !quest.goal?.improveBy) {
+      fault(["goal", "improveBy"], "intent optimize needs a goal; write improveBy, or use intent improve");
+    }
+    if (quest.intent === "improve" && quest.goal?.improveBy) {
+      fault(["goal", "improveBy"], "intent improve has no numeric goal; remove it, or use intent optimize");
+    }
+    if (quest.intent === "validate" && !quest.target.candidate) {
+      fault(["target", "candidate"], "intent validate needs the change to judge: a ref, or a patch file");
+    }
+    if (quest.intent === "validate" && quest.fixers.length > 0) {
+      fault(["fixers"], "intent validate judges target.candidate; remove the fixers");
+    }
+    if (quest.intent !== "validate" && quest.target.candidate) {
+      fault(["target", "candidate"], "only intent validate takes a candidate; use fixers");
+    }
+    if (quest.intent !== "validate" && quest.fixers.length === 0) {
+      fault(["fixers"], "name at least one fixer: a patch, or a command");
+    }
+    const names = [quest.measure.metric.name, ...quest.guards.map((each) => each.name)];
+    const twice = names.find((each, at) => names.indexOf(each) !== at);
+    if (twice) fault(["guards"], `the name ${twice} is used twice`);
+  })
+  .meta({ id: "Quest", title: "Questbus quest, version 1" });
+
+/** A quest file as it was written, checked. */
+export type QuestDocument = z.output<typeof questDocument>;
+
+export type MetricSpec = { name: string; from: string; unit: string; better: "lower" | "higher" };
+export type GuardSpec = MetricSpec & { worseBy: number };
+export type FixerSpec =
+  | { kind: "patch"; name: string; sha256: string }
+  | { kind: "command"; name: string; command: string; timeoutMs: number }
+  | { kind: "commit"; name: string; commit: string };
+export type Authority = { write: string[]; never: string[] };
+
+/** A quest with defaults filled in: times in milliseconds, shares as fractions (0.2 for 20 %). */
+export type QuestSpec = {
+  title: string;
+  intent: (typeof intents)[number];
+  target: { repo: string; ref: string; prepare: string | null };
+  measure: { command: string; metric: MetricSpec; timeoutMs: number };
+  /** `improveBy` null: every gain above the margin counts. */
+  goal: { improveBy: number | null; margin: number };
+  tests: { command: string; timeoutMs: number };
+  guards: GuardSpec[];
+  fixers: FixerSpec[];
+  budget: { passes: number; pairs: number; wallClockMs: number };
+  authority: Authority;
+  signOff: z.infer<typeof role>[];
+  onAccept: { branch: string; changelog: string | null };
+};
+
+const unitOf = (from: string, unit: string | undefined): string =>
+  unit ?? (from === "wall-time" ? "s" : from === "max-rss" ? "bytes" : "");
+
+/** What admission resolved for a fixer or candidate: a stored patch's hash, or a commit. */
+export type ResolvedFixer = { name: string; sha256: string } | { name: string; commit: string };
+
+/**
+ * The quest in plain units. `resolved` gives, in order, what each patch fixer and the candidate of intent
+ * `validate` stand for.
+ */
+export function normaliseQuest(document: QuestDocument, resolved: readonly ResolvedFixer[]): QuestSpec {
+  const { target, measure, tests, goal, budget } = document;
+  const rest = [...resolved];
+  const next = (): FixerSpec => {
+    const one = rest.shift();
+    if (!one) throw new RangeError("a patch of the quest was not resolved");
+    return "commit" in one ? { kind: "commit", ...one } : { kind: "patch", ...one };
+  };
+  const fixers = target.candidate
+    ? [next()]
+    : document.fixers.map((each): FixerSpec =>
+        "patch" in each
+          ? next()
+          : { kind: "command", name: each.command, command: each.command, timeoutMs: parseDurationMs(each.timeout) },
+      );
+  return {
+    title: document.title,
+    intent: document.intent,
+    target: { repo: target.repo, ref: target.ref, prepare: target.prepare ?? null },
+    measure: {
+      command: measure.command,
+      metric: { ...measure.metric, unit: unitOf(measure.metric.from, measure.metric.unit) },
+      timeoutMs: parseDurationMs(measure.timeout),
+    },
+    goal: {
+      improveBy: goal?.improveBy ? parsePercent(goal.improveBy) : null,
+      margin: parsePercent(goal?.margin ?? "1%"),
+    },
+    tests: { command: tests.command, timeoutMs: parseDurationMs(tests.timeout) },
+    guards: document.guards.map((each) => ({
+      ...each,
+      unit: unitOf(each.from, each.unit),
+      worseBy: parsePercent(each.worseBy),
+    })),
+    fixers,
+    budget: {
+      passes: document.intent === "validate" ? 1 : (budget?.passes ?? limit.passesMax),
+      pairs: budget?.pairs ?? limit.pairsDefault,
+      wallClockMs: parseDurationMs(budget?.wallClock ?? "30m"),
+    },
+    authority: document.authorities?.performance ?? { write: ["**"], never: [] },
+    signOff: document.signOff,
+    onAccept: { branch: document.onAccept?.branch ?? "questbus/{quest}", changelog: document.onAccept?.changelog ?? null },
+  };
+}
