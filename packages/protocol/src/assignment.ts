@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { artifactRef, candidate, gateSamples, suiteRun } from "./evidence.ts";
+import { artifactRef, type Candidate, candidate, type GateSamples, gateSamples, suiteRun } from "./evidence.ts";
 import { errorRegistry, type ErrorCode, type Fault } from "./error.ts";
 import { assignmentId, gitOid, sha256, type Role } from "./identity.ts";
 import { limit } from "./limit.ts";
@@ -96,23 +96,25 @@ export const taskResult = {
 } as const;
 export type TaskResult = { [T in Task]: z.infer<(typeof taskResult)[T]> };
 
+const reportHead = {
+  assignment: assignmentId,
+  epoch: z.int().min(1),
+  pass: z.int().min(1),
+  phase,
+  /** One line for people: what was found. */
+  summary: z.string().min(1).max(400),
+  /** Why the task could not be done; its result is null then. */
+  fault: fault.nullable(),
+  signOff: signOff.nullable(),
+  artifacts: z.array(artifactRef).max(64),
+};
 const reportOf = <T extends Task>(name: T) =>
-  z.strictObject({
-    assignment: assignmentId,
-    epoch: z.int().min(1),
-    pass: z.int().min(1),
-    phase,
-    task: z.literal(name),
-    /** One line for people: what was found. */
-    summary: z.string().min(1).max(400),
-    /** Why the task could not be done; its result is null then. */
-    fault: fault.nullable(),
-    result: taskResult[name].nullable(),
-    signOff: signOff.nullable(),
-    artifacts: z.array(artifactRef).max(64),
-  });
+  z.strictObject({ ...reportHead, task: z.literal(name), result: taskResult[name].nullable() });
 
-/** An agent's report on one task. */
+type ReportHead = z.infer<z.ZodObject<typeof reportHead>>;
+/** An agent's report on one task: what it found, or the fault that kept it from finding out. */
+export type Report = { [T in Task]: ReportHead & { task: T; result: TaskResult[T] | null } }[Task];
+
 export const report = z
   .discriminatedUnion("task", [
     reportOf("plan"),
@@ -133,8 +135,7 @@ export const report = z
     error: "a report has either a result or a fault",
     path: ["result"],
   })
-  .meta({ id: "Report" });
-export type Report = z.infer<typeof report>;
+  .meta({ id: "Report" }) as unknown as z.ZodType<Report>;
 
 /** A finished pass, as later passes and people see it. */
 export type PassSummary = {
@@ -157,7 +158,7 @@ export type Brief = {
   base: { commit: string; tree: string };
   lastGood: { commit: string; tree: string };
   /** The candidate of this pass, once there is one. */
-  candidate: z.infer<typeof candidate> | null;
+  candidate: Candidate | null;
   /** The fixer chosen for this pass. */
   fixer: number | null;
   /** Fixers that were used in earlier passes, in order. */
@@ -171,7 +172,7 @@ export type Brief = {
   /** The first base suite run of this pass was red. */
   suiteRed: boolean;
   /** The pairs of this pass, for the task `guard`. */
-  samples: z.infer<typeof gateSamples> | null;
+  samples: GateSamples | null;
   /** For `settle`: what to do, and with which words. */
   settle: SettleOrder | null;
   /** The target as ops found it before the quest. */
@@ -181,20 +182,32 @@ export type Brief = {
   guidance: string | null;
 };
 
-/** What ops is told to do at the end of a pass or of the quest. */
-export type SettleOrder =
-  | { kind: "restore"; reason: string }
-  | { kind: "advance"; commit: string; tree: string }
-  | { kind: "integrate"; commit: string; tree: string; branch: string; atMs: number; message: string; changelog: ChangelogEntry };
+/** What the changelog entry of an accepted change says; `path` null: none is written. */
+export const changelogEntry = z.strictObject({
+  path: z.string().nullable(),
+  description: z.string(),
+  impact: z.string(),
+  rollback: z.string(),
+  author: z.string(),
+});
+export type ChangelogEntry = z.infer<typeof changelogEntry>;
 
-/** What the changelog entry of an accepted change says. */
-export type ChangelogEntry = {
-  path: string | null;
-  description: string;
-  impact: string;
-  rollback: string;
-  author: string;
-};
+/** What ops is told to do at the end of a pass or of the quest. */
+export const settleOrder = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("restore"), commit: gitOid, tree: gitOid, reason: z.string() }),
+  z.strictObject({ kind: z.literal("advance"), commit: gitOid, tree: gitOid }),
+  z.strictObject({
+    kind: z.literal("integrate"),
+    commit: gitOid,
+    tree: gitOid,
+    branch: z.string(),
+    /** Date of the commit, so that integrating twice makes the same commit. */
+    atMs: z.int(),
+    message: z.string(),
+    changelog: changelogEntry,
+  }),
+]);
+export type SettleOrder = z.infer<typeof settleOrder>;
 
 /** A claimed assignment. `epoch` is the fencing token: a report under an older one is refused. */
 export type Grant = { assignment: string; role: Role; epoch: number; leaseMs: number; brief: Brief };

@@ -84,6 +84,8 @@ export const errorRegistry = {
   STATE_BROKEN: person(exitCode.failure),
   AUDIT_BROKEN: person(exitCode.failure),
   REPLAY_DIFFERS: person(exitCode.failure),
+  SETUP_FAILED: person(exitCode.failure),
+  NODE_TOO_OLD: person(exitCode.failure),
   PLATFORM_UNSUPPORTED: person(exitCode.failure),
   INTERNAL: terminal(exitCode.failure),
 } as const satisfies Record<string, Entry>;

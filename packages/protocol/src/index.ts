@@ -1,5 +1,6 @@
 export * from "./arbitration.ts";
 export * from "./assignment.ts";
+export * from "./authority.ts";
 export * from "./command.ts";
 export * from "./envelope.ts";
 export * from "./error.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { report, type Grant } from "./assignment.ts";
+import { fault, phase, report, settleOrder, task, type Grant } from "./assignment.ts";
 import { decision, escalationReason } from "./arbitration.ts";
 import { commandData } from "./command.ts";
 import { actor, assignmentId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
@@ -14,16 +14,17 @@ const pass = z.int().min(1);
 
 /** The body of each event, by its type. An event is a fact that was committed; nothing in it is ever changed. */
 export const eventBody = {
-  "quest.submitted": z.object({ ...commandData.submit.shape, seed: z.string(), deadlineMs: z.int() }),
+  "quest.submitted": z.object({ ...commandData.submit.shape, seed: z.string() }),
   /** The quest holds the measurement lease of this machine, and its first pass begins. */
-  "quest.started": z.object({}),
+  "quest.started": z.object({ deadlineMs: z.int() }),
   "pass.started": z.object({ pass, lastGood: z.object({ commit: gitOid, tree: gitOid }) }),
-  "assignment.offered": z.object({ assignment: assignmentId, pass, phase: z.string(), task: z.string() }),
+  "assignment.offered": z.object({ assignment: assignmentId, pass, phase, task, settle: settleOrder.nullable() }),
   "assignment.claimed": z.object({ assignment: assignmentId, agent: z.string(), epoch: z.int().min(1) }),
   "assignment.released": z.object({ assignment: assignmentId, epoch: z.int(), reason: z.string() }),
   "lease.expired": z.object({ assignment: assignmentId, epoch: z.int(), agent: z.string(), reason: z.string() }),
   "task.reported": z.object({ report }),
-  "pass.judged": z.object({ pass, fixer: z.int().nullable(), tree: gitOid.nullable(), verdict }),
+  /** `cut`: why the pass was ended before its evidence was complete. */
+  "pass.judged": z.object({ pass, fixer: z.int().nullable(), tree: gitOid.nullable(), cut: z.string().nullable(), verdict }),
   /** Last known-good moved to a proven gain below the goal. */
   "good.moved": z.object({ pass, commit: gitOid, tree: gitOid }),
   /** The workspace was put back, and its tree hash proves it. */
@@ -31,7 +32,7 @@ export const eventBody = {
   "quest.escalated": z.object({ escalation: escalationId, reason: escalationReason, detail: z.string() }),
   "ruling.made": z.object({ escalation: escalationId, decision, reason: z.string(), guidance: z.string().nullable() }),
   "change.integrated": z.object({ branch: z.string(), commit: gitOid, tree: gitOid }),
-  "quest.ended": z.object({ ending, reason: z.string(), fault: z.object({ code: z.string() }).loose().nullable() }),
+  "quest.ended": z.object({ ending, reason: z.string(), fault: fault.nullable() }),
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
   /** A command was refused; nothing changed but this record. */
   "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),
@@ -70,6 +71,3 @@ export type JournalEvent = Omit<JournalRow, "type" | "body" | "quest" | "actor">
 
 /** What a claim is answered with. */
 export type ClaimAnswer = { status: "granted"; grant: Grant } | { status: "none" };
-/** What a report is answered with; `next` when the same assignment goes on at once under the same lease. */
-export type ReportAnswer = { next: Grant | null };
-

@@ -27,6 +27,8 @@ export const limit = {
   excerptCharsMax: 2_000,
   /** Pairs a pass may spend on its decision. */
   pairsMax: 1_000,
+  /** Fewer could not prove any gain, however large, at a pass's share of the error budget. */
+  pairsMin: 16,
   pairsDefault: 90,
   /** Fresh pairs that measure the effect to report, after the decision. */
   confirmationPairs: 16,

@@ -31,7 +31,7 @@ const guard = z.strictObject({
   from: source,
   unit: z.string().min(1).max(16).optional(),
   better: z.enum(["lower", "higher"]).default("lower"),
-  worseBy: percentText.meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
+  worseBy: percentText.refine((text) => Number.parseFloat(text) !== 0, { error: "a guard needs a bound above 0%" }).meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
 });
 
 const fixer = z.union([
@@ -74,7 +74,7 @@ export const questDocument = z
     budget: z
       .strictObject({
         passes: z.int().min(1).max(limit.passesMax).default(limit.passesMax),
-        pairs: z.int().min(6).max(limit.pairsMax).default(limit.pairsDefault),
+        pairs: z.int().min(limit.pairsMin).max(limit.pairsMax).default(limit.pairsDefault),
         wallClock: durationText.default("30m"),
       })
       .optional(),

@@ -1,0 +1,109 @@
+import { authorityOf, type Behaviour, chosenFixer, no, type Outcome, plural, type TaskContext, yes } from "@questbus/agent";
+import { faultsOf, type FixerPlan, type FixerSpec, forbiddenPaths, QuestbusError } from "@questbus/protocol";
+import { diffFiles, inspectPatch, patchTree, privateText, type Workspace } from "@questbus/workbench";
+
+/** The architect looks at what a change touches, from the repository itself, before anybody measures it. */
+export const behaviour: Behaviour = { test: plan, fix: choose, validate: review };
+
+/** Where every fixer of the quest stands against last known-good, and how far the whole plan reaches. */
+async function plan(context: TaskContext): Promise<Outcome<"plan">> {
+  const { spec, lastGood } = context.brief;
+  const ws = await context.workspace();
+  const fixers: FixerPlan[] = [];
+  for (const [index, fixer] of spec.fixers.entries()) fixers.push(await planOf(context, ws, index, fixer));
+  const touched = new Set(fixers.flatMap((each) => each.files));
+  const tracked = (await privateText(ws, ["ls-tree", "-r", "--name-only", lastGood.commit])).split("\n").length;
+  const open = fixers.some((each) => each.usable && each.files.length === 0);
+  const reach = open ? `whatever ${spec.authority.write.join(", ")} allows` : `${touched.size} of ${plural(tracked, "file")}`;
+  const usable = fixers.filter((each) => each.usable).length;
+  return {
+    result: { fixers, blastRadius: { files: touched.size, tracked } },
+    summary: `${usable} of ${plural(fixers.length, "candidate")} can be tried; blast radius: ${reach}`,
+  };
+}
+
+async function planOf(context: TaskContext, ws: Workspace, index: number, fixer: FixerSpec): Promise<FixerPlan> {
+  const { brief, artifacts } = context;
+  const { name } = fixer;
+  if (fixer.kind === "command") return { index, name, files: [], usable: true, reason: "only running it can tell" };
+  try {
+    const patch = fixer.kind === "patch" ? await artifacts.get(fixer.sha256) : null;
+    const files = patch
+      ? inspectPatch(patch, { name }).files
+      : (await diffFiles(ws, brief.lastGood.commit, fixer.kind === "commit" ? fixer.commit : "")).files;
+    const outside = forbiddenPaths(files, authorityOf(context));
+    if (outside.length > 0) return { index, name, files, usable: false, reason: `may not write ${outside.join(", ")}` };
+    if (patch) await patchTree(ws, brief.lastGood.tree, patch, name);
+    return { index, name, files, usable: true, reason: "applies to last known-good" };
+  } catch (error) {
+    if (!(error instanceof QuestbusError)) throw error;
+    return { index, name, files: [], usable: false, reason: faultsOf(error)[0]?.message ?? "cannot be used" };
+  }
+}
+
+/**
+ * Chooses the fixer of this pass: the first unused one that can be tried; then the last command again, which may do
+ * better knowing what failed; and for a pass that the arbiter granted, the most promising candidate of before.
+ */
+async function choose(context: TaskContext): Promise<Outcome<"choose">> {
+  const { brief } = context;
+  const ws = await context.workspace();
+  const dropped: FixerPlan[] = [];
+  for (const [index, fixer] of brief.spec.fixers.entries()) {
+    if (brief.fixersUsed.includes(index)) continue;
+    const planned = await planOf(context, ws, index, fixer);
+    if (planned.usable) return chosen(index, fixer.name, dropped, "next in the quest's order");
+    dropped.push(planned);
+  }
+  const again = brief.spec.fixers.findLastIndex((fixer) => fixer.kind === "command");
+  if (again >= 0) return chosen(again, brief.spec.fixers[again]?.name ?? "", dropped, "the command is asked again");
+  const promising = brief.pass > brief.spec.budget.passes ? mostPromising(context) : null;
+  if (promising !== null) {
+    return chosen(promising, brief.spec.fixers[promising]?.name ?? "", dropped, "the most promising candidate, measured afresh");
+  }
+  const why = dropped.map((each) => `${each.name}: ${each.reason}`).join("; ");
+  throw new QuestbusError({
+    code: "PATCH_DOES_NOT_APPLY",
+    message: why ? `no candidate is left that can be tried: ${why}` : "every candidate of the quest was tried",
+    next: "add a fixer to the quest, or let an arbiter rule",
+  });
+}
+
+function chosen(fixer: number, name: string, dropped: FixerPlan[], reason: string): Outcome<"choose"> {
+  const gone = dropped.map((each) => `; dropped ${each.name} (${each.reason})`).join("");
+  return { result: { fixer, reason, dropped }, summary: `chose ${name}: ${reason}${gone}` };
+}
+
+/** Verdicts that left a question open, the most open one first. */
+const openVerdicts = ["INCONCLUSIVE", "BELOW_MIN_EFFECT", "NO_EFFECT"];
+
+function mostPromising({ brief }: TaskContext): number | null {
+  const ranked = brief.history
+    .filter((pass) => openVerdicts.includes(pass.verdict) && pass.fixer !== null)
+    .sort((a, b) => openVerdicts.indexOf(a.verdict) - openVerdicts.indexOf(b.verdict));
+  const at = brief.spec.fixers.findIndex((fixer) => fixer.name === ranked[0]?.fixer);
+  return at >= 0 ? at : null;
+}
+
+/** Holds the candidate against the plan: the difference is derived anew, not taken from the report. */
+async function review(context: TaskContext): Promise<Outcome<"review">> {
+  const { brief, artifacts } = context;
+  const { candidate, lastGood } = brief;
+  if (!candidate) throw new RangeError(`${brief.quest}: no candidate to review`);
+  const ws = await context.workspace();
+  const { files } = await diffFiles(ws, lastGood.commit, candidate.commit);
+  const fixer = chosenFixer(brief);
+  const planned = fixer.kind === "patch" ? inspectPatch(await artifacts.get(fixer.sha256), fixer).files : files;
+  const problems = [
+    ...files.filter((file) => !candidate.files.includes(file)).map((file) => `${file} was changed and not reported`),
+    ...files.filter((file) => !planned.includes(file)).map((file) => `${file} is not in the plan`),
+    ...forbiddenPaths(files, authorityOf(context)).map((file) => `${file} may not be written`),
+  ];
+  const size = `${plural(files.length, "file")}, +${candidate.linesAdded} -${candidate.linesRemoved} lines`;
+  const withinPlan = problems.length === 0;
+  return {
+    result: { files, withinPlan },
+    summary: withinPlan ? `within the plan: ${size}` : problems.join("; "),
+    signOff: withinPlan ? yes(`touches only what was planned (${size})`) : no(...problems.slice(0, 16)),
+  };
+}

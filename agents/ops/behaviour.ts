@@ -1,0 +1,110 @@
+import { authorityOf, type Behaviour, no, type Outcome, percent, readyWorktree, type TaskContext, yes } from "@questbus/agent";
+import { judgeGuard } from "@questbus/core";
+import { forbiddenPaths, QuestbusError, type SettleOrder } from "@questbus/protocol";
+import { diffFiles, integrate, readMachine, removeTrees, restore, targetState } from "@questbus/workbench";
+
+/** Ops keeps machine and workspace fit, checks the guards, and carries out the verdict. */
+export const behaviour: Behaviour = {
+  test: fitness,
+  fix: prepare,
+  validate: (context) => (context.brief.task === "settle" ? settle(context) : guard(context)),
+};
+
+/** Below these the figures of a run would say more about the machine than about the program. */
+const diskFreeBytesMin = 268_435_456;
+const memoryFreeBytesMin = 134_217_728;
+/** Above this load for each core a measurement has company; above the second one it has no chance. */
+const loadPerCpuWarn = 1;
+const loadPerCpuMax = 8;
+
+const gib = (bytes: number): string => `${(bytes / 1_073_741_824).toFixed(1)} GiB`;
+
+async function fitness({ brief, stateDir }: TaskContext): Promise<Outcome<"fitness">> {
+  const { loadPerCpu, diskFreeBytes, memoryFreeBytes } = await readMachine(stateDir);
+  const unfit = [
+    ...(diskFreeBytes < diskFreeBytesMin ? [`only ${gib(diskFreeBytes)} of disk is free`] : []),
+    ...(memoryFreeBytes < memoryFreeBytesMin ? [`only ${gib(memoryFreeBytes)} of memory is free`] : []),
+    ...(loadPerCpu > loadPerCpuMax ? [`the load is ${loadPerCpu.toFixed(1)} for each core`] : []),
+  ];
+  if (unfit.length > 0) {
+    throw new QuestbusError({
+      code: "MACHINE_UNFIT",
+      message: `this machine cannot measure now: ${unfit.join(", ")}`,
+      next: "free what is short, then run the quest again",
+    });
+  }
+  const warnings = loadPerCpu > loadPerCpuWarn ? [`load ${loadPerCpu.toFixed(1)} for each core: more pairs may be needed`] : [];
+  const target = await targetState(brief.spec.target.repo);
+  const facts = `load ${loadPerCpu.toFixed(2)} a core, ${gib(memoryFreeBytes)} memory and ${gib(diskFreeBytes)} disk free`;
+  return {
+    result: { loadPerCpu, diskFreeBytes, memoryFreeBytes, target, warnings },
+    summary: ["machine is fit", facts, ...warnings].join(": "),
+  };
+}
+
+async function prepare(context: TaskContext): Promise<Outcome<"prepare">> {
+  const tree = await readyWorktree(context);
+  return { result: { tree }, summary: `clean worktree at last known-good, tree ${tree.slice(0, 12)}` };
+}
+
+/** Non-inferiority of every guard, from the same pairs; an undecided guard is a no. */
+async function guard({ brief }: TaskContext): Promise<Outcome<"guard">> {
+  const pairs = brief.samples?.pairs ?? [];
+  const findings = brief.spec.guards.map((each) => judgeGuard(pairs, each));
+  const texts = findings.map(({ name, state, worsening }, at) => {
+    const bound = percent(brief.spec.guards[at]?.worseBy ?? 0);
+    return `${name} ${state}${worsening === null ? "" : ` (${percent(worsening)} worse, bound ${bound})`}`;
+  });
+  const summary = texts.length > 0 ? `guards: ${texts.join(", ")}` : "the quest names no guards";
+  const held = findings.every((each) => each.state === "holds");
+  return {
+    result: { checked: findings.map((each) => each.name) },
+    summary,
+    signOff: held ? yes(summary) : no(summary),
+  };
+}
+
+async function settle(context: TaskContext): Promise<Outcome<"settle">> {
+  const order = context.brief.settle;
+  if (!order) throw new RangeError(`${context.brief.quest}: nothing to settle`);
+  return order.kind === "integrate" ? bringIn(context, order) : putBack(context, order);
+}
+
+/** Last known-good stands in the worktree again, and nothing else is left of the pass. */
+async function putBack({ brief, workspace }: TaskContext, order: SettleOrder): Promise<Outcome<"settle">> {
+  const ws = await workspace();
+  await removeTrees(ws);
+  const tree = await restore(ws, "work", order.commit);
+  const target = await targetState(brief.spec.target.repo);
+  const what = order.kind === "advance" ? "worktree moved to the kept gain" : "worktree put back to last known-good";
+  return {
+    result: { kind: order.kind, tree, branch: null, commit: null, target },
+    summary: `${what}: tree ${tree.slice(0, 12)} proven by its hash`,
+  };
+}
+
+type IntegrateOrder = Extract<SettleOrder, { kind: "integrate" }>;
+
+/** One commit on a new branch of the target; what may not be written is refused here once more. */
+async function bringIn(context: TaskContext, order: IntegrateOrder): Promise<Outcome<"settle">> {
+  const { brief } = context;
+  const ws = await context.workspace();
+  const { files } = await diffFiles(ws, brief.base.commit, order.commit);
+  const outside = forbiddenPaths(files, authorityOf(context));
+  if (outside.length > 0) {
+    throw new QuestbusError({
+      code: "PATH_FORBIDDEN",
+      message: `the change writes ${outside.join(", ")}, which performance may not`,
+      next: "let an arbiter look at the quest",
+    });
+  }
+  const { commit: source, branch, atMs, message, changelog } = order;
+  const targetRoot = brief.spec.target.repo;
+  const done = await integrate(ws, { targetRoot, baseCommit: brief.base.commit, commit: source, branch, atMs, message, changelog });
+  await removeTrees(ws);
+  const target = await targetState(targetRoot);
+  return {
+    result: { kind: "integrate", tree: done.tree, branch: done.branch, commit: done.commit, target },
+    summary: `one commit ${done.commit.slice(0, 12)} on the new branch ${done.branch}`,
+  };
+}

@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Fault, QuestbusError, role, type Role } from "@questbus/protocol";
+import { z } from "zod";
+import { readDocument } from "./yaml-document.ts";
+
+/**
+ * `agents/<role>/AGENT.md`: front matter with the names Claude Code uses for a subagent, so that the file loads there
+ * unchanged, and our keys under the one map `questbus`. A key in our map that we do not know is an error; at the top
+ * level it is a warning, because other programs read the file too.
+ */
+const claudeCodeKeys = [
+  "tools",
+  "disallowedTools",
+  "model",
+  "permissionMode",
+  "maxTurns",
+  "skills",
+  "mcpServers",
+  "hooks",
+  "memory",
+  "background",
+  "isolation",
+  "color",
+  "effort",
+];
+
+const sentence = z.string().trim().min(1).max(400);
+
+const definitionSchema = z
+  .object({
+    name: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: "kebab-case, at most 64" }).max(64),
+    description: z.string().trim().min(1).max(1_024),
+    tools: z.union([z.string(), z.array(z.string())]).optional(),
+    questbus: z.strictObject({
+      role,
+      /** What this role does in each phase; shown with the role's work. */
+      phases: z.strictObject({ test: sentence, fix: sentence, validate: sentence }),
+      /** Globs this role must never write, whatever a quest says. */
+      never: z.array(z.string().min(1)).default([]),
+    }),
+  })
+  .loose();
+
+export type AgentDefinition = {
+  name: string;
+  description: string;
+  role: Role;
+  phases: { test: string; fix: string; validate: string };
+  never: string[];
+  /** The Markdown below the front matter: the role's instructions. */
+  body: string;
+};
+
+/** @throws QuestbusError AGENT_FILE_INVALID with file:line:column of every fault. */
+export function parseDefinition(text: string, file: string): { definition: AgentDefinition; warnings: string[] } {
+  const match = /^---\r?\n([\s\S]*?)\r?\n---\r?\n([\s\S]*)$/.exec(text);
+  if (!match) {
+    throw new QuestbusError({
+      code: "AGENT_FILE_INVALID",
+      message: "the file does not begin with front matter between two lines of ---",
+      where: `${file}:1:1`,
+      next: "see agents/qa/AGENT.md for the form",
+    });
+  }
+  const [, front = "", body = ""] = match;
+  const data = readDocument(front, { file, code: "AGENT_FILE_INVALID", schema: definitionSchema, lineOffset: 1 });
+  const known = ["name", "description", "questbus", ...claudeCodeKeys];
+  const warnings = Object.keys(data)
+    .filter((key) => !known.includes(key))
+    .map((key) => `${file}: unknown key ${key}`);
+  const { name, description, questbus } = data;
+  return { definition: { name, description, ...questbus, body: body.trim() }, warnings };
+}
+
+/** The definition of a role's agent, from `<root>/<role>/AGENT.md`. */
+export function loadDefinition(root: string, forRole: Role): AgentDefinition {
+  const file = join(root, forRole, "AGENT.md");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    const fault: Fault = { code: "AGENT_FILE_INVALID", message: "the definition is missing", where: file, next: "restore the file" };
+    throw new QuestbusError(fault);
+  }
+  const { definition } = parseDefinition(text, file);
+  if (definition.role !== forRole || definition.name !== forRole) {
+    throw new QuestbusError({
+      code: "AGENT_FILE_INVALID",
+      message: `the file defines ${definition.name} of role ${definition.role}, but its folder is ${forRole}`,
+      where: file,
+      next: "name, role and folder must be the same",
+    });
+  }
+  return definition;
+}

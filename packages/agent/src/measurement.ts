@@ -1,0 +1,96 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { TaskContext } from "./behaviour.ts";
+import { confirmationSeed, firstOfPair, type GateStep, gatePolicyOf, nextGateStep, totalSeed } from "@questbus/core";
+import { type GateSamples, limit, type Observation, type Pair, QuestbusError } from "@questbus/protocol";
+import { type ArmName, type Arms, closeArms, observe, openArms, runArm, takeMeasurementLock } from "@questbus/workbench";
+
+/** How long a measurement of another stack on this machine is waited for, and how often it is looked at. */
+const lockWaitMsMax = 120_000;
+const lockPollMs = 500;
+
+/** Runs `work` while nothing else of Questbus measures on this machine. */
+export async function whileMeasuring<T>({ brief, signal }: TaskContext, work: () => Promise<T>): Promise<T> {
+  const untilMs = performance.now() + lockWaitMsMax;
+  for (;;) {
+    const lock = await takeMeasurementLock(brief.quest);
+    if ("release" in lock) {
+      try {
+        return await work();
+      } finally {
+        await lock.release();
+      }
+    }
+    if (performance.now() > untilMs) {
+      throw new QuestbusError({
+        code: "MACHINE_BUSY",
+        message: `another measurement runs on this machine, for ${lock.holder}`,
+        next: "wait for it to end, then run the quest again",
+      });
+    }
+    await delay(lockPollMs, undefined, { signal });
+  }
+}
+
+type Rival = "base" | "origin";
+
+/** The pairs of a pass: those that decide, then, for a proven gain, those that say how large it is. */
+export async function measurePairs(context: TaskContext): Promise<{ samples: GateSamples; step: GateStep }> {
+  const { brief, signal, groups } = context;
+  const { spec, lastGood, base, candidate, seed } = brief;
+  if (!candidate) throw new RangeError(`${brief.quest}: no candidate to measure`);
+  const moved = lastGood.tree !== base.tree;
+  const ws = await context.workspace();
+  const arms = await openArms(ws, {
+    base: lastGood.commit,
+    candidate: candidate.commit,
+    origin: moved ? base.commit : undefined,
+    prepare: spec.target.prepare,
+    signal,
+    groups,
+  });
+  try {
+    return await whileMeasuring(context, async () => {
+      for (const name of arms.names) await runOnce(context, arms, name);
+      const { pairs, step } = await decidingPairs(context, arms);
+      const proven = step.state === "gain";
+      const confirm = (rival: Rival, from: string) => freshPairs(context, arms, rival, from, limit.confirmationPairs);
+      const confirmation = proven ? await confirm("base", confirmationSeed(seed)) : [];
+      const total = moved && proven ? await confirm("origin", totalSeed(seed)) : moved ? [] : null;
+      return { samples: { seed, pairs, confirmation, total }, step };
+    });
+  } finally {
+    await closeArms(arms);
+  }
+}
+
+/** Looks after every pair: the e-process allows it, and stops as soon as the evidence does. */
+async function decidingPairs(context: TaskContext, arms: Arms): Promise<{ pairs: Pair[]; step: GateStep }> {
+  const { spec, seed, alpha } = context.brief;
+  const policy = gatePolicyOf({ metric: spec.measure.metric, goal: spec.goal, alpha, pairsMax: spec.budget.pairs });
+  const pairs: Pair[] = [];
+  for (;;) {
+    const step = nextGateStep(pairs, spec.guards, policy);
+    if (step.state !== "more") return { pairs, step };
+    pairs.push(await onePair(context, arms, "base", firstOfPair(seed, pairs.length)));
+  }
+}
+
+async function freshPairs(context: TaskContext, arms: Arms, rival: Rival, seed: string, count: number): Promise<Pair[]> {
+  const pairs: Pair[] = [];
+  while (pairs.length < count) pairs.push(await onePair(context, arms, rival, firstOfPair(seed, pairs.length)));
+  return pairs;
+}
+
+async function onePair(context: TaskContext, arms: Arms, rival: Rival, first: Pair["first"]): Promise<Pair> {
+  context.signal.throwIfAborted();
+  const order: ArmName[] = first === "base" ? [rival, "candidate"] : ["candidate", rival];
+  const seen: Partial<Record<ArmName, Observation>> = {};
+  for (const name of order) seen[name] = await runOnce(context, arms, name);
+  return { first, base: seen[rival] as Observation, candidate: seen.candidate as Observation };
+}
+
+function runOnce({ brief, signal, groups }: TaskContext, arms: Arms, name: ArmName): Promise<Observation> {
+  const { command, metric, timeoutMs } = brief.spec.measure;
+  const { guards } = brief.spec;
+  return runArm(arms, name, (cwd) => observe({ command, cwd, metric, guards, timeoutMs, signal, groups }));
+}

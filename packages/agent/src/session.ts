@@ -1,0 +1,161 @@
+import { join } from "node:path";
+import type { BusClient } from "@questbus/bus";
+import { stepMachine } from "@questbus/core";
+import {
+  type ArtifactRef,
+  type ClaimAnswer,
+  type Fault,
+  faultsOf,
+  type Grant,
+  limit,
+  QuestbusError,
+  type Report,
+} from "@questbus/protocol";
+import { openArtifacts, openProcessGroups, openWorkspace, type ProcessGroups } from "@questbus/workbench";
+import type { Logger } from "pino";
+import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
+import type { AgentDefinition } from "./definition.ts";
+
+/**
+ * One agent's life: claim an assignment, do its task, report, claim again.
+ *
+ * Owns the lease it holds and the processes it starts; owns no state of the quest. An agent that dies is no loss: the
+ * lease runs out and another of the role is granted the same task, with all that was reported before.
+ * Invariants: I1 a lost lease aborts the work under it; I2 a report that was answered is never sent again; I3 what an
+ * earlier process of this name left running is ended before anything new is claimed.
+ */
+export type Session = {
+  client: BusClient;
+  definition: AgentDefinition;
+  behaviour: Behaviour;
+  name: string;
+  stateDir: string;
+  log: Logger;
+  /** Aborts when the process is told to stop. */
+  signal: AbortSignal;
+};
+
+const claimAnswerSlackMs = 2_000;
+/** How long an agent keeps trying to reach the orchestrator before it gives a task up. */
+const patienceMs = 60_000;
+
+export async function runSession(session: Session, incarnation: string): Promise<void> {
+  const groups = openProcessGroups(join(session.stateDir, "run", "groups", session.name));
+  const ended = await groups.reap();
+  if (ended > 0) session.log.warn({ ended }, "ended processes of an earlier run");
+  await session.client.request("hello", { incarnation, pid: process.pid }, { retryForMs: patienceMs, signal: session.signal });
+  while (!session.signal.aborted) {
+    const grant = await claim(session);
+    if (grant) await work(session, grant, groups);
+  }
+}
+
+async function claim({ client, log, signal }: Session): Promise<Grant | null> {
+  try {
+    const answer = (await client.request(
+      "claim",
+      { waitMs: limit.claimWaitMsMax },
+      { timeoutMs: limit.claimWaitMsMax + claimAnswerSlackMs, retryForMs: patienceMs, signal },
+    )) as ClaimAnswer;
+    return answer.status === "granted" ? answer.grant : null;
+  } catch (error) {
+    if (!signal.aborted) log.warn({ faults: faultsOf(error) }, "claim failed");
+    return null;
+  }
+}
+
+/** Does one granted task under its lease and reports it. */
+async function work(session: Session, grant: Grant, groups: ProcessGroups): Promise<void> {
+  const { log } = session;
+  const { brief } = grant;
+  const lost = new AbortController();
+  const signal = AbortSignal.any([session.signal, lost.signal]);
+  const renewing = keepLease(session, grant, lost);
+  log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
+  try {
+    const report = await perform(session, grant, groups, signal);
+    if (signal.aborted) return;
+    await session.client.request("report", report, { retryForMs: patienceMs, signal: session.signal });
+    log.info({ quest: brief.quest, task: brief.task, fault: report.fault?.code }, "task reported");
+  } catch (error) {
+    log.warn({ quest: brief.quest, task: brief.task, faults: faultsOf(error) }, "task dropped");
+  } finally {
+    clearInterval(renewing);
+  }
+}
+
+/** Renews the lease until told to stop; I1: when it is refused, the work is aborted. */
+function keepLease({ client, log }: Session, grant: Grant, lost: AbortController): NodeJS.Timeout {
+  const { assignment, epoch } = grant;
+  return setInterval(() => {
+    client.request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs }).catch((error: unknown) => {
+      if (!(error instanceof QuestbusError) || error.retryable) return;
+      log.warn({ assignment, epoch, code: error.code }, "lease lost");
+      lost.abort();
+    });
+  }, limit.renewEveryMs);
+}
+
+async function perform(session: Session, grant: Grant, groups: ProcessGroups, signal: AbortSignal): Promise<Report> {
+  const { brief } = grant;
+  const { definition, stateDir } = session;
+  const context: TaskContext = {
+    brief,
+    definition,
+    stateDir,
+    artifacts: openArtifacts(join(stateDir, "artifacts")),
+    groups,
+    signal,
+    workspace: () =>
+      openWorkspace({
+        dir: join(stateDir, "quests", brief.quest),
+        targetRoot: brief.spec.target.repo,
+        commit: brief.base.commit,
+      }),
+  };
+  try {
+    return reportOf(grant, await phaseOf(session.behaviour, grant)(context));
+  } catch (error) {
+    const [fault] = faultsOf(error);
+    if (fault?.code === "INTERNAL") session.log.error({ err: error }, "task failed unexpectedly");
+    return faultReport(grant, fault as Fault);
+  }
+}
+
+/** The behaviour of the phase that the role's machine is in; the grant must be one that the machine allows. */
+function phaseOf(behaviour: Behaviour, { brief }: Grant): Behaviour["test"] {
+  const context = { pass: brief.pass - 1, passesMax: brief.pass, grantsLeft: 0 };
+  let machine = stepMachine({ value: "idle", context }, { type: "PASS_STARTED" });
+  while (machine && machine.value !== brief.phase) machine = stepMachine(machine, { type: "PHASE_DONE" });
+  if (!machine) throw new RangeError(`${brief.quest}: no way to phase ${brief.phase}`);
+  return behaviour[brief.phase];
+}
+
+const headOf = ({ assignment, epoch, brief }: Grant) => ({ assignment, epoch, pass: brief.pass, phase: brief.phase });
+const line = (text: string): string => (text.length > 400 ? `${text.slice(0, 397)}...` : text);
+
+function reportOf(grant: Grant, outcome: Outcome): Report {
+  const artifacts: ArtifactRef[] = outcome.artifacts ?? [];
+  return {
+    ...headOf(grant),
+    task: grant.brief.task,
+    summary: line(outcome.summary),
+    fault: null,
+    result: outcome.result,
+    signOff: outcome.signOff ?? null,
+    artifacts,
+  } as Report;
+}
+
+function faultReport(grant: Grant, fault: Fault): Report {
+  const short = { ...fault, message: fault.message.slice(0, limit.reasonCharsMax) };
+  return {
+    ...headOf(grant),
+    task: grant.brief.task,
+    summary: line(`${fault.code}: ${fault.message}`),
+    fault: short,
+    result: null,
+    signOff: null,
+    artifacts: [],
+  } as Report;
+}

@@ -1,0 +1,91 @@
+import {
+  commandSubject,
+  commandsOf,
+  eventsAll,
+  limit,
+  type Principal,
+  principals,
+  verbsOf,
+} from "@questbus/protocol";
+import type { Credential, Credentials } from "./credential.ts";
+
+/**
+ * The broker's configuration: one account a role.
+ *
+ * - A1: a user publishes its own commands only, named verb by verb; its subject is its identity.
+ * - A2: a role's account reaches the bus through a service import, so that the server replaces the reply subject:
+ *   a forged one (another role's command, the JetStream API) leads nowhere. In one shared account it would not,
+ *   because reply subjects are not checked against permissions.
+ * - A3: a user hears its own inbox and the events, nothing else; JetStream is the orchestrator's alone.
+ */
+
+/**
+ * Twice the largest message: an event carries what its command carried and more, and an oversized command must
+ * arrive to be answered with the reason.
+ */
+const payloadBytesMax = 2 * limit.messageBytesMax;
+
+export type BrokerSettings = {
+  /** -1: the server takes a free port and logs it. */
+  port: number;
+  storeDir: string;
+  pidFile: string;
+  space: string;
+  credentials: Credentials;
+};
+
+const quoted = (text: string): string => JSON.stringify(text);
+const list = (items: readonly string[]): string => items.map(quoted).join(", ");
+const accountOf = (role: Principal): string => `ROLE_${role}`;
+
+/** Prefix of the inboxes of one user; only it may subscribe there. */
+export const inboxPrefixOf = (role: string, name: string): string => `_INBOX_${role}-${name}`;
+
+function userText(space: string, role: Principal, credential: Credential): string {
+  const { name, publicKey } = credential;
+  const publish = verbsOf[role].map((verb) => commandSubject(space, { role, name }, verb));
+  return `      { nkey: ${publicKey}, permissions: {
+        publish: { allow: [${list(publish)}] }
+        subscribe: { allow: [${list([`${inboxPrefixOf(role, name)}.>`, eventsAll(space)])}] } } }`;
+}
+
+function roleText(space: string, role: Principal, credentials: readonly Credential[]): string {
+  const users = credentials.filter((each) => each.role === role).map((each) => userText(space, role, each));
+  return `  ${accountOf(role)}: {
+    users: [
+${users.join("\n")}
+    ]
+    imports: [
+      { service: { account: BUS, subject: ${quoted(commandsOf(space, role))} }, to: ${quoted(`${space}.${role}.>`)} }
+      { stream: { account: BUS, subject: ${quoted(eventsAll(space))} } }
+    ]
+  }`;
+}
+
+/** Text of the configuration file of nats-server. */
+export function brokerConfig({ port, storeDir, pidFile, space, credentials }: BrokerSettings): string {
+  const exports = principals.map(
+    (role) => `      { service: ${quoted(commandsOf(space, role))}, accounts: [${accountOf(role)}] }`,
+  );
+  return `# Written by Questbus at every start of the broker: changes are lost.
+server_name: ${quoted(`questbus-${space}`)}
+listen: ${quoted(`127.0.0.1:${port}`)}
+pid_file: ${quoted(pidFile)}
+max_payload: ${payloadBytesMax}
+# Nothing here is the record: all of it can be deleted while the broker is down.
+jetstream: { store_dir: ${quoted(storeDir)}, max_mem: 16MB, max_file: 4GB }
+system_account: SYS
+accounts: {
+  SYS: { users: [ { nkey: ${credentials.system.publicKey} } ] }
+  BUS: {
+    jetstream: enabled
+    users: [ { nkey: ${credentials.orchestrator.publicKey} } ]
+    exports: [
+${exports.join("\n")}
+      { stream: ${quoted(eventsAll(space))}, accounts: [${principals.map(accountOf).join(", ")}] }
+    ]
+  }
+${principals.map((role) => roleText(space, role, credentials.agents)).join("\n")}
+}
+`;
+}

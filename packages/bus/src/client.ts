@@ -1,0 +1,221 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { errors, RequestError } from "@nats-io/transport-node";
+import {
+  type Answer,
+  answer,
+  type CommandData,
+  commandData,
+  commandSubject,
+  type ErrorCode,
+  envelope,
+  errorRegistry,
+  eventsAll,
+  type Fault,
+  type JournalRow,
+  journalRow,
+  limit,
+  principal,
+  QuestbusError,
+  type Verb,
+  wrap,
+} from "@questbus/protocol";
+import { type BusConnection, busUnavailable } from "./connection.ts";
+import { faultsOfIssues } from "./incoming.ts";
+
+/**
+ * The caller's side of the bus: agents and the command line.
+ *
+ * - R1: a command keeps its id through all its tries, so that trying again never does it twice.
+ * - R2: an answer means that it was committed; without one, nothing is known, and it is tried again.
+ * - R3: a watcher gets each event once, in the order of arrival; `seq` is the order of commitment.
+ */
+
+export type RequestOptions = {
+  /** Id of the command; a fresh one by default. The same id again gets the stored answer. */
+  id?: string | undefined;
+  /** How long one try waits for its answer; by default 5 s more than the command itself may wait. */
+  timeoutMs?: number | undefined;
+  /** How long new tries are made after the first that failed; 5 s by default, Infinity for ever. */
+  retryForMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+  traceparent?: string | undefined;
+};
+
+export type WatchOptions = {
+  /** Events of this quest only. */
+  quest?: string | undefined;
+  /** A message that is no event; none comes from an orchestrator of the same release. */
+  onInvalid?: ((faults: readonly Fault[]) => void) | undefined;
+};
+
+export type BusClient = {
+  /** Sends a command and returns the data of its answer; a refusal is thrown with all its faults. */
+  request<V extends Verb>(verb: V, data: CommandData[V], options?: RequestOptions): Promise<unknown>;
+  /** Calls `handler` with every event committed from now on; the result stops it. */
+  watchEvents(options: WatchOptions, handler: (row: JournalRow) => void): Promise<() => void>;
+};
+
+export type ClientInputs = { nowMs?: () => number; newId?: () => string };
+
+const backoffMs = { first: 50, max: 500 } as const;
+/** Rows that a watcher remembers, to drop those that arrive again. */
+const recentRowsMax = 4_096;
+
+const newTraceparent = (): string =>
+  `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`;
+
+/** What the broker itself says about a failed try: null means that trying again may help. */
+function finalFault(error: unknown, who: string, verb: Verb): QuestbusError | null {
+  const cause = error instanceof RequestError ? error.cause : error;
+  if (cause instanceof errors.PermissionViolationError) {
+    return new QuestbusError({
+      code: "ROLE_FORBIDDEN",
+      message: `the credential of ${who} does not allow the command ${verb}`,
+      next: "use the credential of a role that may send it",
+    });
+  }
+  if (cause instanceof QuestbusError && !cause.retryable) return cause;
+  return null;
+}
+
+const knownFault = (fault: Extract<Answer, { ok: false }>["faults"][number]): Fault =>
+  fault.code in errorRegistry
+    ? { ...fault, code: fault.code as ErrorCode }
+    : { ...fault, code: "INTERNAL", message: `${fault.code}: ${fault.message}` };
+
+function readAnswer(text: string): Answer {
+  try {
+    return answer.parse(JSON.parse(text));
+  } catch {
+    throw new QuestbusError({
+      code: "INTERNAL",
+      message: "the answer cannot be read",
+      next: "check that all parts of the stack are of the same release",
+    });
+  }
+}
+
+function dataOf(given: Answer): unknown {
+  if (given.ok) return given.data;
+  const [first, ...rest] = given.faults.map(knownFault);
+  throw new QuestbusError(first as Fault, ...rest);
+}
+
+function checked<V extends Verb>(verb: V, data: CommandData[V]): CommandData[V] {
+  const result = commandData[verb].safeParse(data);
+  if (result.success) return result.data as CommandData[V];
+  const [first, ...rest] = faultsOfIssues(result.error.issues, ["data"]);
+  throw new QuestbusError(first as Fault, ...rest);
+}
+
+function encoded(message: unknown): Uint8Array {
+  const bytes = new TextEncoder().encode(JSON.stringify(message));
+  if (bytes.length <= limit.messageBytesMax) return bytes;
+  throw new QuestbusError({
+    code: "MESSAGE_TOO_LARGE",
+    message: `the message has ${bytes.length} bytes; at most ${limit.messageBytesMax} are taken`,
+    next: "send less: store large output as an artifact and name it",
+  });
+}
+
+const whyOf = (error: unknown): string => {
+  if (error instanceof RequestError && error.isNoResponders()) return "no orchestrator listens";
+  if (error instanceof errors.TimeoutError) return "no answer came in time";
+  return error instanceof Error ? error.message : String(error);
+};
+
+/** Races `work` against the signal; throws the signal's reason. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  work.catch(() => {});
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+type Try = { subject: string; payload: Uint8Array; timeoutMs: number; retryForMs: number; verb: Verb };
+
+async function untilAnswered(
+  connection: BusConnection,
+  { subject, payload, timeoutMs, retryForMs, verb }: Try,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  let untilMs: number | null = null;
+  for (let waitMs: number = backoffMs.first; ; waitMs = Math.min(2 * waitMs, backoffMs.max)) {
+    try {
+      const request = connection.nats.request(subject, payload, { timeout: timeoutMs });
+      const message = await unlessAborted(connection.orDown(request), signal);
+      return readAnswer(message.string());
+    } catch (error) {
+      signal?.throwIfAborted();
+      const final = finalFault(error, `${connection.role}/${connection.name}`, verb);
+      if (final) throw final;
+      const nowMs = performance.now();
+      untilMs ??= nowMs + retryForMs;
+      if (nowMs + waitMs > untilMs || connection.nats.isClosed()) {
+        throw busUnavailable(`the command ${verb} was not answered: ${whyOf(error)}`, connection.url);
+      }
+    }
+    await delay(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+    await unlessAborted(connection.whenUp(untilMs - performance.now()), signal);
+  }
+}
+
+/** A client that speaks as the connection's role and name. */
+export function createClient(connection: BusConnection, inputs: ClientInputs = {}): BusClient {
+  const { nowMs = Date.now, newId = randomUUID } = inputs;
+  const { nats, space, name } = connection;
+  return {
+    async request(verb, data, options = {}) {
+      const role = principal.safeParse(connection.role).data;
+      if (!role) throw new TypeError(`${connection.role} sends no commands`);
+      const { id = newId(), traceparent = newTraceparent(), signal } = options;
+      const valid = checked(verb, data);
+      const source = `questbus/${space}/${role}/${name}`;
+      const message = wrap(`command.${verb}`, { id, source, timeMs: nowMs(), traceparent }, valid);
+      const ownWaitMs = "waitMs" in valid ? valid.waitMs : 0;
+      const { timeoutMs = limit.answerTimeoutMs + ownWaitMs, retryForMs = limit.answerTimeoutMs } = options;
+      const subject = commandSubject(space, { role, name }, verb);
+      const payload = encoded(message);
+      return dataOf(
+        await untilAnswered(connection, { subject, payload, timeoutMs, retryForMs, verb }, signal),
+      );
+    },
+
+    async watchEvents({ quest, onInvalid }, handler) {
+      const recent = new Set<string>();
+      const subscription = nats.subscribe(quest ? `${space}.event.${quest}.>` : eventsAll(space), {
+        callback: (error, message) => {
+          if (error) return onInvalid?.([{ code: "INTERNAL", message: error.message }]);
+          const row = readEvent(message.data);
+          if (Array.isArray(row)) return onInvalid?.(row);
+          if (recent.has(row.id)) return;
+          recent.add(row.id);
+          if (recent.size > recentRowsMax) recent.delete(recent.values().next().value as string);
+          handler(row);
+        },
+      });
+      await connection.orDown(nats.flush());
+      return () => subscription.unsubscribe();
+    },
+  };
+}
+
+/** The journal row that an event's message carries, or what is wrong with it. */
+function readEvent(bytes: Uint8Array): JournalRow | Fault[] {
+  try {
+    const head = envelope.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
+    if (!head.success) return faultsOfIssues(head.error.issues);
+    const row = journalRow.safeParse(head.data.data);
+    return row.success ? row.data : faultsOfIssues(row.error.issues, ["data"]);
+  } catch (error) {
+    return [{ code: "MESSAGE_INVALID", message: `not JSON: ${(error as Error).message}`, where: "message" }];
+  }
+}

@@ -1,0 +1,155 @@
+import { EventEmitter } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
+import { QuestbusError, spaceDefault } from "@questbus/protocol";
+import { inboxPrefixOf } from "./account.ts";
+import { type Credential, readCredential } from "./credential.ts";
+
+/**
+ * One connection to the broker. It comes back by itself for as long as it is not closed.
+ *
+ * While it is down, what is published is lost (the client library throws its buffer away when it dials again), so
+ * callers wait for `whenUp` and give up on an answer with `orDown`.
+ */
+export type BusConnection = {
+  readonly url: string;
+  readonly space: string;
+  /** Who the credential makes us. */
+  readonly role: Credential["role"];
+  readonly name: string;
+  readonly nats: NatsConnection;
+  isUp(): boolean;
+  /** True as soon as the connection is up; false after `waitMs`, or once it is closed. */
+  whenUp(waitMs: number): Promise<boolean>;
+  /** The outcome of `work`, or BUS_UNAVAILABLE as soon as the connection goes down. */
+  orDown<T>(work: Promise<T>): Promise<T>;
+  /** Called each time the connection has come back; the result stops it. */
+  onReconnect(listener: () => void): () => void;
+  /** Resolves when the connection was closed for good. */
+  readonly closed: Promise<void>;
+  /** Sends what waits, then closes; bounded, also when the broker is gone. */
+  close(): Promise<void>;
+};
+
+export type ConnectOptions = {
+  url: string;
+  /** A credential, or the path of its file. */
+  credential: Credential | string;
+  /** Shown in the broker's own figures; the credential's role and name by default. */
+  name?: string | undefined;
+  space?: string | undefined;
+};
+
+const connectMsMax = 5_000;
+const drainMsMax = 2_000;
+
+export const busUnavailable = (message: string, url: string): QuestbusError =>
+  new QuestbusError({
+    code: "BUS_UNAVAILABLE",
+    message,
+    where: url,
+    next: "start the stack with questbus up, or check NATS_URL and --state DIR",
+  });
+
+async function dial(url: string, credential: Credential, name: string): Promise<NatsConnection> {
+  try {
+    return await connect({
+      servers: url,
+      name,
+      authenticator: credential.authenticator,
+      inboxPrefix: inboxPrefixOf(credential.role, credential.name),
+      timeout: connectMsMax,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 200,
+      reconnectJitter: 50,
+      ignoreAuthErrorAbort: true,
+      ignoreClusterUpdates: true,
+      pingInterval: 10_000,
+      maxPingOut: 2,
+      noAsyncTraces: true,
+    });
+  } catch (error) {
+    const refused = error instanceof errors.AuthorizationError;
+    const why = error instanceof Error ? error.message : String(error);
+    const message = refused
+      ? `the broker refuses the credential ${credential.path}`
+      : `no broker answers: ${why}`;
+    throw busUnavailable(message, url);
+  }
+}
+
+/** Connects with a credential; fails with BUS_UNAVAILABLE when no broker answers or it refuses the credential. */
+export async function connectBus(options: ConnectOptions): Promise<BusConnection> {
+  const { url, space = spaceDefault } = options;
+  const credential =
+    typeof options.credential === "string" ? readCredential(options.credential) : options.credential;
+  const nats = await dial(url, credential, options.name ?? `${credential.role}-${credential.name}`);
+  const changes = new EventEmitter<{ up: []; down: [] }>().setMaxListeners(0);
+  let up = true;
+  const closed = nats.closed().then(() => {
+    up = false;
+    changes.emit("down");
+  });
+  void (async () => {
+    for await (const { type } of nats.status()) {
+      if (type !== "disconnect" && type !== "reconnect") continue;
+      up = type === "reconnect";
+      changes.emit(up ? "up" : "down");
+    }
+  })();
+
+  const untilEvent = (event: "up" | "down") => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    changes.once(event, resolve);
+    return { promise, forget: () => changes.off(event, resolve) };
+  };
+
+  return {
+    url,
+    space,
+    role: credential.role,
+    name: credential.name,
+    nats,
+    closed,
+    isUp: () => up,
+    async whenUp(waitMs) {
+      if (up || nats.isClosed()) return up;
+      const { promise, forget } = untilEvent("up");
+      const stop = new AbortController();
+      const timer =
+        waitMs === Infinity ? [] : [delay(waitMs, undefined, { signal: stop.signal }).catch(() => {})];
+      await Promise.race([promise, closed, ...timer]);
+      forget();
+      stop.abort();
+      return up;
+    },
+    async orDown(work) {
+      const { promise, forget } = untilEvent("down");
+      work.catch(() => {});
+      try {
+        if (!up) throw busUnavailable("the broker cannot be reached", url);
+        const lost = promise.then((): never => {
+          throw busUnavailable("the connection to the broker was lost", url);
+        });
+        return await Promise.race([work, lost]);
+      } finally {
+        forget();
+      }
+    },
+    onReconnect(listener) {
+      changes.on("up", listener);
+      return () => void changes.off("up", listener);
+    },
+    async close() {
+      if (nats.isClosed()) return;
+      if (up && !nats.isDraining()) {
+        const stop = new AbortController();
+        const late = delay(drainMsMax, undefined, { signal: stop.signal }).catch(() => {});
+        await Promise.race([nats.drain().catch(() => {}), late]);
+        stop.abort();
+      }
+      await nats.close();
+      await closed;
+    },
+  };
+}

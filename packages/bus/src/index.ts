@@ -1,0 +1,29 @@
+export { type BrokerSettings, brokerConfig } from "./account.ts";
+export {
+  type Broker,
+  type BrokerExit,
+  type BrokerOptions,
+  type FoundBroker,
+  findBroker,
+  startBroker,
+} from "./broker.ts";
+export {
+  type BusClient,
+  type ClientInputs,
+  createClient,
+  type RequestOptions,
+  type WatchOptions,
+} from "./client.ts";
+export { type BusConnection, type ConnectOptions, connectBus } from "./connection.ts";
+export {
+  type AgentId,
+  type Credential,
+  type CredentialRole,
+  type Credentials,
+  credentialPath,
+  ensureCredentials,
+  readCredential,
+} from "./credential.ts";
+export type { DeadMessage } from "./incoming.ts";
+export { type Command, type CommandHandlers, serveCommands } from "./server.ts";
+export { type JournalStream, openJournalStream } from "./stream.ts";

@@ -1,0 +1,76 @@
+import type { Msg } from "@nats-io/transport-node";
+import { type Answer, commandsAll, type Fault, faultsOf } from "@questbus/protocol";
+import type { BusConnection } from "./connection.ts";
+import { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
+
+/**
+ * The orchestrator's side of the bus: every command of the space, read and checked.
+ *
+ * - C1: a message reaches `onCommand` only when its envelope and its data are valid.
+ * - C2: any other reaches `onDead` with the reasons, and its sender is answered with every fault.
+ * - C3: nothing that a message holds can end the subscription.
+ *
+ * Whether the sender may do it, and whether it did it before, is decided by the receiver.
+ */
+
+/** A valid command; `respond` answers its sender, once. */
+export type Command = ReadCommand & { respond(answer: Answer): void };
+
+export type CommandHandlers = {
+  onCommand(command: Command): void;
+  onDead(dead: DeadMessage): void;
+};
+
+const refusal = (faults: readonly Fault[]): Answer => ({
+  ok: false,
+  faults: faults.map((fault) => ({ ...fault })),
+  retryable: false,
+});
+
+/** False when the sender wants no answer, or the connection is gone; the sender asks again then. */
+function send(message: Msg, answer: Answer): boolean {
+  try {
+    return message.respond(JSON.stringify(answer));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (!why.includes("max_payload")) return false;
+    return message.respond(
+      JSON.stringify(
+        refusal([{ code: "MESSAGE_TOO_LARGE", message: "the answer is too large for the bus" }]),
+      ),
+    );
+  }
+}
+
+function receive(message: Msg, handlers: CommandHandlers): void {
+  try {
+    const reading = readCommand(message.subject, message.data);
+    if (reading.ok) {
+      handlers.onCommand({ ...reading.command, respond: (answer) => void send(message, answer) });
+      return;
+    }
+    send(message, refusal(reading.faults));
+    handlers.onDead(reading.dead);
+  } catch (error) {
+    send(message, refusal(faultsOf(error)));
+  }
+}
+
+/** Serves every command of the connection's space; resolves when the broker knows of it. */
+export async function serveCommands(
+  connection: BusConnection,
+  handlers: CommandHandlers,
+): Promise<{ stop(): Promise<void> }> {
+  const subscription = connection.nats.subscribe(commandsAll(connection.space), {
+    callback: (error, message) => {
+      if (!error) receive(message, handlers);
+    },
+  });
+  await connection.orDown(connection.nats.flush());
+  return {
+    async stop() {
+      if (!connection.isUp()) subscription.unsubscribe();
+      else await connection.orDown(subscription.drain()).catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+import {
+  deadAll,
+  deadSubject,
+  eventSubject,
+  eventsAll,
+  type JournalEvent,
+  QuestbusError,
+  wrap,
+} from "@questbus/protocol";
+import { type BusConnection, busUnavailable } from "./connection.ts";
+import type { DeadMessage } from "./incoming.ts";
+
+/**
+ * The journal stream: the journal's rows as everybody else reads them. And the stream of dead letters.
+ *
+ * - J1: rows enter the stream in the order of `seq`, without waiting for each other: each names the one that must
+ *   stand before it, so that after a loss on the way those behind it are refused, and all are sent again.
+ * - J2: a row that is sent again within the dedupe window is stored once (`Nats-Msg-Id` is the row's id).
+ * - J3: the streams are no record. When they are gone they are made anew, and hold what comes from then on.
+ */
+export type JournalStream = {
+  /** Publishes rows in order; resolves when the stream holds them all, rejects with BUS_UNAVAILABLE. */
+  publish(rows: readonly JournalEvent[], options?: { retryForMs?: number }): Promise<void>;
+  publishDead(dead: DeadMessage & { timeMs: number }): Promise<void>;
+};
+
+const pipelineRowsMax = 256;
+const ackMsMax = 5_000;
+const retryForMsDefault = 5_000;
+const backoffMs = { first: 50, max: 500 } as const;
+/** Codes of the JetStream API. */
+const streamExists = 10058;
+
+const streamNames = (space: string) => ({
+  journal: `JOURNAL_${space.toUpperCase()}`,
+  dead: `DEAD_${space.toUpperCase()}`,
+});
+
+type Wanted = Partial<StreamConfig> & { name: string };
+
+function wanted(space: string): Wanted[] {
+  const names = streamNames(space);
+  const common = {
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    duplicate_window: nanos(120_000),
+  };
+  return [
+    { ...common, name: names.journal, subjects: [eventsAll(space)], max_bytes: 1024 ** 3 },
+    { ...common, name: names.dead, subjects: [deadAll(space)], max_bytes: 64 * 1024 ** 2 },
+  ];
+}
+
+const encode = (message: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(message));
+
+/** Ensures both streams and publishes to them; only the orchestrator's account can. */
+export async function openJournalStream(connection: BusConnection): Promise<JournalStream> {
+  const { nats, space } = connection;
+  const source = `questbus/${space}/orchestrator`;
+  const js = jetstream(nats, { timeout: ackMsMax });
+  const jsm = await jetstreamManager(nats, { checkAPI: false, timeout: ackMsMax });
+  const ensure = async (): Promise<void> => {
+    for (const config of wanted(space)) {
+      await connection.orDown(
+        jsm.streams.add(config).catch((error) => {
+          if (error instanceof JetStreamApiError && error.code === streamExists) {
+            return jsm.streams.update(config.name, config);
+          }
+          throw error;
+        }),
+      );
+    }
+  };
+
+  /** Sends rows without waiting in between; returns how many of the first ones are stored, and why it stopped. */
+  const send = async (rows: readonly JournalEvent[]): Promise<{ stored: number; error: unknown }> => {
+    const sent = rows.map((row, at) => {
+      const subject = eventSubject(space, row.quest, row.type);
+      const message = wrap(
+        `event.${row.type}`,
+        { id: row.id, source, timeMs: row.timeMs, ...(row.quest ? { subject: row.quest } : {}) },
+        row,
+      );
+      const before = rows[at - 1];
+      const work = js.publish(subject, encode(message), {
+        msgID: row.id,
+        ...(before ? { expect: { lastMsgID: before.id } } : {}),
+      });
+      return connection.orDown(work);
+    });
+    const outcomes = await Promise.allSettled(sent);
+    const failed = outcomes.findIndex((each) => each.status === "rejected");
+    const outcome = outcomes[failed];
+    if (outcome?.status !== "rejected") return { stored: rows.length, error: null };
+    return { stored: failed, error: outcome.reason };
+  };
+
+  /** Repeats `step` until it says that all is done. */
+  const insist = async (retryForMs: number, step: () => Promise<unknown>): Promise<void> => {
+    const untilMs = performance.now() + retryForMs;
+    for (let waitMs: number = backoffMs.first; ; waitMs = Math.min(2 * waitMs, backoffMs.max)) {
+      const error = await step();
+      if (error === null) return;
+      if (performance.now() + waitMs > untilMs) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw error instanceof QuestbusError
+          ? error
+          : busUnavailable(`the journal stream takes no rows: ${why}`, connection.url);
+      }
+      await delay(waitMs);
+      await connection.whenUp(untilMs - performance.now());
+      await ensure().catch(() => {});
+    }
+  };
+
+  await insist(retryForMsDefault, () =>
+    ensure().then(
+      () => null,
+      (error: unknown) => error,
+    ),
+  );
+
+  return {
+    async publish(rows, { retryForMs = retryForMsDefault } = {}) {
+      let done = 0;
+      await insist(retryForMs, async () => {
+        while (done < rows.length) {
+          const { stored, error } = await send(rows.slice(done, done + pipelineRowsMax));
+          done += stored;
+          if (error !== null) return error;
+        }
+        return null;
+      });
+    },
+    async publishDead(dead) {
+      const id = randomUUID();
+      const message = encode(wrap("dead.message", { id, source, timeMs: dead.timeMs }, dead));
+      await insist(retryForMsDefault, () =>
+        connection.orDown(js.publish(deadSubject(space, dead.code), message, { msgID: id })).then(
+          () => null,
+          (error: unknown) => error,
+        ),
+      );
+    },
+  };
+}

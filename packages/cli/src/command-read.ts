@@ -1,0 +1,188 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { QuestState } from "@questbus/core";
+import { checkReplay, recheckVerdicts } from "@questbus/orchestrator";
+import { exitCode, type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
+import { openStore, type StoreReader, verifyJournal } from "@questbus/store";
+import type { Common } from "./command-run.ts";
+import { openJournalView, questState } from "./journal-view.ts";
+import { ago, note, paint, printData, printJson, table } from "./output.ts";
+import { openProgress } from "./progress.ts";
+import { matrixText } from "./report.ts";
+import { withStack, withStore } from "./session.ts";
+import { findStack, hasState } from "./stack.ts";
+import { exitOf, summaryOf } from "./summary.ts";
+
+const listMax = 1_000;
+
+/** `questbus status [ID]`: one quest, or the newest. */
+export function showStatus(quest: string | undefined, common: Common): number {
+  return withStore(common.state, (store) => {
+    const id = quest ?? store.listQuests({ limit: 1 })[0]?.id;
+    if (!id) {
+      const fault = { code: "QUEST_NOT_FOUND", message: "there is no quest here yet", next: "start one: questbus run FILE" } as const;
+      throw new QuestbusError(fault);
+    }
+    const state = questState(store, id);
+    if (common.json) printJson(summaryOf(state, store.head()));
+    else printStatus(state);
+    return exitCode.ok;
+  });
+}
+
+function printStatus(state: QuestState): void {
+  const { status, ending, escalation, accepted } = state;
+  printData(`${paint("bold", state.id)}  ${state.spec.title}`);
+  printData(`status: ${status}${ending ? ` (${ending.reason})` : ""}`);
+  if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${state.task}`);
+  if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
+  if (state.passes.length > 0) printData(`\n${matrixText(state)}`);
+  if (escalation && !escalation.ruling && !ending) printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);
+}
+
+/** `questbus list` */
+export function listQuests(common: Common): number {
+  return withStore(common.state, (store) => {
+    const quests = store.listQuests({ limit: listMax });
+    if (common.json) printJson(quests);
+    else {
+      const rows = quests.map((each) => [each.id, each.status, ago(each.updatedMs, Date.now()), each.title]);
+      printData(rows.length > 0 ? table(["quest", "status", "changed", "title"], rows) : "no quests yet: questbus run FILE");
+    }
+    return exitCode.ok;
+  });
+}
+
+/** `questbus escalations`: what waits for an arbiter, each with its evidence matrix. */
+export function listEscalations(common: Common): number {
+  return withStore(common.state, (store) => {
+    const open = store.listEscalations({ status: "open" });
+    if (common.json) printJson(open);
+    else if (open.length === 0) printData("nothing waits for an arbiter");
+    else for (const each of open) printEscalation(each.id, questState(store, each.quest));
+    return exitCode.ok;
+  });
+}
+
+function printEscalation(id: string, state: QuestState): void {
+  printData(`${paint(["bold", "yellow"], id)}  ${state.id}  ${state.spec.title}`);
+  printData(`${state.escalation?.detail ?? ""}\n\n${matrixText(state)}\n`);
+}
+
+/** `questbus agents`: the role agents, and what each holds. */
+export function listAgents(common: Common): number {
+  return withStore(common.state, (store) => {
+    const held = store.listAssignments({ status: "leased" });
+    const agents = store.listAgents().map((agent) => ({
+      ...agent,
+      holds: held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null,
+    }));
+    const running = findStack(common.state) !== null;
+    if (common.json) printJson({ running, agents });
+    else {
+      const rows = agents.map((each) => [each.name, each.role, ago(each.joinedMs, Date.now()), each.holds ?? "-"]);
+      printData(table(["agent", "role", "joined", "holds"], rows));
+      if (!running) note("no stack is running: these agents were the last to join");
+    }
+    return exitCode.ok;
+  });
+}
+
+/** `questbus audit [ID]`: the journal, oldest first. */
+export function showAudit(quest: string | undefined, common: Common): number {
+  return withStore(common.state, (store) => {
+    if (quest) questState(store, quest);
+    for (let afterSeq = 0; ; ) {
+      const rows = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
+      for (const row of rows) printData(common.json ? JSON.stringify(row) : auditLine(row));
+      const last = rows.at(-1);
+      if (!last) return exitCode.ok;
+      afterSeq = last.seq;
+    }
+  });
+}
+
+function auditLine(row: JournalEvent): string {
+  const time = new Date(row.timeMs).toISOString();
+  const what = JSON.stringify(row.body);
+  const short = what.length > 140 ? `${what.slice(0, 137)}...` : what;
+  return `${String(row.seq).padStart(5)}  ${time}  ${row.actor.role}/${row.actor.name}  ${paint("bold", row.type)}  ${row.quest ?? "-"}  ${short}`;
+}
+
+/** `questbus audit verify`: the chain, and every verdict from its own evidence. */
+export function verifyAudit(common: Common): number {
+  return withStore(common.state, (store) => {
+    const chain = verifyJournal(store);
+    const faults = chain.ok ? verdictFaults(store) : chain.faults.map((each) => each.what);
+    const [first, ...rest] = faults.map((message) => ({
+      code: "AUDIT_BROKEN" as const,
+      message,
+      where: join(common.state, "questbus.db"),
+      next: "keep the state directory as it is, and compare it with a backup",
+    }));
+    if (first) throw new QuestbusError(first, ...rest);
+    if (!chain.ok) return exitCode.failure;
+    if (common.json) printJson({ ok: true, length: chain.length, head: chain.head });
+    else printData(paint("green", `audit trail intact: ${chain.length} rows, every verdict recomputed, head ${chain.head.slice(0, 16)}`));
+    return exitCode.ok;
+  });
+}
+
+const verdictFaults = (store: StoreReader): string[] =>
+  recheckVerdicts(store).faults.map((each) => `row ${each.seq}: verdict ${each.stored} of ${each.quest} is ${each.recomputed} by its own evidence`);
+
+/** `questbus audit replay`: the journal into an empty database, compared with the stored state. */
+export function replayAudit(common: Common): number {
+  return withStore(common.state, (store) => {
+    const dir = mkdtempSync(join(tmpdir(), "questbus-replay-"));
+    try {
+      const empty = openStore({ dir, mode: "write" });
+      try {
+        const { events } = checkReplay(store, empty);
+        if (common.json) printJson({ ok: true, events });
+        else printData(paint("green", `replay of ${events} events gives the stored state, byte for byte`));
+        return exitCode.ok;
+      } finally {
+        empty.close();
+      }
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+}
+
+/** `questbus watch [ID]`: what happened and what happens, until the quest is at rest or Ctrl-C. */
+export async function watch(quest: string | undefined, common: Common): Promise<number> {
+  if (findStack(resolve(common.state)) === null && hasState(common.state)) return showStored(quest, common);
+  return withStack({ stateDir: common.state, running: "required", signal: common.signal }, async (session) => {
+    if (quest) questState(session.store, quest);
+    const progress = openProgress();
+    const view = openJournalView(session.store, await session.clientAs("operator"));
+    const atRest = (): boolean => quest !== undefined && questState(session.store, quest).ending !== null;
+    try {
+      await view.follow({ afterSeq: 0, quest, onRow: rowPrinter(common, progress.show), done: atRest, signal: common.signal });
+    } finally {
+      progress.stop();
+    }
+    return quest && !common.signal.aborted ? exitOf(questState(session.store, quest)) : exitCode.ok;
+  });
+}
+
+const rowPrinter =
+  (common: Common, show: (row: JournalEvent) => void) =>
+  (row: JournalEvent): void =>
+    common.json ? printData(JSON.stringify(row)) : show(row);
+
+function showStored(quest: string | undefined, common: Common): number {
+  if (common.json) return showAudit(quest, common);
+  return withStore(common.state, (store) => {
+    if (quest) questState(store, quest);
+    const progress = openProgress();
+    const rows = store.readJournal({ limit: Number.MAX_SAFE_INTEGER, ...(quest ? { quest } : {}) });
+    for (const row of rows) progress.show(row);
+    progress.stop();
+    note("no stack is running: this is what was stored");
+    return exitCode.ok;
+  });
+}

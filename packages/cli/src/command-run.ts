@@ -1,0 +1,112 @@
+import type { QuestState } from "@questbus/core";
+import { exitCode, QuestbusError } from "@questbus/protocol";
+import { isAtRest, openJournalView, questState } from "./journal-view.ts";
+import { note, paintError, printData, printFault, printJson } from "./output.ts";
+import { openProgress } from "./progress.ts";
+import { readSubmission } from "./quest-file.ts";
+import { matrixText, writeReport } from "./report.ts";
+import { type StackSession, withStack } from "./session.ts";
+import { exitOf, summaryOf } from "./summary.ts";
+
+export type Common = { state: string; json: boolean; signal: AbortSignal };
+
+/** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
+export async function runQuest(file: string, common: Common): Promise<number> {
+  const submission = await readSubmission(file, common.state);
+  const onStart = (broker: string): void => note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
+  return withStack({ stateDir: common.state, running: "any", signal: common.signal, onStart }, async (session) => {
+    const operator = await session.clientAs("operator");
+    const { quest, resumed } = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
+    if (resumed) note(paintError("dim", `this quest was left unfinished: going on with ${quest}`));
+    return follow(quest, session, common);
+  });
+}
+
+/** `questbus submit FILE`: the id, once the quest is stored. */
+export async function submitQuest(file: string, common: Common): Promise<number> {
+  const submission = await readSubmission(file, common.state);
+  return withStack({ stateDir: common.state, running: "required", signal: common.signal }, async (session) => {
+    const operator = await session.clientAs("operator");
+    const answer = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
+    if (common.json) printJson(answer);
+    else printData(answer.quest);
+    return exitCode.ok;
+  });
+}
+
+/** Shows a quest live until nothing more happens without a person; prints its summary and gives its exit code. */
+export async function follow(quest: string, session: StackSession, common: Common): Promise<number> {
+  const progress = openProgress();
+  const view = openJournalView(session.store, await session.clientAs("operator"));
+  try {
+    await view.follow({
+      afterSeq: 0,
+      quest,
+      onRow: (row) => progress.show(row),
+      done: () => isAtRest(questState(session.store, quest)),
+      signal: common.signal,
+    });
+  } finally {
+    progress.stop();
+  }
+  if (common.signal.aborted) return exitCode.interrupted;
+  return conclude(questState(session.store, quest), session, common);
+}
+
+function conclude(state: QuestState, session: StackSession, common: Common): number {
+  const report = writeReport(common.state, state);
+  if (common.json) printJson(summaryOf(state, session.store.head()));
+  else if (state.status === "escalated") note(`\n${matrixText(state)}\n\n${rulingHint(state, common.state)}`);
+  if (state.ending?.fault) printFault(state.ending.fault);
+  note(paintError("dim", `report: ${report}`));
+  if (!common.json) printData(outcomeLine(state));
+  return exitOf(state);
+}
+
+/** The one line that a script without `--json` reads. */
+const outcomeLine = (state: QuestState): string =>
+  [state.id, state.status, state.accepted?.branch ?? "", state.accepted?.commit ?? ""].filter(Boolean).join(" ");
+
+export function rulingHint(state: QuestState, stateDir: string): string {
+  const id = state.escalation?.id ?? "";
+  const where = stateDir === ".questbus" ? "" : ` --state ${stateDir}`;
+  return `it waits for an arbiter:\n  questbus rule ${id} --decision accept|revert|retry|abandon --reason "..."${where}`;
+}
+
+/** `questbus rule ESCALATION`: records the ruling, and waits until it is carried out. */
+export async function ruleOn(
+  escalation: string,
+  ruling: { decision: "accept" | "revert" | "retry" | "abandon"; reason: string; guidance: string | null },
+  common: Common,
+): Promise<number> {
+  return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
+    const known = session.store.getEscalation(escalation);
+    if (!known) {
+      const next = "list the open ones: questbus escalations";
+      throw new QuestbusError({ code: "ESCALATION_NOT_FOUND", message: `there is no escalation ${escalation}`, next });
+    }
+    const arbiter = await session.clientAs("arbiter");
+    await arbiter.request("rule", { escalation, ...ruling });
+    return followRuling(known.quest, session, common);
+  });
+}
+
+/** A ruling is carried out when its quest is at rest again; the exit code says whether that worked. */
+async function followRuling(quest: string, session: StackSession, common: Common): Promise<number> {
+  const exit = await follow(quest, session, common);
+  const { ruling } = questState(session.store, quest).escalation ?? {};
+  const done = exit === exitCode.notAccepted && (ruling?.decision === "revert" || ruling?.decision === "abandon");
+  return done ? exitCode.ok : exit;
+}
+
+/** `questbus cancel QUEST` */
+export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {
+  return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
+    const operator = await session.clientAs("operator");
+    await operator.request("cancel", { quest, reason });
+    const summary = summaryOf(questState(session.store, quest), session.store.head());
+    if (common.json) printJson(summary);
+    else printData(`${quest} ${summary.status}`);
+    return exitCode.ok;
+  });
+}

@@ -1,0 +1,127 @@
+import { applyEvent, type QuestState } from "@questbus/core";
+import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
+import { paintError } from "./output.ts";
+
+/**
+ * A run as a person sees it: one line for each thing a role did, the verdict of each pass, and on a terminal one line
+ * that lives while a role is at work. Writes to stderr only.
+ */
+export type Progress = { show(event: JournalEvent): void; stop(): void };
+
+const doing: Record<Report["task"], string> = {
+  plan: "reads the plan",
+  fitness: "looks at the machine",
+  "base-suite": "runs the suite on the last known-good tree",
+  "base-measure": "measures the last known-good tree",
+  choose: "chooses a candidate",
+  separate: "separates flaky tests from failing ones",
+  prepare: "prepares a clean worktree",
+  produce: "produces the candidate",
+  review: "holds the candidate against the plan",
+  suite: "runs the suite on the candidate",
+  gate: "measures base and candidate in pairs",
+  guard: "checks the guards",
+  settle: "settles the workspace",
+};
+
+const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const frameMs = 100;
+
+export function openProgress(stream: NodeJS.WriteStream = process.stderr, nowMs: () => number = Date.now): Progress {
+  const live = openLiveLine(stream, nowMs);
+  const states = new Map<string, QuestState>();
+  return {
+    show(event) {
+      const before = event.quest ? (states.get(event.quest) ?? null) : null;
+      const state = applyEvent(before, event);
+      if (state) states.set(state.id, state);
+      const text = state ? lineOf(event, state) : null;
+      live.clear();
+      if (text) stream.write(`${text}\n`);
+      const working = state && event.type === "assignment.claimed" ? event.body : null;
+      if (working && state?.task) live.set(`${column("", 9)}${column(event.actor.role, 12)}`, `${doing[state.task]} ...`);
+    },
+    stop: () => live.clear(),
+  };
+}
+
+const column = (text: string, width: number): string => text.padEnd(width);
+
+function lineOf(event: JournalEvent, state: QuestState): string | null {
+  switch (event.type) {
+    case "quest.submitted":
+      return `\n${paintError("bold", `quest ${state.id}`)}  ${state.spec.title}`;
+    case "pass.started":
+      return paintError("bold", `pass ${event.body.pass} of ${state.assignments.ops.machine.context.passesMax}`);
+    case "task.reported":
+      return reportLine(event.body.report, event.actor.role);
+    case "pass.judged":
+      return verdictLine(event.body);
+    case "good.moved":
+      return `  ${paintError("green", "kept")}: last known-good is now tree ${event.body.tree.slice(0, 12)}`;
+    case "lease.expired":
+      return `  ${paintError("yellow", "lease over")}: ${event.body.assignment}: ${event.body.reason}; its work is offered again`;
+    case "command.refused":
+      return `  ${paintError("yellow", "refused")}: ${event.actor.name}: ${event.body.code}: ${event.body.message}`;
+    case "quest.escalated":
+      return `${paintError(["bold", "yellow"], "escalated")} (${event.body.escalation}): ${event.body.detail}`;
+    case "ruling.made":
+      return `${paintError("bold", "ruling")}: ${event.body.decision}, by ${event.actor.name}: ${event.body.reason}`;
+    case "change.integrated":
+      return `  ${paintError("green", "integrated")}: branch ${event.body.branch}, commit ${event.body.commit.slice(0, 12)}`;
+    case "quest.ended":
+      return endLine(event.body);
+    default:
+      return null;
+  }
+}
+
+function reportLine(report: Report, role: string): string {
+  const good = !report.fault && report.signOff?.vote !== "no";
+  const mark = good ? paintError("green", "✓") : paintError("red", "✗");
+  const signed = report.signOff ? paintError(good ? "green" : "red", ` [sign-off: ${report.signOff.vote}]`) : "";
+  const phase = paintError("dim", column(report.phase, 9));
+  return `  ${phase}${column(role, 12)}${mark} ${report.summary}${signed}`;
+}
+
+function verdictLine({ verdict }: EventBody["pass.judged"]): string {
+  const style = verdict.verdict === "ACCEPT" || verdict.verdict === "KEEP" ? "green" : "yellow";
+  const pairs = verdict.pairs > 0 ? paintError("dim", ` (${verdict.pairs} pairs, E ${figure(verdict.e)})`) : "";
+  return `  ${paintError(["bold", style], verdict.verdict)}: ${verdict.reasons[0]}${pairs}`;
+}
+
+const figure = (value: number): string => (value >= 1000 ? value.toExponential(1) : value.toFixed(2));
+
+function endLine({ ending, reason }: EventBody["quest.ended"]): string {
+  return `${paintError(["bold", ending === "accepted" ? "green" : "yellow"], ending)}: ${reason}`;
+}
+
+type LiveLine = { set(head: string, text: string): void; clear(): void };
+
+/** One line at the bottom of a terminal, redrawn with the time that has passed; nothing at all elsewhere. */
+function openLiveLine(stream: NodeJS.WriteStream, nowMs: () => number): LiveLine {
+  if (!stream.isTTY) return { set: () => {}, clear: () => {} };
+  let timer: NodeJS.Timeout | null = null;
+  const clear = (): void => {
+    if (timer) clearInterval(timer);
+    if (timer) stream.write("\r\x1b[2K");
+    timer = null;
+  };
+  return {
+    clear,
+    set(head, text) {
+      clear();
+      const sinceMs = nowMs();
+      let frame = 0;
+      const draw = (): void => {
+        const elapsed = ((nowMs() - sinceMs) / 1000).toFixed(0);
+        const line = `  ${head}${frames[frame++ % frames.length]} ${text} ${elapsed} s`;
+        stream.write(`\r\x1b[2K${line.slice(0, Math.max(20, stream.columns - 1))}`);
+      };
+      timer = setInterval(draw, frameMs);
+      timer.unref();
+      draw();
+    },
+  };
+}
+

@@ -1,0 +1,61 @@
+import { join, resolve } from "node:path";
+import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
+import type { Principal } from "@questbus/protocol";
+import { openStore, type StoreReader } from "@questbus/store";
+import { findStack, notRunning, startStack } from "./stack.ts";
+
+/** A command's way to the stack of a state directory: a client for each role it speaks as, and the store to read. */
+export type StackSession = {
+  store: StoreReader;
+  clientAs(role: Extract<Principal, "operator" | "arbiter">): Promise<BusClient>;
+};
+
+/**
+ * Runs `work` against the running stack; where there is none, against one of its own that ends with it, or, with
+ * `running: "required"`, not at all.
+ *
+ * @throws QuestbusError NOT_RUNNING, and what starting a stack throws
+ */
+export async function withStack<T>(
+  options: { stateDir: string; running: "required" | "any"; signal: AbortSignal; onStart?: (broker: string) => void },
+  work: (session: StackSession) => Promise<T>,
+): Promise<T> {
+  const stateDir = resolve(options.stateDir);
+  const found = findStack(stateDir);
+  if (!found && options.running === "required") throw notRunning(options.stateDir);
+  const own = found ? null : await startStack(stateDir);
+  const address = found ?? own;
+  if (!address) throw notRunning(options.stateDir);
+  if (own) options.onStart?.(own.broker);
+  const connections: BusConnection[] = [];
+  try {
+    options.signal.throwIfAborted();
+    const store = openStore({ dir: stateDir, mode: "read" });
+    const clientAs: StackSession["clientAs"] = async (role) => {
+      const { url, space } = address;
+      const connection = await connectBus({ url, space, credential: credentialPath(stateDir, role, role) });
+      connections.push(connection);
+      return createClient(connection);
+    };
+    try {
+      return await work({ store, clientAs });
+    } finally {
+      store.close();
+    }
+  } finally {
+    await Promise.all(connections.map((connection) => connection.close()));
+    await own?.stop();
+  }
+}
+
+/** Runs `work` on the stored state alone; no process is needed for it. */
+export function withStore<T>(stateDir: string, work: (store: StoreReader) => T): T {
+  const store = openStore({ dir: resolve(stateDir), mode: "read" });
+  try {
+    return work(store);
+  } finally {
+    store.close();
+  }
+}
+
+export const reportsDir = (stateDir: string): string => join(resolve(stateDir), "reports");

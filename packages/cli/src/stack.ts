@@ -1,0 +1,229 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type AgentId, type Broker, type Credentials, ensureCredentials, findBroker, startBroker } from "@questbus/bus";
+import { type Fault, QuestbusError, roles, spaceDefault } from "@questbus/protocol";
+import { z } from "zod";
+
+/**
+ * The local stack: broker, orchestrator and one agent a role, as processes of this one.
+ *
+ * Owns those processes and `stack.json`, which says where the broker listens and who started it. A child that dies is
+ * started again, the broker on its old port. Invariants: K1 when this process ends, by whatever end, all of them do;
+ * K2 one stack a state directory (the store's lock decides); K3 no secret in an argument, the environment or a log.
+ */
+export type Stack = { url: string; space: string; broker: string; stop(): Promise<void> };
+export type StackAddress = { url: string; space: string };
+
+const principalsOfStack: readonly AgentId[] = [
+  ...roles.map((role) => ({ role, name: role })),
+  { role: "operator", name: "operator" },
+  { role: "arbiter", name: "arbiter" },
+];
+
+const stackFile = (dir: string): string => join(dir, "stack.json");
+const stackRecord = z.object({ url: z.string(), space: z.string(), pid: z.int(), since: z.string() });
+
+const restartWaitMs = { first: 100, max: 5_000 } as const;
+/** A child that lived this long had started well, so that its next restart waits the short time again. */
+const steadyMs = 10_000;
+const readyMsMax = 20_000;
+const stopMsMax = 8_000;
+
+const programOf = {
+  orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
+  agent: fileURLToPath(import.meta.resolve("@questbus/agent/main")),
+};
+
+/** Where the stack of a state directory listens; null when none is running. */
+export function findStack(dir: string): StackAddress | null {
+  try {
+    const { url, space, pid } = stackRecord.parse(JSON.parse(readFileSync(stackFile(dir), "utf8")));
+    process.kill(pid, 0);
+    return { url, space };
+  } catch {
+    return null;
+  }
+}
+
+export const notRunning = (dir: string): QuestbusError =>
+  new QuestbusError({
+    code: "NOT_RUNNING",
+    message: `no Questbus is running on ${dir}`,
+    next: "start one with questbus up, or name another --state DIR",
+  });
+
+/** @throws QuestbusError STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
+export async function startStack(stateDir: string, options: { space?: string } = {}): Promise<Stack> {
+  const dir = resolve(stateDir);
+  const space = options.space ?? spaceDefault;
+  mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
+  const credentials = ensureCredentials({ dir, agents: principalsOfStack });
+  const supervisor = new Supervisor(dir, space, credentials);
+  try {
+    await supervisor.start();
+    return { url: supervisor.url, space, broker: supervisor.brokerName, stop: () => supervisor.stop() };
+  } catch (error) {
+    await supervisor.stop();
+    throw error;
+  }
+}
+
+class Supervisor {
+  readonly #dir: string;
+  readonly #space: string;
+  readonly #credentials: Credentials;
+  readonly #children = new Map<string, ChildProcess>();
+  readonly #guards: Promise<void>[] = [];
+  #broker: Broker | null = null;
+  #stopping = new AbortController();
+  url = "";
+  brokerName = "";
+
+  constructor(dir: string, space: string, credentials: Credentials) {
+    this.#dir = dir;
+    this.#space = space;
+    this.#credentials = credentials;
+  }
+
+  async start(): Promise<void> {
+    const given = process.env.NATS_URL;
+    if (given) {
+      this.url = given;
+      this.brokerName = `NATS_URL ${given}`;
+    } else await this.#startBroker();
+    await this.#startOrchestrator();
+    for (const role of roles) this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
+    const record = { url: this.url, space: this.#space, pid: process.pid, since: new Date().toISOString() };
+    const fresh = `${stackFile(this.#dir)}.${process.pid}`;
+    writeFileSync(fresh, JSON.stringify(record), { mode: 0o600 });
+    renameSync(fresh, stackFile(this.#dir));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    rmSync(stackFile(this.#dir), { force: true });
+    const agents = roles.flatMap((role) => this.#children.get(role) ?? []);
+    await Promise.all(agents.map(endChild));
+    const orchestrator = this.#children.get("orchestrator");
+    if (orchestrator) await endChild(orchestrator);
+    await this.#broker?.stop();
+    await Promise.all(this.#guards);
+  }
+
+  async #startBroker(): Promise<void> {
+    const found = findBroker(process.env);
+    this.brokerName = `${found.from === "bundled" ? "bundled nats-server" : found.path}`;
+    const start = async (port?: number): Promise<Broker> => {
+      const { onLog, close } = logFile(join(this.#dir, "log", "broker.log"));
+      const options = { dir: this.#dir, binary: found.path, credentials: this.#credentials, space: this.#space, onLog };
+      const broker = await startBroker(port === undefined ? options : { ...options, port });
+      void broker.exited.then(close);
+      return broker;
+    };
+    this.#broker = await start();
+    this.url = this.#broker.url;
+    const { port } = this.#broker;
+    this.#guards.push(this.#guardBroker(() => start(port)));
+  }
+
+  /** A broker that dies is started again on its port: everyone reconnects by themselves. */
+  async #guardBroker(restart: () => Promise<Broker>): Promise<void> {
+    while (this.#broker) {
+      await this.#broker.exited;
+      if (this.#stopping.signal.aborted) return;
+      this.#broker = await restart().catch(() => this.#broker);
+      await this.#pause(restartWaitMs.first);
+    }
+  }
+
+  async #startOrchestrator(): Promise<void> {
+    const begin = (): ChildProcess => this.#fork("orchestrator", programOf.orchestrator, []);
+    const first = begin();
+    await untilReady(first, this.#dir);
+    this.#keep(begin, first);
+  }
+
+  #fork(name: string, program: string, args: string[]): ChildProcess {
+    const log = openSync(join(this.#dir, "log", `${name}.log`), "a", 0o600);
+    const common = ["--state", this.#dir, "--url", this.url, "--space", this.#space];
+    const env = { ...process.env };
+    delete env.NATS_URL;
+    const child = fork(program, [...args, ...common], { stdio: ["ignore", log, log, "ipc"], env, execArgv: [], detached: true });
+    closeSync(log);
+    this.#children.set(name, child);
+    return child;
+  }
+
+  /** Starts a child, and again whenever it dies, with a growing pause while it dies young. */
+  #keep(begin: () => ChildProcess, running?: ChildProcess): void {
+    const guard = async (): Promise<void> => {
+      let child = running ?? begin();
+      let waitMs: number = restartWaitMs.first;
+      for (;;) {
+        const sinceMs = performance.now();
+        await exitOf(child);
+        if (this.#stopping.signal.aborted) return;
+        waitMs = performance.now() - sinceMs > steadyMs ? restartWaitMs.first : Math.min(waitMs * 2, restartWaitMs.max);
+        await this.#pause(waitMs);
+        if (this.#stopping.signal.aborted) return;
+        child = begin();
+      }
+    };
+    this.#guards.push(guard());
+  }
+
+  #pause(ms: number): Promise<void> {
+    return delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((done) => child.once("exit", () => done()));
+}
+
+/** SIGTERM, and SIGKILL when that is not enough. */
+async function endChild(child: ChildProcess): Promise<void> {
+  const timer = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
+  child.kill("SIGTERM");
+  await exitOf(child);
+  clearTimeout(timer);
+}
+
+/** Waits for the word `ready`; a child that cannot start says why. */
+async function untilReady(child: ChildProcess, dir: string): Promise<void> {
+  const said = await new Promise<{ ready?: true; faults?: Fault[] }>((done) => {
+    const timer = setTimeout(() => done({}), readyMsMax);
+    child.once("message", (message) => {
+      clearTimeout(timer);
+      done(message as { ready?: true; faults?: Fault[] });
+    });
+    child.once("exit", () => {
+      clearTimeout(timer);
+      done({});
+    });
+  });
+  if (said.ready) return;
+  const [first, ...rest] = said.faults ?? [];
+  const unsaid: Fault = { code: "INTERNAL", message: "the orchestrator did not start", where: join(dir, "log", "orchestrator.log"), next: "read the log" };
+  throw new QuestbusError(first ?? unsaid, ...rest);
+}
+
+function logFile(path: string): { onLog(line: string): void; close(): void } {
+  const file = openSync(path, "a", 0o600);
+  let open = true;
+  return {
+    onLog: (line) => {
+      if (open) writeFileSync(file, `${line}\n`);
+    },
+    close: () => {
+      if (open) closeSync(file);
+      open = false;
+    },
+  };
+}
+
+export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));

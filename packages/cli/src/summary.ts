@@ -1,0 +1,57 @@
+import { currentPass, type QuestState } from "@questbus/core";
+import { exitCode } from "@questbus/protocol";
+import type { Store } from "@questbus/store";
+
+type Interval = { estimate: number; low: number; high: number };
+
+/** What `run --json` and `status --json` print. Gains are fractions: 0.2 is 20 % better. */
+export type QuestSummary = {
+  quest: string;
+  status: QuestState["status"];
+  verdict: string | null;
+  passes: { n: number; fixer: string | null; tree: string | null; verdict: string | null; effect: Interval | null; pairs: number }[];
+  accepted: { branch: string; commit: string } | null;
+  escalation: string | null;
+  audit: { head: string; length: number };
+};
+
+const interval = (effect: Interval | null | undefined): Interval | null =>
+  effect ? { estimate: effect.estimate, low: effect.low, high: effect.high } : null;
+
+export function summaryOf(state: QuestState, head: ReturnType<Store["head"]>): QuestSummary {
+  const open = state.escalation && !state.escalation.ruling && !state.ending;
+  return {
+    quest: state.id,
+    status: state.status,
+    verdict: currentPass(state)?.verdict?.verdict ?? null,
+    passes: state.passes.map((pass) => ({
+      n: pass.n,
+      fixer: pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null),
+      tree: pass.candidate?.tree ?? null,
+      verdict: pass.verdict?.verdict ?? null,
+      effect: interval(pass.verdict?.effect),
+      pairs: pass.verdict?.pairs ?? 0,
+    })),
+    accepted: state.accepted,
+    escalation: open ? state.escalation?.id ?? null : null,
+    audit: { head: head.hash, length: head.seq },
+  };
+}
+
+/** Exit code of a command that waited for the quest. */
+export function exitOf(state: QuestState): number {
+  switch (state.status) {
+    case "accepted":
+      return exitCode.ok;
+    case "escalated":
+      return exitCode.waitsForArbiter;
+    case "unfit":
+      return exitCode.failure;
+    case "reverted":
+    case "abandoned":
+    case "cancelled":
+      return exitCode.notAccepted;
+    default:
+      return exitCode.ok;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Decision, SignOff, VerdictWord } from "@questbus/protocol";
+import { describeEffect } from "../quest/change.ts";
+import { hasKept, machineOf, type QuestState } from "../quest/state.ts";
+
+/** One pass as the arbiter sees it; every figure is backed by the artifacts named beside it. */
+export type MatrixRow = {
+  pass: number;
+  fixer: string | null;
+  verdict: VerdictWord | null;
+  reason: string;
+  effect: { estimate: number; low: number; high: number } | null;
+  e: number | null;
+  pairs: number;
+  tests: "passed" | "failed" | null;
+  guards: { name: string; state: string }[];
+  signOffs: Record<string, SignOff["vote"]>;
+  artifacts: { kind: string; sha256: string }[];
+};
+
+export type DecisionOption = { decision: Decision; allowed: boolean; why: string };
+export type EvidenceMatrix = { rows: MatrixRow[]; options: DecisionOption[] };
+
+/** Which rulings this quest can carry out, and why not the others. Nothing that was not proven can be accepted. */
+export function allowedDecisions(state: QuestState): DecisionOption[] {
+  const kept = hasKept(state);
+  const { pass, passesMax, grantsLeft } = machineOf(state).context;
+  return [
+    {
+      decision: "accept",
+      allowed: kept,
+      why: kept ? `integrates what was kept: ${keptEffect(state)}` : "nothing was proven and kept, so there is nothing to accept",
+    },
+    { decision: "revert", allowed: true, why: kept ? "drops what was kept and leaves the target as it was" : "leaves the target as it was" },
+    {
+      decision: "retry",
+      allowed: grantsLeft > 0,
+      why: grantsLeft > 0 ? `grants pass ${pass + 1} beside the ${passesMax} of the quest` : "the extra pass was already granted",
+    },
+    { decision: "abandon", allowed: true, why: "closes the quest; the target stays as it was" },
+  ];
+}
+
+function keptEffect(state: QuestState): string {
+  const kept = state.passes.filter((pass) => pass.verdict?.verdict === "KEEP").at(-1)?.verdict;
+  const effect = kept?.total ?? kept?.effect;
+  return effect ? describeEffect(state.spec.measure.metric.name, effect) : "a proven gain";
+}
+
+export function evidenceMatrix(state: QuestState): EvidenceMatrix {
+  const rows = state.passes.map(
+    (pass): MatrixRow => ({
+      pass: pass.n,
+      fixer: pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null),
+      verdict: pass.verdict?.verdict ?? null,
+      reason: pass.verdict?.reasons[0] ?? "not judged yet",
+      effect: pass.verdict?.effect ?? null,
+      e: pass.verdict?.e ?? null,
+      pairs: pass.verdict?.pairs ?? 0,
+      tests: pass.tests,
+      guards: (pass.verdict?.guards ?? []).map(({ name, state: found }) => ({ name, state: found })),
+      signOffs: Object.fromEntries(Object.entries(pass.signOffs).map(([role, each]) => [role, each.vote])),
+      artifacts: pass.findings.flatMap((each) => each.artifacts.map(({ kind, sha256 }) => ({ kind, sha256 }))),
+    }),
+  );
+  return { rows, options: allowedDecisions(state) };
+}

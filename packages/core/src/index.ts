@@ -1,0 +1,17 @@
+export * from "./arbitration/matrix.ts";
+export * from "./assignment/machine.ts";
+export * from "./assignment/schedule.ts";
+export * from "./journal/recompute.ts";
+export * from "./quest/apply.ts";
+export * from "./quest/brief.ts";
+export * from "./quest/change.ts";
+export * from "./quest/decide.ts";
+export * from "./quest/judge-pass.ts";
+export * from "./quest/state.ts";
+export * from "./verdict/detectable.ts";
+export * from "./verdict/effect.ts";
+export * from "./verdict/gate.ts";
+export * from "./verdict/guard.ts";
+export * from "./verdict/judge.ts";
+export * from "./verdict/pair-order.ts";
+export type { DecideContext, Draft } from "./quest/draft.ts";

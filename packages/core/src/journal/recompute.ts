@@ -1,0 +1,36 @@
+import { isDeepStrictEqual } from "node:util";
+import type { EventBody, JournalEvent } from "@questbus/protocol";
+import { applyEvent } from "../quest/apply.ts";
+import { judgePass } from "../quest/judge-pass.ts";
+import { currentPass, type QuestState } from "../quest/state.ts";
+
+/** A verdict in the journal that its own evidence does not lead to. */
+export type VerdictFault = { seq: number; quest: string; stored: string; recomputed: string };
+
+/**
+ * Replays quests event by event. `push` gives the state after the event, and a fault when a stored verdict is not the
+ * one that the stored evidence gives (design, decision 8).
+ */
+export function openReplay(): { push(event: JournalEvent): { state: QuestState | null; fault: VerdictFault | null } } {
+  const states = new Map<string, QuestState>();
+  return {
+    push(event) {
+      const quest = event.quest;
+      if (!quest) return { state: null, fault: null };
+      const before = states.get(quest) ?? null;
+      const fault = event.type === "pass.judged" && before ? recheck(before, event) : null;
+      const state = applyEvent(before, event);
+      if (state?.ending) states.delete(quest);
+      else if (state) states.set(quest, state);
+      return { state, fault };
+    },
+  };
+}
+
+function recheck(before: QuestState, event: JournalEvent): VerdictFault | null {
+  const { cut, verdict } = event.body as EventBody["pass.judged"];
+  const pass = currentPass(before);
+  const recomputed = pass && judgePass(before, pass, cut);
+  if (isDeepStrictEqual(recomputed, verdict)) return null;
+  return { seq: event.seq, quest: before.id, stored: verdict.verdict, recomputed: recomputed?.verdict ?? "none" };
+}

@@ -1,0 +1,219 @@
+import {
+  type EventBody,
+  type JournalEvent,
+  limit,
+  normaliseQuest,
+  type Report,
+  type Role,
+  roles,
+} from "@questbus/protocol";
+import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
+import { stepOf } from "../assignment/schedule.ts";
+import type { AssignmentState, PassState, QuestState } from "./state.ts";
+
+/** An event with the time at which it was committed; all that a state is made of. */
+export type Applied = Pick<JournalEvent, "type" | "quest" | "actor" | "body" | "timeMs">;
+type Of<T extends keyof EventBody> = EventBody[T];
+
+const replaceLast = <T>(list: readonly T[], change: (last: T) => T): T[] =>
+  list.map((each, at) => (at === list.length - 1 ? change(each) : each));
+
+const withPass = (state: QuestState, change: (pass: PassState) => Partial<PassState>): QuestState => ({
+  ...state,
+  passes: replaceLast(state.passes, (pass) => ({ ...pass, ...change(pass) })),
+});
+
+const roleOf = (assignment: string): Role => assignment.slice(assignment.indexOf(".") + 1) as Role;
+
+function withAssignment(state: QuestState, assignment: string, change: Partial<AssignmentState>): QuestState {
+  const role = roleOf(assignment);
+  return { ...state, assignments: { ...state.assignments, [role]: { ...state.assignments[role], ...change } } };
+}
+
+/** Steps all four machines; an event a machine has no transition for is a broken journal. */
+function stepAll(state: QuestState, event: MachineEvent): QuestState {
+  const assignments = { ...state.assignments };
+  for (const role of roles) {
+    const machine = stepMachine(assignments[role].machine, event);
+    if (machine) assignments[role] = { ...assignments[role], machine };
+    else if (event.type !== "PASS_ENDED") throw new RangeError(`${state.id}: no ${event.type} from ${assignments[role].machine.value}`);
+  }
+  return { ...state, assignments };
+}
+
+/** No assignment is open any more: leases end with what they were for. */
+function closeAssignments(state: QuestState, status: "waiting" | "done"): QuestState {
+  const assignments = { ...state.assignments };
+  for (const role of roles) assignments[role] = { ...assignments[role], status, task: null, agent: null };
+  return { ...state, assignments, task: null, settle: null };
+}
+
+function submitted(quest: string, body: Of<"quest.submitted">, event: Applied): QuestState {
+  const spec = normaliseQuest(body.document, body.resolved);
+  const assignment = (): AssignmentState => ({
+    machine: newMachine(spec.budget.passes, limit.passesGrantedMax),
+    status: "waiting",
+    task: null,
+    epoch: 0,
+    agent: null,
+  });
+  return {
+    id: quest,
+    spec,
+    questDir: body.questDir,
+    digest: body.digest,
+    author: event.actor.name,
+    status: "queued",
+    createdMs: event.timeMs,
+    deadlineMs: null,
+    seed: body.seed,
+    base: body.base,
+    lastGood: body.base,
+    target: null,
+    flaky: false,
+    assignments: { architect: assignment(), performance: assignment(), qa: assignment(), ops: assignment() },
+    task: null,
+    settle: null,
+    passes: [],
+    escalation: null,
+    accepted: null,
+    ending: null,
+  };
+}
+
+function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
+  const pass: PassState = {
+    n: body.pass,
+    lastGood: body.lastGood,
+    fixer: null,
+    candidate: null,
+    forbiddenPaths: [],
+    changedNothing: false,
+    unfit: null,
+    crash: null,
+    suiteRed: false,
+    tests: null,
+    samples: null,
+    signOffs: {},
+    verdict: null,
+    findings: [],
+  };
+  return stepAll({ ...state, passes: [...state.passes, pass] }, { type: "PASS_STARTED" });
+}
+
+function offered(state: QuestState, body: Of<"assignment.offered">): QuestState {
+  const role = roleOf(body.assignment);
+  const next = withAssignment(state, body.assignment, { status: "offered", task: body.task, agent: null });
+  // An assignment enters a phase when it is first asked for one of its tasks.
+  const { machine } = next.assignments[role];
+  const entered = body.task !== "settle" && machine.value !== body.phase ? stepMachine(machine, { type: "PHASE_DONE" }) : machine;
+  if (!entered || (body.task !== "settle" && entered.value !== body.phase)) throw new RangeError(`${state.id}: ${role} cannot enter ${body.phase} from ${machine.value}`);
+  return { ...withAssignment(next, body.assignment, { machine: entered }), task: body.task, settle: body.settle };
+}
+
+const isUnfit = (report: Report): boolean =>
+  stepOf(report.task).phase === "test" ||
+  report.task === "separate" ||
+  report.task === "prepare" ||
+  ["DISK_FULL", "MACHINE_UNFIT", "MACHINE_BUSY", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
+
+/** What a report adds to its pass. */
+function findings(pass: PassState, report: Report): Partial<PassState> {
+  if (report.fault) {
+    if (report.task === "settle") return {};
+    return isUnfit(report) ? { unfit: report.fault } : { crash: report.fault };
+  }
+  switch (report.task) {
+    case "base-suite":
+      return { suiteRed: !report.result?.passed };
+    case "choose":
+      return { fixer: report.result?.fixer ?? null };
+    case "produce": {
+      const forbiddenPaths = report.result?.forbiddenPaths ?? [];
+      const candidate = report.result?.candidate ?? null;
+      return { candidate, forbiddenPaths, changedNothing: !candidate && forbiddenPaths.length === 0 };
+    }
+    case "suite":
+      return { tests: report.result?.passed ? "passed" : "failed" };
+    case "gate":
+      return { samples: report.result?.samples ?? pass.samples };
+    default:
+      return {};
+  }
+}
+
+function reported(state: QuestState, report: Report): QuestState {
+  const role = roleOf(report.assignment);
+  const next = withPass(state, (pass) => ({
+    ...findings(pass, report),
+    signOffs: report.signOff ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
+    findings: [...pass.findings, { task: report.task, role, summary: report.summary, artifacts: report.artifacts }],
+  }));
+  const target = report.task === "fitness" && report.result && !state.target ? report.result.target : state.target;
+  const flaky = report.task === "separate" && report.result ? state.flaky || report.result.flaky : state.flaky;
+  return { ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null }), target, flaky, task: null };
+}
+
+function ruled(state: QuestState, body: Of<"ruling.made">, event: Applied): QuestState {
+  if (!state.escalation) throw new RangeError(`${state.id}: a ruling without an escalation`);
+  const ruling = { decision: body.decision, reason: body.reason, guidance: body.guidance, by: event.actor.name, atMs: event.timeMs };
+  const next = { ...state, escalation: { ...state.escalation, ruling } };
+  return body.decision === "retry" ? { ...stepAll(next, { type: "PASS_GRANTED" }), status: "queued" } : { ...next, status: "running" };
+}
+
+/** The quest after one more event. Throws only on a journal that this program did not write. */
+export function applyEvent(state: QuestState | null, event: Applied): QuestState | null {
+  if (event.type === "quest.submitted") return submitted(event.quest ?? "", event.body as Of<"quest.submitted">, event);
+  if (!state) return null;
+  return applyTo(state, event);
+}
+
+function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestState {
+  const event = { type, body, ...rest } as Applied;
+  switch (type) {
+    case "quest.started":
+      return { ...state, status: "running", deadlineMs: (body as Of<"quest.started">).deadlineMs };
+    case "pass.started":
+      return passStarted(state, body as Of<"pass.started">);
+    case "assignment.offered":
+      return offered(state, body as Of<"assignment.offered">);
+    case "assignment.claimed": {
+      const { assignment, agent, epoch } = body as Of<"assignment.claimed">;
+      return withAssignment(state, assignment, { status: "leased", agent, epoch });
+    }
+    case "assignment.released":
+    case "lease.expired":
+      return withAssignment(state, (body as Of<"lease.expired">).assignment, { status: "offered", agent: null });
+    case "task.reported":
+      return reported(state, (body as Of<"task.reported">).report);
+    case "pass.judged": {
+      const { verdict } = body as Of<"pass.judged">;
+      const closed = closeAssignments(withPass(state, () => ({ verdict, samples: null })), "waiting");
+      return stepAll(closed, { type: "PASS_ENDED" });
+    }
+    case "good.moved": {
+      const { commit, tree } = body as Of<"good.moved">;
+      return { ...state, lastGood: { commit, tree }, settle: null };
+    }
+    case "workspace.restored":
+      return { ...state, settle: null };
+    case "quest.escalated": {
+      const { escalation, reason, detail } = body as Of<"quest.escalated">;
+      const opened = { id: escalation, reason, detail, openedMs: event.timeMs, ruling: null };
+      return stepAll({ ...closeAssignments(state, "waiting"), status: "escalated", escalation: opened }, { type: "ESCALATED" });
+    }
+    case "ruling.made":
+      return ruled(state, body as Of<"ruling.made">, event);
+    case "change.integrated": {
+      const { branch, commit } = body as Of<"change.integrated">;
+      return { ...state, accepted: { branch, commit }, settle: null };
+    }
+    case "quest.ended": {
+      const { ending, reason, fault } = body as Of<"quest.ended">;
+      const closed = stepAll(closeAssignments(state, "done"), { type: "ENDED" });
+      return { ...closed, status: ending, ending: { ending, reason, fault, atMs: event.timeMs } };
+    }
+    default:
+      return state;
+  }
+}

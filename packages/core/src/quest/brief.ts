@@ -1,0 +1,42 @@
+import { assignmentOf, type Brief, type Grant, limit, type PassSummary, type Role } from "@questbus/protocol";
+import { stepOf } from "../assignment/schedule.ts";
+import { passAlpha, passSeed } from "./judge-pass.ts";
+import { currentPass, machineOf, type PassState, type QuestState } from "./state.ts";
+
+function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
+  if (!pass.verdict) return [];
+  const fixer = pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null);
+  return [{ n: pass.n, fixer, tree: pass.candidate?.tree ?? null, verdict: pass.verdict.verdict, reasons: pass.verdict.reasons }];
+}
+
+/** What the holder of a role's lease needs to do its task. */
+export function grantOf(state: QuestState, role: Role): Grant {
+  const assignment = state.assignments[role];
+  const task = assignment.task;
+  if (!task) throw new RangeError(`${state.id}: ${role} has no task`);
+  const pass = currentPass(state);
+  const n = Math.max(1, machineOf(state).context.pass);
+  const brief: Brief = {
+    quest: state.id,
+    spec: state.spec,
+    questDir: state.questDir,
+    pass: n,
+    phase: stepOf(task).phase,
+    task,
+    base: state.base,
+    lastGood: state.lastGood,
+    candidate: pass?.candidate ?? null,
+    fixer: pass?.fixer ?? null,
+    fixersUsed: state.passes.flatMap((each) => (each.fixer === null || each === pass ? [] : [each.fixer])),
+    seed: passSeed(state, n),
+    alpha: passAlpha,
+    flaky: state.flaky,
+    suiteRed: pass?.suiteRed ?? false,
+    samples: task === "guard" ? (pass?.samples ?? null) : null,
+    settle: state.settle,
+    target: state.target,
+    history: state.passes.flatMap((each) => summaryOf(state, each)),
+    guidance: state.escalation?.ruling?.guidance ?? null,
+  };
+  return { assignment: assignmentOf(state.id, role), role, epoch: assignment.epoch, leaseMs: limit.leaseMs, brief };
+}

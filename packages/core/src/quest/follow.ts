@@ -1,0 +1,133 @@
+import { assignmentOf, type Ending, type EscalationReason, type Fault, type SettleOrder, type Task } from "@questbus/protocol";
+import { stepMachine } from "../assignment/machine.ts";
+import { stepAfter, stepOf } from "../assignment/schedule.ts";
+import { changeMessage } from "./change.ts";
+import { type Draft, emit } from "./draft.ts";
+import { judgePass } from "./judge-pass.ts";
+import { currentPass, hasKept, machineOf, type PassState, type QuestState } from "./state.ts";
+
+/**
+ * What follows from a fact: the next task, the verdict, the settling of a pass, the next pass, escalation or the end.
+ * Each function looks at the draft's state and adds the events that come next; it stops where an agent, an arbiter
+ * or the clock has to act.
+ */
+
+export function offer(draft: Draft, task: Task, settle: SettleOrder | null = null): void {
+  const { role, phase } = stepOf(task);
+  const pass = Math.max(1, machineOf(draft.state).context.pass);
+  emit(draft, "assignment.offered", { assignment: assignmentOf(draft.state.id, role), pass, phase, task, settle });
+}
+
+export function startPass(draft: Draft): void {
+  const pass = machineOf(draft.state).context.pass + 1;
+  emit(draft, "pass.started", { pass, lastGood: draft.state.lastGood });
+  offer(draft, "plan");
+}
+
+/** True when the pass cannot be accepted any more, so that its remaining tasks would be wasted. */
+function isLost(pass: PassState): boolean {
+  const refused = Object.values(pass.signOffs).some((signOff) => signOff.vote === "no");
+  return Boolean(
+    pass.unfit || pass.crash || pass.changedNothing || pass.forbiddenPaths.length > 0 || pass.tests === "failed" || refused,
+  );
+}
+
+/** After a report on any task but `settle`. */
+export function afterTask(draft: Draft, task: Task): void {
+  const pass = currentPass(draft.state) as PassState;
+  const next = isLost(pass) ? null : stepAfter(task);
+  if (next) offer(draft, next.task);
+  else judgeAndSettle(draft);
+}
+
+/** The verdict of the current pass, and the order that carries it out. */
+export function judgeAndSettle(draft: Draft, cut: string | null = null): void {
+  const pass = currentPass(draft.state) as PassState;
+  const verdict = judgePass(draft.state, pass, cut);
+  const tree = pass.candidate?.tree ?? null;
+  emit(draft, "pass.judged", { pass: pass.n, fixer: pass.fixer, tree, cut, verdict });
+  const { candidate } = pass;
+  if (candidate && verdict.verdict === "ACCEPT" && draft.state.spec.intent !== "validate") {
+    settleByIntegrating(draft, candidate);
+  } else if (candidate && verdict.verdict === "KEEP" && draft.state.spec.intent !== "validate") {
+    offer(draft, "settle", { kind: "advance", commit: candidate.commit, tree: candidate.tree });
+  } else settleByRestoring(draft, draft.state.lastGood, `pass ${pass.n}: ${verdict.verdict}`);
+}
+
+export function settleByRestoring(draft: Draft, good: { commit: string; tree: string }, reason: string): void {
+  offer(draft, "settle", { kind: "restore", commit: good.commit, tree: good.tree, reason });
+}
+
+export function settleByIntegrating(draft: Draft, good: { commit: string; tree: string }): void {
+  const { state, context } = draft;
+  offer(draft, "settle", {
+    kind: "integrate",
+    commit: good.commit,
+    tree: good.tree,
+    branch: state.spec.onAccept.branch.replaceAll("{quest}", state.id),
+    atMs: context.nowMs,
+    ...changeMessage(state),
+  });
+}
+
+export function escalate(draft: Draft, reason: EscalationReason, detail: string): void {
+  emit(draft, "quest.escalated", { escalation: draft.context.newId("e-"), reason, detail });
+}
+
+export function end(draft: Draft, ending: Ending, reason: string, fault: Fault | null = null): void {
+  emit(draft, "quest.ended", { ending, reason, fault });
+}
+
+/** After ops carried out an order, or could not. */
+export function afterSettle(draft: Draft, order: SettleOrder, fault: Fault | null): void {
+  if (fault) {
+    const reason = order.kind === "integrate" ? "integration-failed" : "conflict";
+    return escalate(draft, reason, `${fault.code}: ${fault.message}`);
+  }
+  const ruling = openRuling(draft.state);
+  if (order.kind === "integrate") return end(draft, "accepted", acceptedReason(draft.state));
+  if (ruling === "revert") return end(draft, "reverted", "the arbiter ruled revert");
+  if (ruling === "abandon") return end(draft, "abandoned", "the arbiter ruled abandon");
+  afterPass(draft, currentPass(draft.state) as PassState);
+}
+
+/** A ruling that is being carried out right now. */
+function openRuling(state: QuestState): "revert" | "abandon" | null {
+  const decision = state.escalation?.ruling?.decision;
+  return decision === "revert" || decision === "abandon" ? decision : null;
+}
+
+function acceptedReason(state: QuestState): string {
+  const pass = currentPass(state);
+  return state.escalation?.ruling?.decision === "accept"
+    ? "the arbiter accepted what was kept"
+    : (pass?.verdict?.reasons[0] ?? "accepted");
+}
+
+/** The pass is over and the workspace settled: end, escalate, or begin the next. */
+function afterPass(draft: Draft, pass: PassState): void {
+  const { state, context } = draft;
+  const word = pass.verdict?.verdict;
+  if (word === "ENV_UNFIT") {
+    if (hasKept(state)) return escalate(draft, "conflict", pass.verdict?.reasons[0] ?? "unfit");
+    return end(draft, "unfit", pass.verdict?.reasons[0] ?? "unfit", pass.unfit);
+  }
+  if (state.spec.intent === "validate") {
+    const reason = pass.verdict?.reasons[0] ?? "";
+    return word === "ACCEPT" ? end(draft, "accepted", reason) : end(draft, "reverted", reason, pass.crash);
+  }
+  const outOfTime = state.deadlineMs !== null && context.nowMs >= state.deadlineMs;
+  const noFixer = pass.fixer === null;
+  const mayGoOn = stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
+  if (mayGoOn && !noFixer && !outOfTime) return startPass(draft);
+  if (state.spec.intent === "improve" && !state.escalation) return finishImprove(draft);
+  if (outOfTime) return escalate(draft, "budget-used-up", "the wall-clock budget is used up");
+  if (noFixer) return escalate(draft, "no-fixer-left", "no fixer is left that could be tried");
+  escalate(draft, "passes-used-up", `${pass.n} passes did not reach the goal`);
+}
+
+/** Intent improve has no goal to miss: what was proven is integrated, else nothing changes. */
+function finishImprove(draft: Draft): void {
+  if (hasKept(draft.state)) settleByIntegrating(draft, draft.state.lastGood);
+  else end(draft, "reverted", "no pass showed a gain");
+}

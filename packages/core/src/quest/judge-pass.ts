@@ -1,0 +1,40 @@
+import { limit, type Verdict } from "@questbus/protocol";
+import { type JudgePolicy, judge, type PassEvidence } from "../verdict/judge.ts";
+import type { PassState, QuestState } from "./state.ts";
+
+/** False accepts a whole quest may risk; its passes and the arbiter's extra one share it evenly. */
+export const questAlpha = 0.05;
+export const passAlpha: number = questAlpha / (limit.passesMax + limit.passesGrantedMax);
+
+/** Seed of the order inside the pairs of one pass. */
+export const passSeed = (state: Pick<QuestState, "seed">, pass: number): string => `${state.seed}:${pass}`;
+
+export function policyOf(state: QuestState): JudgePolicy {
+  const { spec } = state;
+  return {
+    metric: spec.measure.metric,
+    goal: spec.goal,
+    guards: spec.guards,
+    alpha: passAlpha,
+    pairsMax: spec.budget.pairs,
+    confirmationPairs: limit.confirmationPairs,
+    signOff: spec.signOff,
+  };
+}
+
+export function evidenceOf(pass: PassState): PassEvidence {
+  const { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs } = pass;
+  return { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs };
+}
+
+/**
+ * The verdict of a pass, from its evidence alone. Intent improve keeps a proven gain and goes on, so its ACCEPT is a
+ * KEEP; a pass that was cut short has no verdict on its candidate, whatever was measured.
+ */
+export function judgePass(state: QuestState, pass: PassState, cut: string | null): Verdict {
+  const evidence = cut === null ? evidenceOf(pass) : { ...evidenceOf(pass), samples: null, tests: null };
+  const verdict = judge(evidence, policyOf(state));
+  if (cut !== null && verdict.verdict === "INCONCLUSIVE") return { ...verdict, reasons: [cut] };
+  if (state.spec.intent === "improve" && verdict.verdict === "ACCEPT") return { ...verdict, verdict: "KEEP" };
+  return verdict;
+}

@@ -1,0 +1,100 @@
+import type {
+  ArtifactRef,
+  Candidate,
+  CommandData,
+  Decision,
+  Ending,
+  EscalationReason,
+  Fault,
+  GateSamples,
+  QuestSpec,
+  Role,
+  SettleOrder,
+  SignOff,
+  TargetState,
+  Task,
+  Verdict,
+} from "@questbus/protocol";
+import type { MachineState } from "../assignment/machine.ts";
+
+/** A tree that may be built on, with the commit (in the quest's private repository) that carries it. */
+export type Good = { commit: string; tree: string };
+
+/** One role's piece of a quest. */
+export type AssignmentState = {
+  machine: MachineState;
+  /** waiting: nothing to do now. offered: anyone of the role may claim. leased: held under `epoch`. done: over. */
+  status: "waiting" | "offered" | "leased" | "done";
+  task: Task | null;
+  /** Fencing token: goes up with each claim, never down. */
+  epoch: number;
+  agent: string | null;
+};
+
+/** What is known of one pass; the verdict is a function of it (see `passEvidence`). */
+export type PassState = {
+  n: number;
+  lastGood: Good;
+  fixer: number | null;
+  candidate: Candidate | null;
+  forbiddenPaths: string[];
+  changedNothing: boolean;
+  /** Why the target or the machine could not be judged on. */
+  unfit: Fault | null;
+  /** Why there is no candidate, or why it could not be run. */
+  crash: Fault | null;
+  suiteRed: boolean;
+  tests: "passed" | "failed" | null;
+  /** Dropped once judged: the journal's `task.reported` keeps them. */
+  samples: GateSamples | null;
+  signOffs: Partial<Record<Role, SignOff>>;
+  verdict: Verdict | null;
+  findings: { task: Task; role: Role; summary: string; artifacts: ArtifactRef[] }[];
+};
+
+export type EscalationState = {
+  id: string;
+  reason: EscalationReason;
+  detail: string;
+  openedMs: number;
+  ruling: { decision: Decision; reason: string; guidance: string | null; by: string; atMs: number } | null;
+};
+
+/** queued: waits for the measurement lease of this machine. */
+export type QuestStatus = "queued" | "running" | "escalated" | Ending;
+
+/** The whole of a quest; a fold of its events, and nothing else. */
+export type QuestState = {
+  id: string;
+  spec: QuestSpec;
+  questDir: string;
+  digest: string;
+  author: string;
+  status: QuestStatus;
+  createdMs: number;
+  /** Null until it runs; then the end of its wall-clock budget. */
+  deadlineMs: number | null;
+  seed: string;
+  base: Good;
+  lastGood: Good;
+  target: TargetState | null;
+  flaky: boolean;
+  assignments: Record<Role, AssignmentState>;
+  task: Task | null;
+  settle: SettleOrder | null;
+  passes: PassState[];
+  escalation: EscalationState | null;
+  accepted: { branch: string; commit: string } | null;
+  ending: { ending: Ending; reason: string; fault: Fault | null; atMs: number } | null;
+};
+
+export type Submission = CommandData["submit"];
+
+export const currentPass = (state: QuestState): PassState | null => state.passes.at(-1) ?? null;
+
+export const isEnded = (state: QuestState): boolean => state.ending !== null;
+
+/** Something was proven and kept: last known-good is no longer the base. */
+export const hasKept = (state: QuestState): boolean => state.lastGood.tree !== state.base.tree;
+
+export const machineOf = (state: QuestState): MachineState => state.assignments.architect.machine;

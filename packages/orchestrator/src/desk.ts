@@ -1,0 +1,260 @@
+import { randomBytes } from "node:crypto";
+import {
+  applyEvent,
+  type DecideContext,
+  type Draft,
+  decideCancel,
+  decideClaim,
+  decideDeadline,
+  decideExpire,
+  decideRelease,
+  decideReport,
+  decideRule,
+  decideStart,
+  decideSubmit,
+  grantOf,
+  heldAssignment,
+  isEnded,
+  type QuestState,
+} from "@questbus/core";
+import {
+  type Actor,
+  type ClaimAnswer,
+  type CommandData,
+  type JournalEvent,
+  limit,
+  type NewEvent,
+  QuestbusError,
+  type Role,
+  roles,
+  type Verb,
+  verbsOf,
+} from "@questbus/protocol";
+import type { Store, StoreWrites } from "@questbus/store";
+import { project, setTimers } from "./projection.ts";
+
+/**
+ * The desk turns one command into committed events: find the quest, decide, append, project. It runs inside the
+ * orchestrator's transaction and does no I/O of its own but through the store.
+ *
+ * Owns the states of the quests that have not ended. Invariants: I1 what is in memory is what the transaction wrote:
+ * `rollback` drops everything since `begin`; I2 at most one quest runs at a time, because it holds the machine's
+ * measurement lease.
+ */
+export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
+export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
+
+/** Random names of eight characters that are easy to read aloud. */
+export const cryptoRandom: Random = {
+  id: (prefix) => prefix + Array.from(randomBytes(8), (byte) => "23456789abcdefghjkmnpqrstvwxyz12"[byte % 32]).join(""),
+  seed: () => randomBytes(16).toString("hex"),
+};
+
+export class Desk {
+  #tx: StoreWrites | null = null;
+  readonly #nowMs: () => number;
+  readonly #random: Random;
+  #active = new Map<string, QuestState>();
+  #before = new Map<string, QuestState | null>();
+  #lastSeq = 0;
+
+  constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
+    this.#nowMs = nowMs;
+    this.#random = random;
+    for (const state of unfinished(store)) this.#active.set(state.id, state);
+  }
+
+  begin(tx: StoreWrites): void {
+    this.#tx = tx;
+    this.#before.clear();
+    this.#lastSeq = tx.head().seq;
+  }
+
+  rollback(): void {
+    for (const [id, state] of this.#before) {
+      if (state) this.#active.set(id, state);
+      else this.#active.delete(id);
+    }
+    this.#before.clear();
+  }
+
+  /** The last row of the journal that this desk knows of. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  get #store(): StoreWrites {
+    if (!this.#tx) throw new TypeError("the desk works inside a transaction only");
+    return this.#tx;
+  }
+
+  /** Carries out a command. Null: a claim for which there is no work yet. */
+  handle(asked: Asked): unknown {
+    if (!verbsOf[asked.actor.role as keyof typeof verbsOf]?.includes(asked.verb)) {
+      throw new QuestbusError({
+        code: "ROLE_FORBIDDEN",
+        message: `${asked.actor.role} may not ${asked.verb}`,
+        next: `${asked.actor.role} may: ${verbsOf[asked.actor.role as keyof typeof verbsOf]?.join(", ") ?? "nothing"}`,
+      });
+    }
+    switch (asked.verb) {
+      case "hello":
+        return this.#hello(asked as Asked<"hello">);
+      case "claim":
+        return this.#claim(asked as Asked<"claim">);
+      case "renew":
+        return this.#renew(asked as Asked<"renew">);
+      case "report":
+        return this.#report(asked as Asked<"report">);
+      case "release":
+        return this.#release(asked as Asked<"release">);
+      case "submit":
+        return this.#submit(asked as Asked<"submit">);
+      case "cancel":
+        return this.#cancel(asked as Asked<"cancel">);
+      case "rule":
+        return this.#rule(asked as Asked<"rule">);
+    }
+  }
+
+  /** The measurement lease is free: the quest that has waited longest begins. */
+  startNext(): void {
+    const states = [...this.#active.values()];
+    if (states.some((state) => state.status === "running")) return;
+    const next = states.filter((state) => state.status === "queued").sort((a, b) => a.createdMs - b.createdMs)[0];
+    if (next) this.#commit(decideStart(next, this.#context(orchestrator)), null);
+  }
+
+  /** A timer is due. */
+  timer(kind: string, subject: string): void {
+    const quest = this.#active.get(subject.split(".")[0] ?? "");
+    if (!quest) return;
+    const role = roles.find((each) => subject.endsWith(`.${each}`));
+    const context = this.#context(orchestrator);
+    if (kind === "lease" && role) this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
+    if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
+  }
+
+  /** Records something that is not about the state of a quest. */
+  record(event: NewEvent, command: string | null): JournalEvent {
+    const [row] = this.#store.append([event], { timeMs: this.#nowMs(), command }) as [JournalEvent];
+    this.#lastSeq = row.seq;
+    project(this.#store, row, null);
+    return row;
+  }
+
+  /** Roles for which an assignment is offered right now. */
+  offeredRoles(): Set<Role> {
+    const offered = new Set<Role>();
+    for (const state of this.#active.values()) {
+      for (const role of roles) if (state.assignments[role].status === "offered") offered.add(role);
+    }
+    return offered;
+  }
+
+  #hello({ actor, data, id }: Asked<"hello">): unknown {
+    this.record({ type: "agent.joined", quest: null, actor, body: data }, id);
+    for (const state of [...this.#active.values()]) {
+      const held = state.assignments[actor.role as Role];
+      if (held.status !== "leased" || held.agent !== actor.name) continue;
+      this.#commit(decideExpire(state, actor.role as Role, "the agent started anew", this.#context(orchestrator)), null);
+    }
+    return {};
+  }
+
+  #claim({ actor, id }: Asked<"claim">): ClaimAnswer | null {
+    const role = actor.role as Role;
+    const offered = [...this.#active.values()]
+      .filter((state) => state.assignments[role].status === "offered")
+      .sort((a, b) => a.createdMs - b.createdMs)[0];
+    if (!offered) return null;
+    const state = this.#commit(decideClaim(offered, role, this.#context(actor)), id);
+    return { status: "granted", grant: grantOf(state, role) };
+  }
+
+  #renew({ actor, data }: Asked<"renew">): unknown {
+    heldAssignment(this.#questOf(data.assignment), data.assignment, data.epoch, this.#context(actor));
+    const dueAtMs = this.#nowMs() + limit.leaseMs;
+    this.#store.setTimer({ id: `lease:${data.assignment}`, kind: "lease", subject: data.assignment, dueAtMs });
+    return { leaseMs: limit.leaseMs };
+  }
+
+  #report({ actor, data, id }: Asked<"report">): unknown {
+    this.#commit(decideReport(this.#questOf(data.assignment), data, this.#context(actor)), id);
+    return {};
+  }
+
+  #release({ actor, data, id }: Asked<"release">): unknown {
+    this.#commit(decideRelease(this.#questOf(data.assignment), data, this.#context(actor)), id);
+    return {};
+  }
+
+  #submit({ actor, data, id }: Asked<"submit">): unknown {
+    const same = [...this.#active.values()].find((state) => state.digest === data.digest);
+    if (same) return { quest: same.id, resumed: true };
+    const state = this.#commit(decideSubmit(data, this.#context(actor)), id);
+    return { quest: state.id, resumed: false };
+  }
+
+  #cancel({ actor, data, id }: Asked<"cancel">): unknown {
+    const state = this.#commit(decideCancel(this.#quest(data.quest), data.reason, this.#context(actor)), id);
+    return { quest: state.id, status: state.status };
+  }
+
+  #rule({ actor, data, id }: Asked<"rule">): unknown {
+    const found = [...this.#active.values()].find((state) => state.escalation?.id === data.escalation);
+    if (!found) {
+      throw new QuestbusError({
+        code: "ESCALATION_NOT_FOUND",
+        message: `there is no open escalation ${data.escalation}`,
+        next: "list the open ones: questbus escalations",
+      });
+    }
+    const state = this.#commit(decideRule(found, data, this.#context(actor)), id);
+    return { quest: state.id, escalation: data.escalation, decision: data.decision };
+  }
+
+  #context(actor: Actor): DecideContext {
+    return { nowMs: this.#nowMs(), actor, newId: this.#random.id, newSeed: this.#random.seed };
+  }
+
+  #quest(id: string): QuestState {
+    const state = this.#active.get(id) ?? (this.#store.getQuestState(id) as QuestState | null);
+    if (state) return state;
+    throw new QuestbusError({ code: "QUEST_NOT_FOUND", message: `there is no quest ${id}`, next: "list them: questbus list" });
+  }
+
+  #questOf(assignment: string): QuestState {
+    return this.#quest(assignment.split(".")[0] ?? "");
+  }
+
+  /** Appends a decision's events and writes their projections; gives the state after them. */
+  #commit(draft: Draft, command: string | null): QuestState {
+    const { state } = draft;
+    if (draft.events.length === 0) return state;
+    const before = this.#active.get(state.id) ?? null;
+    if (!this.#before.has(state.id)) this.#before.set(state.id, before);
+    const rows = this.#store.append(draft.events, { timeMs: draft.context.nowMs, command });
+    let current = before;
+    for (const row of rows) {
+      current = applyEvent(current, row);
+      project(this.#store, row, current);
+      setTimers(this.#store, row, current);
+    }
+    this.#lastSeq = rows.at(-1)?.seq ?? this.#lastSeq;
+    const after = current as QuestState;
+    if (isEnded(after)) this.#active.delete(after.id);
+    else this.#active.set(after.id, after);
+    return after;
+  }
+}
+
+function unfinished(store: Store): QuestState[] {
+  const found = store.listQuests({ status: ["queued", "running", "escalated"], limit: questsMax });
+  return found.map(({ id }) => store.getQuestState(id) as QuestState);
+}
+
+/** Unfinished quests one installation holds in memory. */
+const questsMax = 100_000;
+
+const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };

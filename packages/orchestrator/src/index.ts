@@ -1,0 +1,2 @@
+export { startOrchestrator, type Orchestrator } from "./orchestrator.ts";
+export { checkReplay, recheckVerdicts } from "./replay.ts";

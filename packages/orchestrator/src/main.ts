@@ -1,0 +1,45 @@
+import { parseArgs } from "node:util";
+import { connectBus, credentialPath, openJournalStream, serveCommands } from "@questbus/bus";
+import { faultsOf } from "@questbus/protocol";
+import { openStore } from "@questbus/store";
+import { pino } from "pino";
+import { startOrchestrator } from "./orchestrator.ts";
+
+/** The orchestrator's process: `main.ts --state DIR --url NATS_URL --space NAME`. Says `ready` to its parent. */
+const { values } = parseArgs({
+  options: { state: { type: "string" }, url: { type: "string" }, space: { type: "string" } },
+});
+const { state = "", url = "", space = "" } = values;
+const log = pino({ name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info" }, pino.destination({ dest: 2, sync: true }));
+
+try {
+  const store = openStore({ dir: state, mode: "write" });
+  const credential = credentialPath(state, "orchestrator", "main");
+  const connection = await connectBus({ url, credential, space });
+  const stream = await openJournalStream(connection);
+  const orchestrator = await startOrchestrator({
+    store,
+    stream,
+    log,
+    nowMs: Date.now,
+    serve: (handlers) => serveCommands(connection, handlers),
+  });
+  const stop = async (): Promise<void> => {
+    await orchestrator.stop();
+    await connection.close();
+    store.close();
+    process.exit(0);
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", () => {});
+  // A parent that is gone cannot restart or end us: nobody would.
+  process.once("disconnect", stop);
+  process.send?.({ ready: true });
+  log.info({ url, space }, "ready");
+} catch (error) {
+  const faults = faultsOf(error);
+  log.fatal({ err: error, faults }, "cannot start");
+  process.send?.({ faults });
+  process.exitCode = 1;
+  process.disconnect?.();
+}

@@ -1,0 +1,90 @@
+import type { QuestState } from "@questbus/core";
+import { assignmentOf, type EventBody, type JournalEvent, limit, type Principal, phases, roles } from "@questbus/protocol";
+import type { StoreWrites } from "@questbus/store";
+
+/**
+ * Writes what an event changed into the tables people and agents read. A function of the event and the quest's state
+ * after it, so that replaying the journal writes the same rows.
+ */
+export function project(store: StoreWrites, event: JournalEvent, state: QuestState | null): void {
+  if (event.type === "agent.joined") {
+    const { incarnation, pid } = event.body;
+    store.putAgent({ role: event.actor.role as Principal, name: event.actor.name, incarnation, pid, joinedMs: event.timeMs, seq: event.seq });
+  }
+  if (!state) return;
+  projectQuest(store, event, state);
+  projectAssignments(store, state);
+  projectEscalation(store, state);
+  if (event.type === "task.reported") {
+    for (const { kind, sha256, sizeBytes } of event.body.report.artifacts) {
+      store.putEvidence({ sha256, kind, quest: state.id, sizeBytes, seq: event.seq });
+    }
+  }
+}
+
+function projectQuest(store: StoreWrites, event: JournalEvent, state: QuestState): void {
+  store.putQuest({
+    id: state.id,
+    status: state.status,
+    title: state.spec.title,
+    digest: state.digest,
+    createdMs: state.createdMs,
+    updatedMs: event.timeMs,
+    state,
+  });
+}
+
+function projectAssignments(store: StoreWrites, state: QuestState): void {
+  for (const role of roles) {
+    const { machine, status, task, epoch, agent } = state.assignments[role];
+    const { pass } = machine.context;
+    store.putAssignment({
+      id: assignmentOf(state.id, role),
+      quest: state.id,
+      role,
+      status,
+      phase: phases.find((each) => each === machine.value) ?? null,
+      task,
+      pass,
+      epoch,
+      holder: agent,
+    });
+  }
+}
+
+function projectEscalation(store: StoreWrites, state: QuestState): void {
+  if (!state.escalation) return;
+  const { id, reason, openedMs, ruling } = state.escalation;
+  const status = ruling ? "ruled" : state.ending ? "closed" : "open";
+  store.putEscalation({ id, quest: state.id, reason, status, openedMs, ruling });
+}
+
+/** Timers follow from events too, but are not facts: a renewed lease moves its timer and leaves no row behind. */
+export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestState | null): void {
+  if (!state) return;
+  switch (event.type) {
+    case "assignment.claimed": {
+      const { assignment } = event.body;
+      store.setTimer({ id: `lease:${assignment}`, kind: "lease", subject: assignment, dueAtMs: event.timeMs + limit.leaseMs });
+      break;
+    }
+    case "task.reported":
+      store.deleteTimer(`lease:${event.body.report.assignment}`);
+      break;
+    case "assignment.released":
+    case "lease.expired":
+      store.deleteTimer(`lease:${event.body.assignment}`);
+      break;
+    case "quest.started": {
+      const { deadlineMs } = event.body as EventBody["quest.started"];
+      store.setTimer({ id: `deadline:${state.id}`, kind: "deadline", subject: state.id, dueAtMs: deadlineMs });
+      break;
+    }
+    case "quest.escalated":
+    case "quest.ended":
+      store.deleteTimer(`deadline:${state.id}`);
+      for (const role of roles) store.deleteTimer(`lease:${assignmentOf(state.id, role)}`);
+      break;
+    default:
+  }
+}

@@ -1,0 +1,39 @@
+import type { Actor } from "@questbus/protocol";
+import { canonicalText } from "./chain.ts";
+import type { Sql } from "./sql.ts";
+
+/** The stored answer to a command. `actor` is `role/name` of who sent it: another sender's id is not answered. */
+export type StoredAnswer = { actor: string; answer: unknown; seq: number };
+
+export type Answers = {
+  rememberAnswer(commandId: string, actor: Actor, answer: unknown, seq: number): void;
+  answerOf(commandId: string): StoredAnswer | null;
+  /** Forgets answers to commands that came before row `seq`, at most `limit` of them. */
+  forgetAnswers(beforeSeq: number, limit: number): void;
+};
+
+export const actorText = (actor: Actor): string => `${actor.role}/${actor.name}`;
+
+export function answersOn(sql: Sql): Answers {
+  return {
+    rememberAnswer: (id, actor, answer, seq) =>
+      sql.run("INSERT INTO command (id, actor, answer, seq) VALUES (@id, @actor, @answer, @seq)", {
+        id,
+        actor: actorText(actor),
+        answer: canonicalText(answer),
+        seq,
+      }),
+    answerOf(id) {
+      const row = sql.get<{ actor: string; answer: string; seq: number }>(
+        "SELECT actor, answer, seq FROM command WHERE id = @id",
+        { id },
+      );
+      return row && { ...row, answer: JSON.parse(row.answer) };
+    },
+    forgetAnswers: (beforeSeq, limit) =>
+      sql.run(
+        "DELETE FROM command WHERE rowid IN (SELECT rowid FROM command WHERE seq < @beforeSeq ORDER BY seq LIMIT @limit)",
+        { beforeSeq, limit },
+      ),
+  };
+}

@@ -1,0 +1,115 @@
+import { type JournalEvent, type NewEvent, QuestbusError } from "@questbus/protocol";
+import { canonicalText, rowHash, rowId, type TextRow } from "./chain.ts";
+import type { Sql } from "./sql.ts";
+
+/**
+ * The journal: the append-only, hash-chained table of events, and its head.
+ *
+ * - J1: a row's `seq` is the one before it plus one, starting at 1.
+ * - J2: the head names the last row, and moves in the transaction that appends.
+ * - J3: what `append` returns is what a later read returns.
+ */
+
+export type Head = { seq: number; hash: string };
+export type AppendContext = { timeMs: number; command: string | null };
+export type JournalQuery = { afterSeq?: number; limit: number; quest?: string; type?: JournalEvent["type"] };
+
+export type Journal = {
+  append(events: readonly NewEvent[], context: AppendContext): JournalEvent[];
+  readJournal(query: JournalQuery): JournalEvent[];
+  head(): Head;
+};
+
+type Stored = {
+  seq: number;
+  id: string;
+  time_ms: number;
+  type: string;
+  quest: string | null;
+  actor_role: string;
+  actor_name: string;
+  command: string | null;
+  body: string;
+  hash: string;
+};
+
+const auditBroken = (path: string, message: string): QuestbusError =>
+  new QuestbusError({ code: "AUDIT_BROKEN", message, where: path, next: "run questbus audit verify" });
+
+function bodyOf(row: Stored, path: string): unknown {
+  try {
+    return JSON.parse(row.body);
+  } catch {
+    throw auditBroken(path, `row ${row.seq} of the journal cannot be read`);
+  }
+}
+
+const eventOf = (row: Stored, path: string): JournalEvent =>
+  ({
+    seq: row.seq,
+    id: row.id,
+    timeMs: row.time_ms,
+    type: row.type,
+    quest: row.quest,
+    actor: { role: row.actor_role, name: row.actor_name },
+    command: row.command,
+    body: bodyOf(row, path),
+    hash: row.hash,
+  }) as JournalEvent;
+
+/** The head and the last row must agree before anything is appended. */
+export function assertHeadHolds(sql: Sql): void {
+  const head = sql.get<Head>("SELECT seq, hash FROM head");
+  const last = sql.get<Head>("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1");
+  if (!head) throw auditBroken(sql.path, "the head of the journal is missing");
+  if (last ? last.seq !== head.seq || last.hash !== head.hash : head.seq !== 0) {
+    throw auditBroken(sql.path, `the journal ends at row ${last?.seq ?? 0}, and its head says ${head.seq}`);
+  }
+}
+
+export function journalOn(sql: Sql, installation: string): Journal {
+  const insert = `INSERT INTO journal (seq, id, time_ms, type, quest, actor_role, actor_name, command, body, hash)
+    VALUES (@seq, @id, @timeMs, @type, @quest, @actorRole, @actorName, @command, @body, @hash)`;
+
+  const head = (): Head => {
+    const found = sql.get<Head>("SELECT seq, hash FROM head");
+    if (!found) throw auditBroken(sql.path, "the head of the journal is missing");
+    return found;
+  };
+
+  const appendOne = (event: NewEvent, context: AppendContext, before: Head): JournalEvent => {
+    const seq = before.seq + 1;
+    const { type, quest, actor } = event;
+    const { timeMs, command } = context;
+    const body = canonicalText(event.body);
+    const row: TextRow = { seq, id: rowId(installation, seq), timeMs, type, quest, actor, command, body };
+    const hash = rowHash(row, before.hash);
+    const { actor: who, ...columns } = row;
+    sql.run(insert, { ...columns, actorRole: who.role, actorName: who.name, hash });
+    return { ...row, body: JSON.parse(body), hash } as JournalEvent;
+  };
+
+  return {
+    head,
+    append(events, context) {
+      let at = head();
+      const appended = events.map((event) => {
+        const row = appendOne(event, context, at);
+        at = { seq: row.seq, hash: row.hash };
+        return row;
+      });
+      if (appended.length > 0) sql.run("UPDATE head SET seq = @seq, hash = @hash WHERE one = 1", at);
+      return appended;
+    },
+    readJournal({ afterSeq = 0, limit, quest, type }) {
+      const where = [
+        "seq > @afterSeq",
+        ...(quest ? ["quest = @quest"] : []),
+        ...(type ? ["type = @type"] : []),
+      ];
+      const text = `SELECT * FROM journal WHERE ${where.join(" AND ")} ORDER BY seq LIMIT @limit`;
+      const values = { afterSeq, limit, ...(quest ? { quest } : {}), ...(type ? { type } : {}) };
+      return sql.all<Stored>(text, values).map((row) => eventOf(row, sql.path));
+    },
+  };
+}

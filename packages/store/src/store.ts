@@ -1,0 +1,179 @@
+import { randomBytes } from "node:crypto";
+import { QuestbusError } from "@questbus/protocol";
+import { type Answers, answersOn } from "./answer.ts";
+import { genesisHash } from "./chain.ts";
+import { type Cursors, cursorsOn } from "./cursor.ts";
+import { makeStateDir, openToRead, openToWrite, stateMissing } from "./database.ts";
+import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
+import { lockState } from "./lock.ts";
+import { applyMigrations, assertMigrationsHold, migrationsIn, schemaVersion } from "./migration.ts";
+import {
+  dumpOf,
+  type ProjectionReader,
+  type ProjectionWriter,
+  projectionReaderOn,
+  projectionWriterOn,
+} from "./projection.ts";
+import type { Sql } from "./sql.ts";
+import { type Timers, timersOn } from "./timer.ts";
+import { type Verification, verifyChain } from "./verify.ts";
+
+/**
+ * The memory of one installation: a SQLite database in the state directory.
+ *
+ * - S1: one process writes; the lock is taken before the database is touched.
+ * - S2: what changes, changes in `transact`; when it returned, the change is on the disk (`synchronous=FULL`).
+ * - S3: a transaction that fails, for lack of disk space too, leaves nothing behind.
+ *
+ * It does not decide anything: events and projected rows are computed by its caller.
+ */
+
+export type StoreReads = Pick<Journal, "readJournal" | "head"> &
+  Pick<Answers, "answerOf"> &
+  ProjectionReader &
+  Pick<Timers, "dueTimers" | "nextTimerMs"> &
+  Pick<Cursors, "getCursor">;
+
+/** What can be done inside a transaction. */
+export type StoreWrites = StoreReads &
+  Pick<Journal, "append"> &
+  Pick<Answers, "rememberAnswer" | "forgetAnswers"> &
+  ProjectionWriter &
+  Pick<Timers, "setTimer" | "deleteTimer"> &
+  Pick<Cursors, "setCursor">;
+
+/** A store opened to read: it sees what was committed, and never waits for the writer. */
+export type StoreReader = StoreReads & {
+  readonly dir: string;
+  /** Random id of this installation, made once; the journal's chain starts from it. */
+  readonly installation: string;
+  /** Runs `action` on one unchanging view of the database. */
+  snapshot<T>(action: () => T): T;
+  close(): void;
+};
+
+export type Store = StoreReader & {
+  /** One transaction: all of `action`'s writes, or none. Synchronous, so that nothing comes between. */
+  transact<T>(action: (tx: StoreWrites) => T): T;
+};
+
+type Where = { dir: string; nowMs?: () => number };
+
+const sqlOf = new WeakMap<StoreReader, Sql>();
+const sqlUnder = (store: StoreReader): Sql => {
+  const sql = sqlOf.get(store);
+  if (!sql) throw new TypeError("not a store of openStore");
+  return sql;
+};
+
+export function openStore(options: Where & { mode: "write" }): Store;
+export function openStore(options: Where & { mode: "read" }): StoreReader;
+export function openStore(options: Where & { mode: "read" | "write" }): Store | StoreReader {
+  return options.mode === "write" ? openWriter(options) : openReader(options);
+}
+
+function openWriter({ dir, nowMs = Date.now }: Where): Store {
+  makeStateDir(dir);
+  const lock = lockState(dir);
+  try {
+    const sql = openToWrite(dir);
+    try {
+      bringUp(sql, nowMs());
+      assertHeadHolds(sql);
+      const reader = readerOn(sql, dir);
+      const tx = writesOn(sql, reader.installation);
+      const store: Store = {
+        ...reader,
+        transact: (action) => sql.atomic("write", () => action(tx)),
+        close() {
+          sql.close();
+          lock.release();
+        },
+      };
+      sqlOf.set(store, sql);
+      return store;
+    } catch (error) {
+      sql.close();
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function openReader({ dir }: Where): StoreReader {
+  const sql = openToRead(dir);
+  try {
+    const migrations = migrationsIn();
+    const version = schemaVersion(sql, migrations);
+    if (version === 0) throw stateMissing(dir, "there is no state here yet");
+    if (version < migrations.length) throw stateMissing(dir, "the state is of an older Questbus");
+    assertMigrationsHold(sql, migrations, version);
+    return readerOn(sql, dir);
+  } catch (error) {
+    sql.close();
+    throw error;
+  }
+}
+
+/** Makes or updates the schema, in one transaction. */
+function bringUp(sql: Sql, nowMs: number): void {
+  const migrations = migrationsIn();
+  sql.atomic("write", () => {
+    const version = schemaVersion(sql, migrations);
+    if (version > 0) assertMigrationsHold(sql, migrations, version);
+    applyMigrations(sql, migrations.slice(version), nowMs);
+    if (version > 0) return;
+    const id = randomBytes(8).toString("hex");
+    sql.run("INSERT INTO installation (one, id) VALUES (1, @id)", { id });
+    sql.run("INSERT INTO head (one, seq, hash) VALUES (1, 0, @hash)", { hash: genesisHash(id) });
+  });
+}
+
+function installationOf(sql: Sql): string {
+  const row = sql.get<{ id: string }>("SELECT id FROM installation");
+  if (row) return row.id;
+  throw new QuestbusError({
+    code: "STATE_BROKEN",
+    message: "the state has lost the id of its installation",
+    where: sql.path,
+    next: "restore the state directory from a backup",
+  });
+}
+
+function readsOn(sql: Sql, installation: string): StoreReads {
+  const { readJournal, head } = journalOn(sql, installation);
+  const { answerOf } = answersOn(sql);
+  const { dueTimers, nextTimerMs } = timersOn(sql);
+  const { getCursor } = cursorsOn(sql);
+  return { readJournal, head, answerOf, dueTimers, nextTimerMs, getCursor, ...projectionReaderOn(sql) };
+}
+
+function writesOn(sql: Sql, installation: string): StoreWrites {
+  const parts = { ...journalOn(sql, installation), ...answersOn(sql), ...timersOn(sql), ...cursorsOn(sql) };
+  return { ...parts, ...projectionReaderOn(sql), ...projectionWriterOn(sql) };
+}
+
+function readerOn(sql: Sql, dir: string): StoreReader {
+  const installation = installationOf(sql);
+  const store: StoreReader = {
+    ...readsOn(sql, installation),
+    dir,
+    installation,
+    snapshot: (action) => sql.atomic("read", action),
+    close: () => sql.close(),
+  };
+  sqlOf.set(store, sql);
+  return store;
+}
+
+/** Recomputes the journal's hash chain, and names every row that is not as it was written. */
+export const verifyJournal = (store: StoreReader): Verification =>
+  verifyChain(sqlUnder(store), store.installation);
+
+/** Every projection as text; equal texts mean equal projections. */
+export const dumpProjections = (store: StoreReader): string => {
+  const sql = sqlUnder(store);
+  return sql.atomic("read", () => dumpOf(sql));
+};

@@ -1,0 +1,37 @@
+export { admit } from "./admission.ts";
+export {
+  type ArmName,
+  type Arms,
+  type ArmsOptions,
+  closeArms,
+  openArms,
+  prepareTree,
+  runArm,
+} from "./arms.ts";
+export { type Artifacts, openArtifacts } from "./artifact.ts";
+export {
+  adoptCommit,
+  applyPatch,
+  type CommittedCandidate,
+  commitCandidate,
+  diffFiles,
+  patchTree,
+  type FileChange,
+  refuseForbiddenChanges,
+  type TreeComparison,
+} from "./candidate.ts";
+export { canonicalJson } from "./canonical.ts";
+export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
+export { lastLines } from "./excerpt.ts";
+export { GitFailure, type GitOptions, type GitRun, git, gitText } from "./git.ts";
+export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
+export { type Machine, readMachine } from "./machine.ts";
+export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
+export { type ObserveOptions, observe } from "./observe.ts";
+export { inspectPatch } from "./patch.ts";
+export { forbiddenPaths } from "./path-rule.ts";
+export { openProcessGroups, type ProcessGroups } from "./process-group.ts";
+export { runSuite, type SuiteOptions } from "./suite.ts";
+export { inspectTarget, type Target, targetState } from "./target.ts";
+export { checkout, restore, treeHash, treePath } from "./tree.ts";
+export { openWorkspace, privateText, removeTrees, removeWorkspace, treeOf, type Workspace } from "./workspace.ts";

@@ -1,0 +1,44 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { availableParallelism, freemem, loadavg } from "node:os";
+import { promisify } from "node:util";
+import { freeBytes } from "./disk.ts";
+
+export type Machine = {
+  /** Load average of the last minute, per processor. */
+  loadPerCpu: number;
+  /** Free in the file system of the directory that was asked about. */
+  diskFreeBytes: number;
+  /** What programs can still take without swapping. */
+  memoryFreeBytes: number;
+  cpus: number;
+};
+
+/** How the machine stands now; `dir` names the file system to look at. */
+export async function readMachine(dir: string): Promise<Machine> {
+  const cpus = availableParallelism();
+  const [load = 0] = loadavg();
+  return {
+    loadPerCpu: load / cpus,
+    diskFreeBytes: await freeBytes(dir),
+    memoryFreeBytes: await (process.platform === "darwin" ? availableOnMac() : availableOnLinux()),
+    cpus,
+  };
+}
+
+async function availableOnLinux(): Promise<number> {
+  const text = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1];
+  // the second is smaller inside a container with a memory limit
+  return Math.min(kib ? Number(kib) * 1024 : freemem(), process.availableMemory());
+}
+
+/** Free, inactive, speculative and purgeable pages: what the kernel can hand out. */
+async function availableOnMac(): Promise<number> {
+  const { stdout } = await promisify(execFile)("vm_stat").catch(() => ({ stdout: "" }));
+  const page = Number(/page size of (\d+) bytes/.exec(stdout)?.[1] ?? 0);
+  const pages = ["free", "inactive", "speculative", "purgeable"].map((kind) =>
+    Number(new RegExp(`^Pages ${kind}:\\s+(\\d+)\\.`, "m").exec(stdout)?.[1] ?? 0),
+  );
+  return pages.reduce((sum, each) => sum + each, 0) * page || freemem();
+}

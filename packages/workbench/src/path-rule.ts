@@ -1,0 +1,56 @@
+import { matchesGlob } from "node:path";
+import type { Authority, ErrorCode } from "@questbus/protocol";
+
+/** Which paths a change may touch at all, and which ones a role may write. */
+
+export type PathProblem = { code: Extract<ErrorCode, "PATH_ESCAPES" | "PATH_FORBIDDEN">; message: string };
+
+/** Characters that macOS leaves out of file names when it compares them (HFS+). */
+const ignorable = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
+
+/** Mode bits of what a change must not touch. */
+export const forbiddenModes: Readonly<Record<string, string>> = {
+  "120000": "a symbolic link",
+  "160000": "a submodule",
+};
+
+/** What is wrong with a path of a change (as git prints it, relative to the root); null when nothing is. */
+export function pathProblem(path: string): PathProblem | null {
+  const escapes = (why: string): PathProblem => ({ code: "PATH_ESCAPES", message: `${path} ${why}` });
+  if (path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path)) return escapes("is an absolute path");
+  const parts = path.split(/[\\/]/);
+  if (parts.includes("..")) return escapes("leads out of the tree");
+  if (parts.some(isGitDirectory)) return escapes("is in the .git directory");
+  if (path.split("/").some((part) => part === "" || part === ".")) return escapes("is not a plain path");
+  if (parts.some((part) => plainName(part) === ".gitmodules")) {
+    return { code: "PATH_FORBIDDEN", message: `${path} would define submodules, which are not supported` };
+  }
+  return null;
+}
+
+/** A name as a file system that ignores case, and what is ignorable, sees it. */
+const plainName = (part: string): string => part.replace(ignorable, "").toLowerCase();
+
+/** `.git` and the names under which NTFS and HFS+ find it. */
+const isGitDirectory = (part: string): boolean => /^(\.git|git~1)[ .]*(:.*)?$/.test(plainName(part));
+
+/**
+ * The paths that `authority` does not allow, in the order given. A path is allowed when a `write` glob matches it and
+ * no `never` glob does. `**` takes any depth, and names that start with a dot are names like any other. A glob that
+ * ends in `/` means everything below. A `never` glob also covers what lies below a directory that it matches, and
+ * ignores case, because some file systems do.
+ */
+export function forbiddenPaths(files: readonly string[], authority: Authority): string[] {
+  const write = authority.write.map(tidy);
+  const never = authority.never.map(tidy).flatMap((glob) => [glob, `${glob}/**`]);
+  const allowed = (file: string): boolean =>
+    write.some((glob) => matches(file, glob)) &&
+    !never.some((glob) => matches(file.toLowerCase(), glob.toLowerCase()));
+  return files.filter((file) => !allowed(file));
+}
+
+const tidy = (glob: string): string => glob.replace(/^(\.?\/)+/, "").replace(/\/$/, "/**");
+
+/** `path.matchesGlob` leaves names with a leading dot out of `*` and `**`; with no dot anywhere it cannot. */
+const matches = (file: string, glob: string): boolean => matchesGlob(undot(file), undot(glob));
+const undot = (text: string): string => text.replaceAll(".", "\u2024");

@@ -1,0 +1,106 @@
+import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { inspectTarget, targetState } from "../src/target.ts";
+import { commitAll, hashDir, makeTarget, refused, run, tempDir, write } from "./fixture.ts";
+
+describe("inspectTarget", () => {
+  it("finds root, commit and tree, and writes nothing", async () => {
+    const target = makeTarget();
+    // a file time that makes git want to refresh its index
+    utimesSync(join(target, "README.md"), 1, 1);
+    const before = hashDir(target);
+    expect(await inspectTarget(target, "HEAD")).toEqual({
+      root: target,
+      commit: run(target, "rev-parse", "HEAD"),
+      tree: run(target, "rev-parse", "HEAD^{tree}"),
+    });
+    expect(hashDir(target)).toBe(before);
+  });
+
+  it("takes a symbolic link to a repository, a tag, and a worktree", async () => {
+    const target = makeTarget();
+    run(target, "tag", "-a", "v1", "-m", "one");
+    const link = join(tempDir(), "link");
+    symlinkSync(target, link);
+    const tree = join(tempDir(), "tree");
+    run(target, "worktree", "add", "--quiet", tree, "-b", "side");
+    expect((await inspectTarget(link, "v1")).root).toBe(target);
+    expect((await inspectTarget(tree, "HEAD")).root).toBe(tree);
+  });
+
+  it("refuses what is no repository of its own", async () => {
+    const target = makeTarget();
+    const bare = join(tempDir(), "bare.git");
+    run(dirname(bare), "init", "--quiet", "--bare", bare);
+    const refuse = (dir: string) => refused("TARGET_NOT_A_REPOSITORY", () => inspectTarget(dir, "HEAD"));
+    await refuse(join(target, "absent"));
+    await refuse(join(target, "README.md"));
+    await refuse(tempDir());
+    await refuse(bare);
+    expect((await refuse(join(target, "src"))).message).toContain(target);
+  });
+
+  it("refuses a ref that is not there, and a repository without commits", async () => {
+    const target = makeTarget();
+    for (const ref of ["absent", "--all", "HEAD~5", "", "a b"]) {
+      await refused("TARGET_REF_MISSING", () => inspectTarget(target, ref));
+    }
+    const empty = tempDir();
+    run(empty, "init", "--quiet");
+    expect((await refused("TARGET_REF_MISSING", () => inspectTarget(empty, "HEAD"))).message).toContain("no commit yet");
+  });
+
+  it("refuses changed and staged files where the ref is what is checked out", async () => {
+    const target = makeTarget();
+    run(target, "branch", "old");
+    write(target, { "untracked.txt": "fine" });
+    await inspectTarget(target, "HEAD");
+    write(target, { "src/main.js": "changed\n" });
+    expect((await refused("TARGET_UNCLEAN", () => inspectTarget(target, "old"))).message).toContain("src/main.js");
+    run(target, "add", "src/main.js");
+    await refused("TARGET_UNCLEAN", () => inspectTarget(target, "HEAD"));
+    commitAll(target, "next");
+    write(target, { "src/main.js": "again\n" });
+    expect((await inspectTarget(target, "old")).commit).toBe(run(target, "rev-parse", "old"));
+  });
+
+  it("refuses submodules", async () => {
+    const target = makeTarget();
+    run(target, "update-index", "--add", "--cacheinfo", `160000,${run(target, "rev-parse", "HEAD")},lib/sub`);
+    run(target, "commit", "--quiet", "-m", "submodule");
+    mkdirSync(join(target, "lib/sub"), { recursive: true });
+    expect((await refused("PATH_FORBIDDEN", () => inspectTarget(target, "HEAD"))).message).toContain("lib/sub");
+  });
+});
+
+describe("targetState", () => {
+  it("is equal while nothing is touched, also after the operator's own git status", async () => {
+    const target = makeTarget();
+    write(target, { "src/main.js": "changed\n", "new file.txt": "one", "nested/.git/HEAD": "ref: x" });
+    const before = hashDir(target);
+    const state = await targetState(target);
+    expect(hashDir(target)).toBe(before);
+    utimesSync(join(target, "README.md"), 1, 1);
+    run(target, "status");
+    expect(await targetState(target)).toEqual(state);
+  });
+
+  const touches: [string, (target: string) => void][] = [
+    ["a tracked file", (target) => write(target, { "src/other.js": "x" })],
+    ["a changed file, changed again", (target) => write(target, { "src/main.js": "twice" })],
+    ["an untracked file", (target) => write(target, { "untracked.txt": "two" })],
+    ["the index", (target) => run(target, "add", "untracked.txt")],
+    ["an index flag", (target) => run(target, "update-index", "--assume-unchanged", "README.md")],
+    ["a ref", (target) => run(target, "tag", "new")],
+    ["HEAD", (target) => run(target, "checkout", "--quiet", "--detach")],
+    ["a mode", (target) => run(target, "update-index", "--chmod=+x", "README.md")],
+  ];
+  it.each(touches)("differs after a change of %s", async (_, touch) => {
+    const target = makeTarget();
+    write(target, { "src/main.js": "once", "untracked.txt": "one" });
+    const before = await targetState(target);
+    touch(target);
+    expect(await targetState(target)).not.toEqual(before);
+  });
+});
