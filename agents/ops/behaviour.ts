@@ -33,12 +33,12 @@ async function fitness({ brief, stateDir }: TaskContext): Promise<Outcome<"fitne
       next: "free what is short, then run the quest again",
     });
   }
-  const warnings = loadPerCpu > loadPerCpuWarn ? [`load ${loadPerCpu.toFixed(1)} for each core: more pairs may be needed`] : [];
+  const warnings = loadPerCpu > loadPerCpuWarn ? ["a load above 1 may cost more pairs"] : [];
   const target = await targetState(brief.spec.target.repo);
   const facts = `load ${loadPerCpu.toFixed(2)} a core, ${gib(memoryFreeBytes)} memory and ${gib(diskFreeBytes)} disk free`;
   return {
     result: { loadPerCpu, diskFreeBytes, memoryFreeBytes, target, warnings },
-    summary: ["machine is fit", facts, ...warnings].join(": "),
+    summary: `machine is fit: ${[facts, ...warnings].join("; ")}`,
   };
 }
 
@@ -75,6 +75,7 @@ async function putBack({ brief, workspace }: TaskContext, order: SettleOrder): P
   const ws = await workspace();
   await removeTrees(ws);
   const tree = await restore(ws, "work", order.commit);
+  if (brief.lastSettle) await removeTrees(ws);
   const target = await targetState(brief.spec.target.repo);
   const what = order.kind === "advance" ? "worktree moved to the kept gain" : "worktree put back to last known-good";
   return {

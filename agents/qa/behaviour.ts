@@ -74,12 +74,13 @@ async function candidateSuite(context: TaskContext): Promise<Outcome<"suite">> {
   }
   const why = greenLater
     ? `red, then green on repetition, while the base never was: the change makes tests flaky`
-    : `${outcome(first)}, ${plural(runs.length, "run")} of ${runs.length}: ${failing(first)}`;
+    : `${outcome(first)} in ${plural(runs.length, "run")}: ${failing(first)}`;
   return { result: { runs, passed }, summary: `suite on the candidate: ${why}`, signOff: no(`the suite is ${why}`), artifacts };
 }
 
 /** The line of the output that most likely names what failed. */
 function failing(run: SuiteRun): string {
   const lines = run.excerpt.split("\n").map((line) => line.trim()).filter(Boolean);
-  return (lines.find((line) => /^(not ok|✖|FAIL|×|AssertionError|Error:)/.test(line)) ?? lines.at(-1) ?? "no output").slice(0, 200);
+  const named = lines.find((line) => /^(not ok|✖|FAIL|×|AssertionError|Error:)/.test(line) && !line.endsWith(":"));
+  return (named ?? lines.at(-1) ?? "no output").slice(0, 200);
 }

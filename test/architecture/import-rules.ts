@@ -20,7 +20,11 @@ export const importTable: Record<string, { ours: readonly string[]; others: read
   "packages/workbench": { ours: ["protocol"], others: [] },
   "packages/orchestrator": { ours: ["protocol", "core", "store", "bus"], others: ["pino"] },
   "packages/agent": { ours: ["protocol", "core", "bus", "workbench"], others: ["pino", "yaml", "zod"] },
-  "packages/cli": { ours: everyPackage, others: ["commander", "yaml", "zod"] },
+  // It starts the two programs as processes of their own.
+  "packages/cli": {
+    ours: [...everyPackage, "agent/main", "orchestrator/main"],
+    others: ["commander", "yaml", "zod"],
+  },
   "packages/testkit": "free",
   "agents/*": { ours: ["agent", "core", "protocol", "workbench"], others: [] },
 };

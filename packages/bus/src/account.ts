@@ -16,7 +16,7 @@ import type { Credential, Credentials } from "./credential.ts";
  * - A2: a role's account reaches the bus through a service import, so that the server replaces the reply subject:
  *   a forged one (another role's command, the JetStream API) leads nowhere. In one shared account it would not,
  *   because reply subjects are not checked against permissions.
- * - A3: a user hears its own inbox and the events, nothing else; JetStream is the orchestrator's alone.
+ * - A3: a user hears its own inbox, the events and the notices, nothing else; JetStream is the orchestrator's alone.
  */
 
 /**
@@ -38,15 +38,20 @@ const quoted = (text: string): string => JSON.stringify(text);
 const list = (items: readonly string[]): string => items.map(quoted).join(", ");
 const accountOf = (role: Principal): string => `ROLE_${role}`;
 
+const noticesAll = (space: string): string => `${space}.notice.>`;
+/** Said by an orchestrator that begins to serve: what its predecessor left unanswered is asked again. */
+export const servingSubject = (space: string): string => `${space}.notice.serving`;
+
 /** Prefix of the inboxes of one user; only it may subscribe there. */
 export const inboxPrefixOf = (role: string, name: string): string => `_INBOX_${role}-${name}`;
 
 function userText(space: string, role: Principal, credential: Credential): string {
   const { name, publicKey } = credential;
   const publish = verbsOf[role].map((verb) => commandSubject(space, { role, name }, verb));
+  const subscribe = [`${inboxPrefixOf(role, name)}.>`, eventsAll(space), noticesAll(space)];
   return `      { nkey: ${publicKey}, permissions: {
         publish: { allow: [${list(publish)}] }
-        subscribe: { allow: [${list([`${inboxPrefixOf(role, name)}.>`, eventsAll(space)])}] } } }`;
+        subscribe: { allow: [${list(subscribe)}] } } }`;
 }
 
 function roleText(space: string, role: Principal, credentials: readonly Credential[]): string {
@@ -58,6 +63,7 @@ ${users.join("\n")}
     imports: [
       { service: { account: BUS, subject: ${quoted(commandsOf(space, role))} }, to: ${quoted(`${space}.${role}.>`)} }
       { stream: { account: BUS, subject: ${quoted(eventsAll(space))} } }
+      { stream: { account: BUS, subject: ${quoted(noticesAll(space))} } }
     ]
   }`;
 }
@@ -67,6 +73,7 @@ export function brokerConfig({ port, storeDir, pidFile, space, credentials }: Br
   const exports = principals.map(
     (role) => `      { service: ${quoted(commandsOf(space, role))}, accounts: [${accountOf(role)}] }`,
   );
+  const everyRole = principals.map(accountOf).join(", ");
   return `# Written by Questbus at every start of the broker: changes are lost.
 server_name: ${quoted(`questbus-${space}`)}
 listen: ${quoted(`127.0.0.1:${port}`)}
@@ -82,7 +89,8 @@ accounts: {
     users: [ { nkey: ${credentials.orchestrator.publicKey} } ]
     exports: [
 ${exports.join("\n")}
-      { stream: ${quoted(eventsAll(space))}, accounts: [${principals.map(accountOf).join(", ")}] }
+      { stream: ${quoted(eventsAll(space))}, accounts: [${everyRole}] }
+      { stream: ${quoted(noticesAll(space))}, accounts: [${everyRole}] }
     ]
   }
 ${principals.map((role) => roleText(space, role, credentials.agents)).join("\n")}

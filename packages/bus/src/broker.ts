@@ -158,16 +158,16 @@ function attempt(options: BrokerOptions, configFile: string): Promise<Attempt> {
   return new Promise((settle) => {
     const log: string[] = [];
     let port = 0;
-    const fail = (why: string): void => settle({ failed: [why, ...log].join("\n") });
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      settle({ failed: [why, ...log].join("\n") });
+    };
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
       fail(`not ready within ${startMsMax / 1_000} s`);
     }, startMsMax);
     child.once("error", (error) => fail(error.message));
-    void exited.then(({ code, signal }) => {
-      clearTimeout(timer);
-      fail(`it ended at once (${signal ?? code})`);
-    });
+    void exited.then(({ code, signal }) => fail(`it ended at once (${signal ?? code})`));
     createInterface({ input: child.stderr }).on("line", (line) => {
       options.onLog?.(line);
       log.push(line);

@@ -20,6 +20,7 @@ import {
   type Verb,
   wrap,
 } from "@questbus/protocol";
+import { servingSubject } from "./account.ts";
 import { type BusConnection, busUnavailable } from "./connection.ts";
 import { faultsOfIssues } from "./incoming.ts";
 
@@ -28,7 +29,9 @@ import { faultsOfIssues } from "./incoming.ts";
  *
  * - R1: a command keeps its id through all its tries, so that trying again never does it twice.
  * - R2: an answer means that it was committed; without one, nothing is known, and it is tried again.
- * - R3: a watcher gets each event once, in the order of arrival; `seq` is the order of commitment.
+ * - R3: an answer is not waited for from somebody who is gone: a connection that goes down, and an orchestrator that
+ *   begins to serve, make the caller ask again at once.
+ * - R4: a watcher gets each event once, in the order of arrival; `seq` is the order of commitment.
  */
 
 export type RequestOptions = {
@@ -140,10 +143,33 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   }
 }
 
+/** Rejects waits for an answer when an orchestrator begins to serve. */
+function watchForServing(connection: BusConnection): <T>(work: Promise<T>) => Promise<T> {
+  const waiting = new Set<() => void>();
+  connection.nats.subscribe(servingSubject(connection.space), {
+    callback: (error) => {
+      if (error) return;
+      for (const again of waiting) again();
+    },
+  });
+  return async (work) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const again = (): void => reject(busUnavailable("the orchestrator was started anew", connection.url));
+    waiting.add(again);
+    work.catch(() => {});
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      waiting.delete(again);
+    }
+  };
+}
+
 type Try = { subject: string; payload: Uint8Array; timeoutMs: number; retryForMs: number; verb: Verb };
 
 async function untilAnswered(
   connection: BusConnection,
+  unlessServedAnew: <T>(work: Promise<T>) => Promise<T>,
   { subject, payload, timeoutMs, retryForMs, verb }: Try,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
@@ -151,7 +177,7 @@ async function untilAnswered(
   for (let waitMs: number = backoffMs.first; ; waitMs = Math.min(2 * waitMs, backoffMs.max)) {
     try {
       const request = connection.nats.request(subject, payload, { timeout: timeoutMs });
-      const message = await unlessAborted(connection.orDown(request), signal);
+      const message = await unlessAborted(unlessServedAnew(connection.orDown(request)), signal);
       return readAnswer(message.string());
     } catch (error) {
       signal?.throwIfAborted();
@@ -172,6 +198,7 @@ async function untilAnswered(
 export function createClient(connection: BusConnection, inputs: ClientInputs = {}): BusClient {
   const { nowMs = Date.now, newId = randomUUID } = inputs;
   const { nats, space, name } = connection;
+  const unlessServedAnew = watchForServing(connection);
   return {
     async request(verb, data, options = {}) {
       const role = principal.safeParse(connection.role).data;
@@ -184,9 +211,8 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
       const { timeoutMs = limit.answerTimeoutMs + ownWaitMs, retryForMs = limit.answerTimeoutMs } = options;
       const subject = commandSubject(space, { role, name }, verb);
       const payload = encoded(message);
-      return dataOf(
-        await untilAnswered(connection, { subject, payload, timeoutMs, retryForMs, verb }, signal),
-      );
+      const wanted: Try = { subject, payload, timeoutMs, retryForMs, verb };
+      return dataOf(await untilAnswered(connection, unlessServedAnew, wanted, signal));
     },
 
     async watchEvents({ quest, onInvalid }, handler) {

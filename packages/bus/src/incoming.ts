@@ -35,6 +35,7 @@ export type DeadMessage = {
 export type Reading = { ok: true; command: ReadCommand } | { ok: false; dead: DeadMessage; faults: Fault[] };
 
 const faultsMax = 64;
+const faultCharsMax = 400;
 /** No command nests this deep; a walk over what does could take for ever. */
 const depthMax = 64;
 
@@ -52,6 +53,9 @@ const pathText = (path: readonly PropertyKey[]): string =>
     return text === "" ? String(key) : `${text}.${String(key)}`;
   }, "");
 
+/** A schema's words can repeat what the sender wrote: a key of any length, or half a surrogate pair. */
+const excerptOf = (text: string): string => text.slice(0, faultCharsMax).toWellFormed();
+
 /** Of a union, the faults of the branch that fits best: the one with the fewest. */
 function leaves(issues: readonly Issue[], at: readonly PropertyKey[]): Issue[] {
   return issues.flatMap((issue) => {
@@ -65,7 +69,11 @@ function leaves(issues: readonly Issue[], at: readonly PropertyKey[]): Issue[] {
 /** The faults of a schema's issues, at most {@link faultsMax}; the last then says how many more there are. */
 export function faultsOfIssues(issues: readonly Issue[], at: readonly PropertyKey[] = []): Fault[] {
   const all = leaves(issues, at).map(
-    ({ path, message }): Fault => ({ code: "MESSAGE_INVALID", message, where: pathText(path) || "message" }),
+    ({ path, message }): Fault => ({
+      code: "MESSAGE_INVALID",
+      message: excerptOf(message),
+      where: excerptOf(pathText(path)) || "message",
+    }),
   );
   if (all.length <= faultsMax) return all;
   const more: Fault = {

@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/transport-node";
 import { type Answer, commandsAll, type Fault, faultsOf } from "@questbus/protocol";
+import { servingSubject } from "./account.ts";
 import type { BusConnection } from "./connection.ts";
 import { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
 
@@ -56,7 +57,7 @@ function receive(message: Msg, handlers: CommandHandlers): void {
   }
 }
 
-/** Serves every command of the connection's space; resolves when the broker knows of it. */
+/** Serves every command of the connection's space; resolves when the broker knows of it, and tells all callers. */
 export async function serveCommands(
   connection: BusConnection,
   handlers: CommandHandlers,
@@ -67,6 +68,7 @@ export async function serveCommands(
     },
   });
   await connection.orDown(connection.nats.flush());
+  connection.nats.publish(servingSubject(connection.space));
   return {
     async stop() {
       if (!connection.isUp()) subscription.unsubscribe();

@@ -207,6 +207,23 @@ describe("R1: trying again", () => {
     expect(ids).toEqual([ids[0], ids[0]]);
   });
 
+  test("R3: the orchestrator is killed while an answer is awaited: its successor is asked at once", async () => {
+    const other = await openRig();
+    const first = await other.connect("orchestrator");
+    const arrived = Promise.withResolvers<string>();
+    await serveCommands(first, { onCommand: ({ id }) => arrived.resolve(id), onDead: () => {} });
+    const answer = createClient(await other.connect("qa1")).request("claim", { waitMs: 25_000 });
+    const id = await arrived.promise;
+    await first.nats.close();
+    const second = await other.connect("orchestrator");
+    await serveCommands(second, {
+      onCommand: (command) => command.respond(yes(command.id)),
+      onDead: () => {},
+    });
+    expect(await answer).toBe(id);
+    await other.close();
+  });
+
   test("a request made while the broker is away is answered once it is back", async () => {
     let answer: Promise<unknown> = Promise.resolve();
     await rig.restart(async () => {
@@ -235,7 +252,7 @@ describe("R1: trying again", () => {
   });
 });
 
-describe("R3: events", () => {
+describe("R4: events", () => {
   test("a role sees what was committed, all of it or one quest's, once each", async () => {
     const all: JournalRow[] = [];
     const one: JournalRow[] = [];

@@ -98,6 +98,16 @@ test("many faults are counted, not all told", () => {
   expect(reading.ok ? "" : reading.faults.at(-1)?.message).toMatch(/^and \d+ more$/);
 });
 
+test("a fault that repeats the sender's words keeps them short and storable", () => {
+  const data = { ...hello, ["x".repeat(100_000)]: 1, "y\ud800": 1 };
+  for (const given of [message(data), message({ ...hello, "\ud800": 1 })]) {
+    const reading = readCommand(subject, given);
+    expect(reading.ok).toBe(false);
+    const texts = reading.ok ? [] : reading.dead.faults;
+    expect(texts.every((text) => text.length < 1_000 && text.isWellFormed())).toBe(true);
+  }
+});
+
 test("data that grow beyond the limit when they are passed on are too large", () => {
   const values = `[${Array.from({ length: 200_000 }, () => "1e20").join(",")}]`;
   const report = {

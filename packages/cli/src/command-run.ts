@@ -5,14 +5,14 @@ import { note, paintError, printData, printFault, printJson } from "./output.ts"
 import { openProgress } from "./progress.ts";
 import { readSubmission } from "./quest-file.ts";
 import { matrixText, writeReport } from "./report.ts";
-import { type StackSession, withStack } from "./session.ts";
+import { makeStateDir, type StackSession, withStack } from "./session.ts";
 import { exitOf, summaryOf } from "./summary.ts";
 
 export type Common = { state: string; json: boolean; signal: AbortSignal };
 
 /** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
 export async function runQuest(file: string, common: Common): Promise<number> {
-  const submission = await readSubmission(file, common.state);
+  const submission = await readSubmission(file, makeStateDir(common.state));
   const onStart = (broker: string): void => note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
   return withStack({ stateDir: common.state, running: "any", signal: common.signal, onStart }, async (session) => {
     const operator = await session.clientAs("operator");
@@ -24,7 +24,7 @@ export async function runQuest(file: string, common: Common): Promise<number> {
 
 /** `questbus submit FILE`: the id, once the quest is stored. */
 export async function submitQuest(file: string, common: Common): Promise<number> {
-  const submission = await readSubmission(file, common.state);
+  const submission = await readSubmission(file, makeStateDir(common.state));
   return withStack({ stateDir: common.state, running: "required", signal: common.signal }, async (session) => {
     const operator = await session.clientAs("operator");
     const answer = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
@@ -34,15 +34,18 @@ export async function submitQuest(file: string, common: Common): Promise<number>
   });
 }
 
-/** Shows a quest live until nothing more happens without a person; prints its summary and gives its exit code. */
-export async function follow(quest: string, session: StackSession, common: Common): Promise<number> {
+/**
+ * Shows a quest live until nothing more happens without a person; prints its summary and gives its exit code. Rows up
+ * to `quietUntil` were seen before.
+ */
+async function follow(quest: string, session: StackSession, common: Common, quietUntil = 0): Promise<number> {
   const progress = openProgress();
   const view = openJournalView(session.store, await session.clientAs("operator"));
   try {
     await view.follow({
       afterSeq: 0,
       quest,
-      onRow: (row) => progress.show(row),
+      onRow: (row) => progress.show(row, row.seq <= quietUntil),
       done: () => isAtRest(questState(session.store, quest)),
       signal: common.signal,
     });
@@ -86,14 +89,15 @@ export async function ruleOn(
       throw new QuestbusError({ code: "ESCALATION_NOT_FOUND", message: `there is no escalation ${escalation}`, next });
     }
     const arbiter = await session.clientAs("arbiter");
+    const before = session.store.head().seq;
     await arbiter.request("rule", { escalation, ...ruling });
-    return followRuling(known.quest, session, common);
+    return followRuling(known.quest, session, common, before);
   });
 }
 
 /** A ruling is carried out when its quest is at rest again; the exit code says whether that worked. */
-async function followRuling(quest: string, session: StackSession, common: Common): Promise<number> {
-  const exit = await follow(quest, session, common);
+async function followRuling(quest: string, session: StackSession, common: Common, before: number): Promise<number> {
+  const exit = await follow(quest, session, common, before);
   const { ruling } = questState(session.store, quest).escalation ?? {};
   const done = exit === exitCode.notAccepted && (ruling?.decision === "revert" || ruling?.decision === "abandon");
   return done ? exitCode.ok : exit;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
@@ -7,11 +7,12 @@ import { exitCode, faultsOf, roles } from "@questbus/protocol";
 import { readMachine } from "@questbus/workbench";
 import type { Common } from "./command-run.ts";
 import { note, paint, printData, printJson } from "./output.ts";
+import { makeStateDir } from "./session.ts";
 import { findStack, startStack } from "./stack.ts";
 
 /** `questbus up`: the stack in the foreground, until Ctrl-C. */
 export async function up(common: Common): Promise<number> {
-  const stack = await startStack(common.state);
+  const stack = await startStack(makeStateDir(common.state));
   if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
   else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
   note("submit a quest with: questbus submit FILE; Ctrl-C ends the stack");
@@ -40,9 +41,9 @@ function gitVersion(): string {
 }
 
 function writable(dir: string): string {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  accessSync(dir, constants.W_OK);
-  return resolve(dir);
+  const path = makeStateDir(dir);
+  accessSync(path, constants.W_OK);
+  return path;
 }
 
 /** `questbus doctor`: what a run needs, and whether it is there. */

@@ -6,7 +6,11 @@ import { paintError } from "./output.ts";
  * A run as a person sees it: one line for each thing a role did, the verdict of each pass, and on a terminal one line
  * that lives while a role is at work. Writes to stderr only.
  */
-export type Progress = { show(event: JournalEvent): void; stop(): void };
+export type Progress = {
+  /** Shows an event; with `quiet`, only remembers what it did. */
+  show(event: JournalEvent, quiet?: boolean): void;
+  stop(): void;
+};
 
 const doing: Record<Report["task"], string> = {
   plan: "reads the plan",
@@ -31,10 +35,11 @@ export function openProgress(stream: NodeJS.WriteStream = process.stderr, nowMs:
   const live = openLiveLine(stream, nowMs);
   const states = new Map<string, QuestState>();
   return {
-    show(event) {
+    show(event, quiet = false) {
       const before = event.quest ? (states.get(event.quest) ?? null) : null;
       const state = applyEvent(before, event);
       if (state) states.set(state.id, state);
+      if (quiet) return;
       const text = state ? lineOf(event, state) : null;
       live.clear();
       if (text) stream.write(`${text}\n`);

@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
 import type { Principal } from "@questbus/protocol";
@@ -9,6 +10,18 @@ export type StackSession = {
   store: StoreReader;
   clientAs(role: Extract<Principal, "operator" | "arbiter">): Promise<BusClient>;
 };
+
+/**
+ * Makes the state directory, invisible to git: it may lie inside the very repository that a quest is about, and must
+ * not show up in its status.
+ */
+export function makeStateDir(stateDir: string): string {
+  const dir = resolve(stateDir);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const ignore = join(dir, ".gitignore");
+  if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
+  return dir;
+}
 
 /**
  * Runs `work` against the running stack; where there is none, against one of its own that ends with it, or, with
@@ -23,7 +36,7 @@ export async function withStack<T>(
   const stateDir = resolve(options.stateDir);
   const found = findStack(stateDir);
   if (!found && options.running === "required") throw notRunning(options.stateDir);
-  const own = found ? null : await startStack(stateDir);
+  const own = found ? null : await startStack(makeStateDir(stateDir));
   const address = found ?? own;
   if (!address) throw notRunning(options.stateDir);
   if (own) options.onStart?.(own.broker);

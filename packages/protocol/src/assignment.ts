@@ -175,6 +175,8 @@ export type Brief = {
   samples: GateSamples | null;
   /** For `settle`: what to do, and with which words. */
   settle: SettleOrder | null;
+  /** Nothing of the quest is worked on after this unless a person says so: no worktree needs to stay. */
+  lastSettle: boolean;
   /** The target as ops found it before the quest. */
   target: TargetState | null;
   history: readonly PassSummary[];

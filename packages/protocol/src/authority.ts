@@ -7,9 +7,19 @@ function matches(path: string, glob: string): boolean {
   return matchesGlob(undot(path), undot(glob));
 }
 
+/**
+ * True when `glob` names `path`, or plainly names a folder above it: `test`, `test/` and `./test` cover what is in
+ * `test`, because a `never` that protects nothing would be worse than none. `src/*` stays what it is: one level.
+ */
+function covers(path: string, glob: string): boolean {
+  const named = glob.replace(/^\.?\/+/, "").replace(/\/+$/, "");
+  const isPlain = !/[*?[{(]/.test(named.slice(named.lastIndexOf("/") + 1));
+  return matches(path, named) || (isPlain && matches(path, `${named}/**`));
+}
+
 /** Of `files`, those that a role with this authority may not write. */
 export function forbiddenPaths(files: readonly string[], authority: Authority): string[] {
   const may = (path: string): boolean =>
-    authority.write.some((glob) => matches(path, glob)) && !authority.never.some((glob) => matches(path, glob));
+    authority.write.some((glob) => covers(path, glob)) && !authority.never.some((glob) => covers(path, glob));
   return files.filter((path) => !may(path));
 }

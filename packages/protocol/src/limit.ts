@@ -15,6 +15,8 @@ export const limit = {
   claimWaitMsMax: 25_000,
   /** How long a caller waits for an answer beyond the command's own wait. */
   answerTimeoutMs: 5_000,
+  /** Longest duration a quest may write: seven days. A timer of Node holds 24.8 days, and fires at once beyond that. */
+  durationMsMax: 604_800_000,
   /** Largest message on the bus; the broker's own setting is the same. */
   messageBytesMax: 1_048_576,
   /** Largest patch a quest may carry. */

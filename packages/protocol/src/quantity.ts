@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { limit } from "./limit.ts";
 
 const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const durationMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -9,6 +10,9 @@ export const durationText = z
   .string()
   .regex(durationPattern, { error: "write a duration such as 500ms, 60s, 10m or 2h" })
   .refine((text) => !durationPattern.test(text) || parseDurationMs(text) > 0, { error: "a duration must be more than zero" })
+  .refine((text) => !durationPattern.test(text) || parseDurationMs(text) <= limit.durationMsMax, {
+    error: "a duration must be at most 168h (seven days)",
+  })
   .meta({ id: "Duration", examples: ["60s"] });
 
 /** A share as people write it: `20%`. */

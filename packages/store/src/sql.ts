@@ -2,7 +2,7 @@ import type Database from "better-sqlite3";
 import { guarded } from "./failure.ts";
 
 export type Value = string | number | null;
-export type Values = Readonly<Record<string, Value>>;
+type Values = Readonly<Record<string, Value>>;
 
 /** The database as the other files of this package use it: named parameters, prepared once, errors made plain. */
 export type Sql = {

@@ -104,8 +104,8 @@ class Walk {
   take(raw: RawRow): void {
     const read = readRow(raw);
     const { row } = read;
-    const idOfExpected = row.id === rowId(this.installation, this.expected);
-    if (row.seq !== this.expected && !idOfExpected) {
+    const isNext = row.seq === this.expected || row.id === rowId(this.installation, this.expected);
+    if (!isNext || this.expected > this.lastSeq) {
       if (row.seq < this.expected || row.seq > this.lastSeq) {
         this.fault(row.seq, `row ${row.seq} does not belong there: it was put in, or moved`);
         return;
@@ -135,6 +135,17 @@ class Walk {
     this.before = [...new Set([hash, ...computed])];
   }
 
+  result(head: Head): Verification {
+    const { faults, more } = this;
+    return faults.length > 0 ? { ok: false, faults, more } : { ok: true, length: head.seq, head: head.hash };
+  }
+
+  /** The file cannot be read any further. */
+  broken(why: string): Verification {
+    this.fault(this.expected, `row ${this.expected} cannot be read: ${why}`);
+    return { ok: false, faults: this.faults, more: this.more };
+  }
+
   end(head: Head): void {
     const last = this.expected - 1;
     if (head.seq > last) this.missing(head.seq, "missing at the end");
@@ -144,22 +155,24 @@ class Walk {
   }
 }
 
+const lastSeqOf = (sql: Sql): number =>
+  sql.get<{ seq: number | null }>("SELECT max(seq) AS seq FROM journal")?.seq ?? 0;
+
 /** Recomputes the chain from its first row. */
 export function verifyChain(sql: Sql, installation: string): Verification {
-  return sql.atomic("read", () => {
-    const found = sql.get<Head>("SELECT seq, hash FROM head");
-    const last = sql.get<{ seq: number | null }>("SELECT max(seq) AS seq FROM journal")?.seq ?? 0;
-    const head = found ?? { seq: last, hash: "" };
-    const walk = new Walk(installation, head.seq);
-    try {
+  let walk: Walk | null = null;
+  try {
+    return sql.atomic("read", () => {
+      const found = sql.get<Head>("SELECT seq, hash FROM head");
+      const head = found ?? { seq: lastSeqOf(sql), hash: "" };
+      walk = new Walk(installation, head.seq);
       for (const raw of sql.iterate<RawRow>(select)) walk.take(raw);
       walk.end(head);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      walk.fault(walk.expected, `row ${walk.expected} cannot be read: ${why}`);
-    }
-    if (!found) walk.fault(0, "the head of the journal is missing");
-    const { faults, more } = walk;
-    return faults.length > 0 ? { ok: false, faults, more } : { ok: true, length: head.seq, head: head.hash };
-  });
+      if (!found) walk.fault(0, "the head of the journal is missing");
+      return walk.result(head);
+    });
+  } catch (error) {
+    if (!walk) throw error;
+    return (walk as Walk).broken(error instanceof Error ? error.message : String(error));
+  }
 }

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { limit } from "@questbus/protocol";
 import { type Capture, openCapture } from "./capture.ts";
-import { onDisk } from "./disk.ts";
+import { blamesDisk, diskFull, looksFull } from "./disk.ts";
 import { groupGone, type ProcessGroups, signalGroup } from "./process-group.ts";
 import { openRssMeter, type RssMeter } from "./rss-meter.ts";
 
@@ -123,7 +123,8 @@ const neverStarted: CommandRun = {
 
 async function execute(options: CommandOptions, meter: RssMeter | null): Promise<CommandRun> {
   const shell = ["/bin/sh", "-c", options.command] as const;
-  const [program, ...args] = meter ? meter.wrap([...shell]) : shell;
+  const metered = meter ? meter.wrap([...shell]) : shell;
+  const [program, ...args] = options.groups ? options.groups.wrap(metered) : metered;
   const env = commandEnvironment(options.cwd, options.env);
   const startNs = process.hrtime.bigint();
   const child = spawn(program, args, {
@@ -134,26 +135,14 @@ async function execute(options: CommandOptions, meter: RssMeter | null): Promise
   });
   const captures = capture(child, options.outputBytesMax ?? limit.outputBytesMax);
   const closed = once(child, "close").catch(() => {});
+  if (child.pid !== undefined) meter?.start(child.pid);
   const [ending, stop] = endingOf(child, startNs, options);
-  const pgid = child.pid;
-  // no pid: the process was never made, and `ending` fails with the reason
-  if (pgid !== undefined) {
-    await record(pgid, ending, options);
-    meter?.start(pgid);
-  }
-  const { exit, signal, wallMs } = await ending;
-  if (pgid !== undefined) await endGroup(pgid, stop.asked, options.groups);
+  const ended = await ending;
+  const recorded = await endGroup(child.pid as number, stop.asked, options.groups);
   await drain(child, closed);
-  const maxRssBytes = (await meter?.stop()) ?? null;
-  return {
-    exit,
-    signal,
-    timedOut: stop.asked === "timeout",
-    aborted: stop.asked === "abort",
-    wallMs,
-    maxRssBytes,
-    ...read(captures),
-  };
+  if (!recorded && stop.asked === null) throw await unrecorded(options.groups, captures.stderr.text());
+  const asked = { timedOut: stop.asked === "timeout", aborted: stop.asked === "abort" };
+  return { ...ended, ...asked, maxRssBytes: (await meter?.stop()) ?? null, ...read(captures) };
 }
 
 type Ending = { exit: number | null; signal: string | null; wallMs: number };
@@ -192,26 +181,22 @@ function endingOf(child: ChildProcess, startNs: bigint, options: CommandOptions)
   return [ending, stop];
 }
 
-/** Records the group at once; a command that cannot be recorded is not run. */
-async function record(pgid: number, ending: Promise<Ending>, options: CommandOptions): Promise<void> {
-  try {
-    await onDisk(options.cwd, async () => options.groups?.add(pgid));
-  } catch (error) {
-    signalGroup(pgid, "SIGKILL");
-    await ending;
-    throw error;
-  }
-}
-
 /** Kills what is left of the group; where it was asked to end, what is left gets the time to. */
 async function endGroup(
   pgid: number,
   asked: Stop["asked"],
   groups: ProcessGroups | undefined,
-): Promise<void> {
+): Promise<boolean> {
   if (asked) await groupGone(pgid, graceMs);
   if (signalGroup(pgid, "SIGKILL")) await groupGone(pgid, graceMs);
-  groups?.remove(pgid);
+  return groups ? groups.remove(pgid) : true;
+}
+
+/** Why a command was not run at all. */
+async function unrecorded(groups: ProcessGroups | undefined, stderr: string): Promise<Error> {
+  const dir = groups?.dir ?? "";
+  if (blamesDisk(stderr) || (await looksFull(dir))) return diskFull(dir);
+  return new Error(`a command could not be recorded in ${dir}: ${stderr.trim()}`);
 }
 
 async function drain(child: ChildProcess, closed: Promise<unknown>): Promise<void> {

@@ -15,8 +15,8 @@ export {
   type CommittedCandidate,
   commitCandidate,
   diffFiles,
-  patchTree,
   type FileChange,
+  patchTree,
   refuseForbiddenChanges,
   type TreeComparison,
 } from "./candidate.ts";
@@ -34,4 +34,11 @@ export { openProcessGroups, type ProcessGroups } from "./process-group.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { inspectTarget, type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
-export { openWorkspace, privateText, removeTrees, removeWorkspace, treeOf, type Workspace } from "./workspace.ts";
+export {
+  openWorkspace,
+  privateText,
+  removeTrees,
+  removeWorkspace,
+  treeOf,
+  type Workspace,
+} from "./workspace.ts";

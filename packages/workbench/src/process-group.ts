@@ -1,46 +1,66 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
 /**
  * The process groups that one owner runs now, on disk, so that after a kill -9 of the owner its successor can end what
- * was left running.
+ * was left running. A group's leader writes the record itself, before it turns into the command: were it for the owner
+ * to write, a kill right after the spawn would leave a group that nobody knows of (a test met that).
  */
 export type ProcessGroups = {
-  /** Records a running group; synchronous, so that it follows the spawn with nothing in between. */
-  add(pgid: number): void;
-  /** Forgets a group that is gone. */
-  remove(pgid: number): void;
+  /** The program and arguments that record themselves and then run `argv`, to be spawned as the leader of a group. */
+  wrap(argv: readonly string[]): [string, ...string[]];
+  /**
+   * Forgets a group that is gone; false when it never came to record itself, and so never ran its command.
+   */
+  remove(pgid: number): boolean;
   /**
    * Kills (SIGKILL) each recorded group whose leader is the process that was recorded, by its start time, and waits
    * until it is gone; all records are removed. Answers with the number of groups killed.
    */
   reap(): Promise<number>;
+  readonly dir: string;
 };
 
 const goneWithinMs = 2_000;
 const pollMs = 5;
 
+/** Writes the shell's own start time (see {@link startTimeOf}) with builtins alone; $0 is the directory. */
+const recordSelf =
+  process.platform === "linux"
+    ? `start() { shift 19; echo "$1"; }; read -r stat </proc/$$/stat && start \${stat##*) } >"$0/$$"`
+    : 'ps -o lstart= -p $$ >"$0/$$"';
+const script = `{ ${recordSelf}; } || { rm -f "$0/$$"; exit 71; }; exec "$@"`;
+
 /** Opens the records in `dir`, one owner's own; call `reap` before the first command of a new process. */
 export function openProcessGroups(dir: string): ProcessGroups {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const pathOf = (pgid: number): string => join(dir, String(pgid));
-  const remove = (pgid: number): void => rmSync(pathOf(pgid), { force: true });
   return {
-    add: (pgid) => writeFileSync(pathOf(pgid), startTimeOf(pgid) ?? "", { mode: 0o600 }),
-    remove,
+    dir,
+    wrap: (argv) => ["/bin/sh", "-c", script, dir, ...argv],
+    remove: (pgid) => removeRecord(dir, pgid),
     reap: async () => {
       const recorded = readdirSync(dir)
         .map(Number)
         .filter((pgid) => Number.isInteger(pgid) && pgid > 1);
-      const orphans = recorded.filter((pgid) => isSame(pgid, readFileSync(pathOf(pgid), "utf8")));
+      const orphans = recorded.filter((pgid) => startTimeOf(pgid) === readRecord(dir, pgid));
       for (const pgid of orphans) signalGroup(pgid, "SIGKILL");
       await Promise.all(orphans.map((pgid) => groupGone(pgid, goneWithinMs)));
-      for (const pgid of recorded) remove(pgid);
+      for (const pgid of recorded) removeRecord(dir, pgid);
       return orphans.length;
     },
   };
+}
+
+const readRecord = (dir: string, pgid: number): string =>
+  readFileSync(join(dir, String(pgid)), "utf8").trim();
+
+function removeRecord(dir: string, pgid: number): boolean {
+  const path = join(dir, String(pgid));
+  const there = existsSync(path);
+  rmSync(path, { force: true });
+  return there;
 }
 
 /**
@@ -72,8 +92,6 @@ export async function groupGone(pgid: number, withinMs: number): Promise<boolean
   }
   return true;
 }
-
-const isSame = (pid: number, start: string): boolean => start !== "" && startTimeOf(pid) === start;
 
 /** The fields after the command's name, which may itself hold spaces and brackets (proc(5)). */
 function statOf(pid: number): { start: string } | null {

@@ -25,6 +25,7 @@ type Kind = "gnu-time" | "bsd-time" | "sampling";
 
 const timePath = "/usr/bin/time";
 const sampleEveryMs = 10;
+const pageBytes = 4_096;
 let detected: Kind | null = null;
 
 /** A meter for one run. */
@@ -61,11 +62,14 @@ function timeMeter(kind: "gnu-time" | "bsd-time"): RssMeter {
 }
 
 /** GNU time writes KiB on its last line, after a line on how the command ended. */
-const readGnu = (text: string): number | null => positive(Number(/(\d+)\s*$/.exec(text)?.[1]) * 1024);
+const readGnu = (text: string): number | null => atLeastPage(/(\d+)\s*$/.exec(text)?.[1], 1024);
 /** BSD time on macOS writes bytes. */
 const readBsd = (text: string): number | null =>
-  positive(Number(/(\d+)\s+maximum resident set size/.exec(text)?.[1]));
-const positive = (bytes: number): number | null => (bytes > 0 ? bytes : null);
+  atLeastPage(/(\d+)\s+maximum resident set size/.exec(text)?.[1], 1);
+
+/** Linux counts pages in batches per processor, and can give 0 for a process as small as `true`. */
+const atLeastPage = (count: string | undefined, unitBytes: number): number | null =>
+  count === undefined ? null : Math.max(pageBytes, Number(count) * unitBytes);
 
 function samplingMeter(): RssMeter {
   let peak = 0;
@@ -81,7 +85,7 @@ function samplingMeter(): RssMeter {
     },
     stop: async () => {
       if (timer) clearInterval(timer);
-      return positive(peak);
+      return peak > 0 ? peak : null;
     },
   };
 }

@@ -92,7 +92,9 @@ export async function snapshot(ws: Workspace, path: string, seed: string): Promi
 /** The commit that a tree stands at, where the workspace knows it. */
 async function headOf(ws: Workspace, path: string): Promise<string | null> {
   const okCodes = [0, 1, 128];
-  const own = await git(path, ["--git-dir", join(path, ".git"), "rev-parse", "--verify", "--quiet", "HEAD"], { okCodes });
+  const own = await git(path, ["--git-dir", join(path, ".git"), "rev-parse", "--verify", "--quiet", "HEAD"], {
+    okCodes,
+  });
   const head = own.stdout.toString().trim();
   if (own.code !== 0 || head === "") return null;
   const known = await privateGit(ws, ["cat-file", "-e", `${head}^{commit}`], { okCodes });
@@ -110,13 +112,20 @@ export const gitOn = (
 /** The index of a tree's own repository, which says what a fixer added to it. */
 export const ownIndex = (path: string): string => join(path, ".git/index");
 
+/** Brings the index to what is on the disk; a file that is now behind a symbolic link is gone. */
 async function addAll(ws: Workspace, path: string, env: Record<string, string>): Promise<void> {
   try {
-    const differing = await gitOn(ws, path, ["ls-files", "-z", "-m", "-d", "-o", "--exclude-standard"], { env });
-    if (differing.stdout.length === 0) return;
-    const input = differing.stdout;
-    const literal = { ...env, GIT_LITERAL_PATHSPECS: "1" };
-    await gitOn(ws, path, ["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"], { env: literal, input });
+    const changed = pairs(
+      await gitOn(ws, path, ["diff-files", "-z", "--no-renames", "--name-status"], { env }),
+    );
+    const removed = changed.filter(([status]) => status === "D").map(([, file]) => file);
+    await gitOn(ws, path, ["update-index", "--force-remove", "-z", "--stdin"], {
+      env,
+      input: join0(removed),
+    });
+    const added = await gitOn(ws, path, ["ls-files", "-z", "--others", "--exclude-standard"], { env });
+    const edited = changed.filter(([status]) => status !== "D").map(([, file]) => file);
+    await addFiles(ws, path, env, [...edited, ...split(added.stdout)]);
   } catch (error) {
     const said =
       error instanceof GitFailure
@@ -132,6 +141,18 @@ async function addAll(ws: Workspace, path: string, env: Record<string, string>):
   }
 }
 
+async function addFiles(
+  ws: Workspace,
+  path: string,
+  env: Record<string, string>,
+  files: string[],
+): Promise<void> {
+  if (files.length === 0) return;
+  const literal = { ...env, GIT_LITERAL_PATHSPECS: "1" };
+  const args = ["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"];
+  await gitOn(ws, path, args, { env: literal, input: join0(files) });
+}
+
 /** Adds files that the tree's own index tracks although .gitignore names them. */
 async function addTracked(ws: Workspace, path: string, env: Record<string, string>): Promise<void> {
   const own = await gitOn(ws, path, ["ls-files", "-z"], {
@@ -144,12 +165,21 @@ async function addTracked(ws: Workspace, path: string, env: Record<string, strin
   for (const each of split(own.stdout))
     if (!known.has(each) && (await isPlain(path, each))) missing.push(each);
   if (missing.length === 0) return;
-  const input = Buffer.from(missing.map((each) => `${each}\0`).join(""), "latin1");
-  await gitOn(ws, path, ["update-index", "--add", "-z", "--stdin"], { env, input });
+  await gitOn(ws, path, ["update-index", "--add", "-z", "--stdin"], { env, input: join0(missing) });
 }
 
 /** Paths may be any bytes; latin1 keeps them as they are. */
+const join0 = (list: readonly string[]): Buffer =>
+  Buffer.from(list.map((each) => `${each}\0`).join(""), "latin1");
 const split = (list: Buffer): string[] => list.toString("latin1").split("\0").filter(Boolean);
+
+/** What `--name-status -z` prints: status and path in turn. */
+function pairs(run: GitRun): [status: string, file: string][] {
+  const fields = split(run.stdout);
+  return fields.flatMap((status, at) =>
+    at % 2 === 0 ? [[status, fields[at + 1] ?? ""] as [string, string]] : [],
+  );
+}
 
 /** Whether `file` is in the tree as a file or link, reached through real directories only. */
 async function isPlain(path: string, file: string): Promise<boolean> {

@@ -1,15 +1,35 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { adoptCommit, applyPatch, type CommittedCandidate, commitCandidate, diffFiles } from "../src/candidate.ts";
+import {
+  adoptCommit,
+  applyPatch,
+  type CommittedCandidate,
+  commitCandidate,
+  diffFiles,
+} from "../src/candidate.ts";
 import { checkout, restore, treeHash } from "../src/tree.ts";
 import { openWorkspace, treeOf, type Workspace } from "../src/workspace.ts";
-import { commitAll, faultsOf, makeTarget, patchOf, refused, run, sourceFiles, tempDir, write } from "./fixture.ts";
+import {
+  commitAll,
+  faultsOf,
+  makeTarget,
+  patchOf,
+  refused,
+  run,
+  sourceFiles,
+  tempDir,
+  write,
+} from "./fixture.ts";
 
 type Bench = { target: string; ws: Workspace; path: string };
 
 async function open(target = makeTarget()): Promise<Bench> {
-  const ws = await openWorkspace({ dir: join(tempDir(), "quest"), targetRoot: target, commit: run(target, "rev-parse", "HEAD") });
+  const ws = await openWorkspace({
+    dir: join(tempDir(), "quest"),
+    targetRoot: target,
+    commit: run(target, "rev-parse", "HEAD"),
+  });
   return { target, ws, path: await checkout(ws, "work", ws.commit) };
 }
 
@@ -19,9 +39,17 @@ const commit = ({ ws, path }: Bench, since?: string): Promise<CommittedCandidate
 describe("commitCandidate", () => {
   it("answers with commit, tree, files, lines and a diff that applies", async () => {
     const bench = await open();
-    write(bench.path, { "src/main.js": "export const one = 11;\n", "src/added.bin": Buffer.from([0, 1, 2, 255]), "src/other.js": null });
+    write(bench.path, {
+      "src/main.js": "export const one = 11;\n",
+      "src/added.bin": Buffer.from([0, 1, 2, 255]),
+      "src/other.js": null,
+    });
     const made = await commit(bench);
-    expect(made).toMatchObject({ files: ["src/added.bin", "src/main.js", "src/other.js"], linesAdded: 1, linesRemoved: 4 });
+    expect(made).toMatchObject({
+      files: ["src/added.bin", "src/main.js", "src/other.js"],
+      linesAdded: 1,
+      linesRemoved: 4,
+    });
     expect(await treeHash(bench.ws, bench.path)).toBe(made?.tree);
     expect(await treeOf(bench.ws, made?.commit ?? "")).toBe(made?.tree);
     const fresh = await checkout(bench.ws, "fresh", bench.ws.commit);
@@ -37,21 +65,39 @@ describe("commitCandidate", () => {
     const other = await open(bench.target);
     write(other.path, { "src/main.js": "x\n" });
     expect((await commit(other))?.commit).toBe(first?.commit);
-    const shown = run(bench.ws.dir, "--git-dir", bench.ws.gitDir, "show", "--no-patch", "--format=%an <%ae> %at %P", first?.commit ?? "");
-    expect(shown).toBe(`questbus <questbus@localhost> ${run(bench.target, "show", "--no-patch", "--format=%ct")} ${bench.ws.commit}`);
+    const shown = run(
+      bench.ws.dir,
+      "--git-dir",
+      bench.ws.gitDir,
+      "show",
+      "--no-patch",
+      "--format=%an <%ae> %at %P",
+      first?.commit ?? "",
+    );
+    expect(shown).toBe(
+      `questbus <questbus@localhost> ${run(bench.target, "show", "--no-patch", "--format=%ct")} ${bench.ws.commit}`,
+    );
   });
 
   const forbidden: [string, string, (path: string) => void][] = [
     ["a symbolic link", "PATH_FORBIDDEN", (path) => symlinkSync("/etc/passwd", join(path, "link"))],
-    ["a repository in it", "PATH_FORBIDDEN", (path) => {
-      mkdirSync(join(path, "nested"));
-      run(join(path, "nested"), "init", "--quiet");
-      commitAll(join(path, "nested"), "x");
-    }],
-    ["a repository without commits", "PATH_FORBIDDEN", (path) => {
-      mkdirSync(join(path, "nested"));
-      run(join(path, "nested"), "init", "--quiet");
-    }],
+    [
+      "a repository in it",
+      "PATH_FORBIDDEN",
+      (path) => {
+        mkdirSync(join(path, "nested"));
+        run(join(path, "nested"), "init", "--quiet");
+        commitAll(join(path, "nested"), "x");
+      },
+    ],
+    [
+      "a repository without commits",
+      "PATH_FORBIDDEN",
+      (path) => {
+        mkdirSync(join(path, "nested"));
+        run(join(path, "nested"), "init", "--quiet");
+      },
+    ],
     [".gitmodules", "PATH_FORBIDDEN", (path) => write(path, { ".gitmodules": "[submodule]" })],
     ["a directory .GIT", "PATH_FORBIDDEN", (path) => write(path, { "sub/.GIT/config": "x" })],
     ["a directory git~1", "PATH_FORBIDDEN", (path) => write(path, { "git~1/config": "x" })],
@@ -69,8 +115,8 @@ describe("commitCandidate", () => {
     commitAll(target, "links");
     const bench = await open(target);
     expect(await commit(bench)).toBe(null);
-    write(bench.path, { "old-link": null, "src/main.js": null, "src/other.js": null });
-    run(bench.path, "clean", "-dfq");
+    rmSync(join(bench.path, "old-link"));
+    rmSync(join(bench.path, "src"), { recursive: true });
     symlinkSync("/etc", join(bench.path, "src"));
     const faults = await faultsOf(() => commit(bench));
     expect(faults.map((each) => each.where)).toEqual(["old-link", "src"]);
@@ -89,7 +135,14 @@ describe("commitCandidate", () => {
 
   it("takes files that a patch adds although .gitignore names them, modes, and odd names", async () => {
     const bench = await open();
-    const names = { "dist.log": "x\n", "a b.txt": "x\n", 'q"uote.txt': "x\n", "ü\n.txt": "x\n", "*.glob": "x\n", "-dash": "x\n" };
+    const names = {
+      "dist.log": "x\n",
+      "a b.txt": "x\n",
+      'q"uote.txt': "x\n",
+      "ü\n.txt": "x\n",
+      "*.glob": "x\n",
+      "-dash": "x\n",
+    };
     await applyPatch(bench.ws, bench.path, patchOf(bench.target, names), "odd.patch");
     chmodSync(join(bench.path, "README.md"), 0o755);
     const made = await commit(bench);
@@ -99,7 +152,11 @@ describe("commitCandidate", () => {
 
   it("counts binary content as no lines, and a rename as both paths", async () => {
     const bench = await open();
-    write(bench.path, { "src/other.js": null, "src/moved.js": sourceFiles["src/other.js"], "x.bin": Buffer.from([0, 1]) });
+    write(bench.path, {
+      "src/other.js": null,
+      "src/moved.js": sourceFiles["src/other.js"],
+      "x.bin": Buffer.from([0, 1]),
+    });
     const made = await commit(bench);
     expect(await diffFiles(bench.ws, bench.ws.commit, made?.commit ?? "")).toEqual({
       files: ["src/moved.js", "src/other.js", "x.bin"],
@@ -131,11 +188,16 @@ describe("adoptCommit", () => {
 describe("applyPatch", () => {
   it("says where a patch does not apply, and leaves the files as they were", async () => {
     const bench = await open();
-    const patch = patchOf(bench.target, { "src/main.js": sourceFiles["src/main.js"].replace("two", "zwei"), "src/other.js": "x\n" });
+    const patch = patchOf(bench.target, {
+      "src/main.js": sourceFiles["src/main.js"].replace("two", "zwei"),
+      "src/other.js": "x\n",
+    });
     write(bench.path, { "src/main.js": "quite different\n" });
     run(bench.path, "add", "--all");
     const before = await treeHash(bench.ws, bench.path);
-    const fault = await refused("PATCH_DOES_NOT_APPLY", () => applyPatch(bench.ws, bench.path, patch, "a.patch"));
+    const fault = await refused("PATCH_DOES_NOT_APPLY", () =>
+      applyPatch(bench.ws, bench.path, patch, "a.patch"),
+    );
     expect(fault.where).toMatch(/^a\.patch:\d+$/);
     expect(fault.message).toContain("src/main.js");
     expect(await treeHash(bench.ws, bench.path)).toBe(before);
@@ -147,7 +209,8 @@ describe("applyPatch", () => {
     symlinkSync(outside, join(target, "out"));
     commitAll(target, "link");
     const bench = await open(target);
-    const patch = "diff --git a/out/x b/out/x\nnew file mode 100644\n--- /dev/null\n+++ b/out/x\n@@ -0,0 +1 @@\n+x\n";
+    const patch =
+      "diff --git a/out/x b/out/x\nnew file mode 100644\n--- /dev/null\n+++ b/out/x\n@@ -0,0 +1 @@\n+x\n";
     await refused("PATH_ESCAPES", () => applyPatch(bench.ws, bench.path, patch, "a.patch"));
     expect(existsSync(join(outside, "x"))).toBe(false);
   });

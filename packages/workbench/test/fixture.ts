@@ -1,6 +1,16 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ErrorCode, type Fault, QuestbusError } from "@questbus/protocol";
@@ -19,9 +29,17 @@ export function tempDir(): string {
   return dir;
 }
 
-const identity = ["-c", "user.name=Operator", "-c", "user.email=operator@example.org", "-c", "init.defaultBranch=main"];
-export const run = (cwd: string, ...args: string[]): string =>
-  execFileSync("git", [...identity, ...args], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+const identity = [
+  "-c",
+  "user.name=Operator",
+  "-c",
+  "user.email=operator@example.org",
+  "-c",
+  "init.defaultBranch=main",
+];
+const print = (cwd: string, args: readonly string[]): string =>
+  execFileSync("git", [...identity, ...args], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+export const run = (cwd: string, ...args: string[]): string => print(cwd, args).trim();
 
 /** Writes files below `dir`; null deletes one. */
 export function write(dir: string, files: Record<string, string | Buffer | null>): void {
@@ -64,7 +82,7 @@ export function patchOf(target: string, edits: Record<string, string | Buffer | 
   run(dirname(copy), "clone", "--quiet", target, copy);
   write(copy, edits);
   run(copy, "add", "--all", "--force");
-  return `${run(copy, "diff", "--cached", "--binary", "--no-color")}\n`;
+  return print(copy, ["diff", "--cached", "--binary", "--no-color"]);
 }
 
 /** A hash of every name, mode, byte and file time below a directory, .git too. */

@@ -5,7 +5,8 @@ import { forbiddenPaths } from "../src/path-rule.ts";
 import { makeTarget, patchOf, refused } from "./fixture.ts";
 
 const hunk = "@@ -1 +1 @@\n-a\n+b\n";
-const gitPatch = (path: string): string => `diff --git a/${path} b/${path}\n--- a/${path}\n+++ b/${path}\n${hunk}`;
+const gitPatch = (path: string): string =>
+  `diff --git a/${path} b/${path}\n--- a/${path}\n+++ b/${path}\n${hunk}`;
 const plain = (path: string): string => `--- ${path}\n+++ ${path}\n${hunk}`;
 const inspect = (text: string | Buffer): string[] => inspectPatch(text, { name: "x.patch" }).files;
 
@@ -13,25 +14,72 @@ describe("inspectPatch names the files of", () => {
   const good: [string, string, string[]][] = [
     ["a git diff", gitPatch("src/a.js"), ["src/a.js"]],
     ["several files", gitPatch("b") + gitPatch("a"), ["a", "b"]],
-    ["a plain diff -u", "diff -u a/x.c b/x.c\n--- a/x.c\t2020-01-01 00:00:00.0 +0100\n+++ b/x.c 2020-01-01 00:00:00.000000000 +0100\n" + hunk, ["x.c"]],
+    [
+      "a plain diff -u",
+      "diff -u a/x.c b/x.c\n--- a/x.c\t2020-01-01 00:00:00.0 +0100\n+++ b/x.c 2020-01-01 00:00:00.000000000 +0100\n" +
+        hunk,
+      ["x.c"],
+    ],
     ["a plain diff without directories", plain("x.c"), ["x.c"]],
     ["a new file in a plain diff", `--- /dev/null\n+++ x.c\n@@ -0,0 +1 @@\n+b\n`, ["x.c"]],
     ["an e-mail", `From: a\nSubject: b\n---\n a | 2 +-\n\n${gitPatch("a")}-- \n2.39\n`, ["a"]],
-    ["a new file", "diff --git a/n b/n\nnew file mode 100644\nindex 000..123\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n", ["n"]],
+    [
+      "a new file",
+      "diff --git a/n b/n\nnew file mode 100644\nindex 000..123\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
+      ["n"],
+    ],
     ["a new empty file", "diff --git a/n b/n\nnew file mode 100755\nindex 0000000..e69de29\n", ["n"]],
-    ["a deleted file", "diff --git a/n b/n\ndeleted file mode 100644\n--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n", ["n"]],
-    ["a rename", "diff --git a/one b/two\nsimilarity index 100%\nrename from one\nrename to two\n", ["one", "two"]],
-    ["a rename with spaces", "diff --git a/o n e b/t w o\nsimilarity index 100%\nrename from o n e\nrename to t w o\n", ["o n e", "t w o"]],
+    [
+      "a deleted file",
+      "diff --git a/n b/n\ndeleted file mode 100644\n--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
+      ["n"],
+    ],
+    [
+      "a rename",
+      "diff --git a/one b/two\nsimilarity index 100%\nrename from one\nrename to two\n",
+      ["one", "two"],
+    ],
+    [
+      "a rename with spaces",
+      "diff --git a/o n e b/t w o\nsimilarity index 100%\nrename from o n e\nrename to t w o\n",
+      ["o n e", "t w o"],
+    ],
     ["a copy", "diff --git a/one b/two\nsimilarity index 100%\ncopy from one\ncopy to two\n", ["one", "two"]],
     ["a change of mode", "diff --git a/run b/run\nold mode 100644\nnew mode 100755\n", ["run"]],
-    ["a binary file", "diff --git a/i.png b/i.png\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKcmZQzfB;4S\n\nliteral 1\nIcmWFxKK\n\n" + gitPatch("a"), ["a", "i.png"]],
-    ["quoted paths", 'diff --git "a/\\303\\251\\t.js" "b/\\303\\251\\t.js"\n--- "a/\\303\\251\\t.js"\n+++ "b/\\303\\251\\t.js"\n' + hunk, ["é\t.js"]],
-    ["paths with spaces", "diff --git a/a b.js b/a b.js\n--- a/a b.js\t\n+++ b/a b.js\t\n" + hunk, ["a b.js"]],
-    ["lines that look like headers", "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n--- a/../../etc/passwd\n-x\n+++ b/../../etc/passwd\n+y\n", ["x"]],
+    [
+      "a binary file",
+      "diff --git a/i.png b/i.png\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKcmZQzfB;4S\n\nliteral 1\nIcmWFxKK\n\n" +
+        gitPatch("a"),
+      ["a", "i.png"],
+    ],
+    [
+      "quoted paths",
+      'diff --git "a/\\303\\251\\t.js" "b/\\303\\251\\t.js"\n--- "a/\\303\\251\\t.js"\n+++ "b/\\303\\251\\t.js"\n' +
+        hunk,
+      ["é\t.js"],
+    ],
+    [
+      "paths with spaces",
+      `diff --git a/a b.js b/a b.js\n--- a/a b.js\t\n+++ b/a b.js\t\n${hunk}`,
+      ["a b.js"],
+    ],
+    [
+      "lines that look like headers",
+      "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n--- a/../../etc/passwd\n-x\n+++ b/../../etc/passwd\n+y\n",
+      ["x"],
+    ],
     ["CRLF throughout", gitPatch("a").replaceAll("\n", "\r\n"), ["a"]],
-    ["no newline at the end", "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n", ["x"]],
+    [
+      "no newline at the end",
+      "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n",
+      ["x"],
+    ],
     ["a context line whose space was trimmed", "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n a\n\n-b\n+c\n", ["x"]],
-    ["names that only start like .git", gitPatch(".github/ci.yml") + gitPatch(".gitignore") + gitPatch("a.git/x"), [".github/ci.yml", ".gitignore", "a.git/x"]],
+    [
+      "names that only start like .git",
+      gitPatch(".github/ci.yml") + gitPatch(".gitignore") + gitPatch("a.git/x"),
+      [".github/ci.yml", ".gitignore", "a.git/x"],
+    ],
   ];
   it.each(good)("%s", (_, text, files) => {
     expect(inspect(text)).toEqual(files);
@@ -39,17 +87,28 @@ describe("inspectPatch names the files of", () => {
 
   it("what git itself prints", () => {
     const target = makeTarget();
-    const edits = { "src/main.js": "x", "ü ber/\"q\".js": "x", "bin/a": Buffer.from([0, 1, 2]), "README.md": null };
+    const edits = {
+      "src/main.js": "x",
+      'ü ber/"q".js': "x",
+      "bin/a": Buffer.from([0, 1, 2]),
+      "README.md": null,
+    };
     expect(inspect(patchOf(target, edits))).toEqual(Object.keys(edits).sort());
   });
 });
 
 describe("inspectPatch refuses", () => {
-  const mode = (line: string): string => `diff --git a/l b/l\n${line}\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n`;
+  const mode = (line: string): string =>
+    `diff --git a/l b/l\n${line}\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n`;
   const evil: [string, ErrorCode, number, string][] = [
     ["nothing", "PATCH_EMPTY", 1, ""],
     ["blank lines", "PATCH_EMPTY", 1, "\n \n"],
-    ["headers without changes", "PATCH_EMPTY", 1, "diff --git a/x b/x\nindex 1..2 100644\n--- a/x\n+++ b/x\n"],
+    [
+      "headers without changes",
+      "PATCH_EMPTY",
+      1,
+      "diff --git a/x b/x\nindex 1..2 100644\n--- a/x\n+++ b/x\n",
+    ],
     ["hunks without changes", "PATCH_EMPTY", 1, "--- a/x\n+++ b/x\n@@ -1 +1 @@\n a\n"],
     ["prose", "PATCH_INVALID", 1, "please make it faster\n"],
     ["a hunk that is cut off", "PATCH_INVALID", 3, "--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@\n a\n-b\n"],
@@ -57,18 +116,38 @@ describe("inspectPatch refuses", () => {
     ["a hunk with other lines", "PATCH_INVALID", 5, "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n*b\n"],
     ["a hunk without a file", "PATCH_INVALID", 1, hunk],
     ["a bad hunk header", "PATCH_INVALID", 3, "--- a/x\n+++ b/x\n@@ -x +y @@\n-a\n+b\n"],
-    ["a file without a name", "PATCH_INVALID", 1, "diff --git x y z\nindex 1..2 100644\n@@ -1 +1 @@\n-a\n+b\n"],
-    ["binary files without content", "PATCH_INVALID", 3, "diff --git a/i b/i\nindex 1..2 100644\nBinary files a/i and b/i differ\n"],
-    ["unfinished quotes", "PATCH_INVALID", 2, 'diff --git "a/x" "b/x"\n--- "a/x\n+++ "b/x"\n' + hunk],
+    [
+      "a file without a name",
+      "PATCH_INVALID",
+      1,
+      "diff --git x y z\nindex 1..2 100644\n@@ -1 +1 @@\n-a\n+b\n",
+    ],
+    [
+      "binary files without content",
+      "PATCH_INVALID",
+      3,
+      "diff --git a/i b/i\nindex 1..2 100644\nBinary files a/i and b/i differ\n",
+    ],
+    ["unfinished quotes", "PATCH_INVALID", 2, `diff --git "a/x" "b/x"\n--- "a/x\n+++ "b/x"\n${hunk}`],
     ["a NUL in a path", "PATCH_INVALID", 2, 'diff --git a/x b/x\nrename from "x\\000y"\nrename to z\n'],
     ["a strange mode", "PATCH_INVALID", 2, mode("new file mode 100666")],
     ["a directory's mode", "PATCH_INVALID", 2, mode("new file mode 040000")],
     ["a path upwards", "PATH_ESCAPES", 1, gitPatch("../x")],
     ["a path upwards, inside", "PATH_ESCAPES", 1, gitPatch("a/../../x")],
     ["a path upwards, plain", "PATH_ESCAPES", 1, plain("a/../../etc/passwd")],
-    ["a path upwards, quoted", "PATH_ESCAPES", 1, 'diff --git "a/\\056./x" "b/\\056./x"\n--- "a/\\056./x"\n+++ "b/\\056./x"\n' + hunk],
+    [
+      "a path upwards, quoted",
+      "PATH_ESCAPES",
+      1,
+      `diff --git "a/\\056./x" "b/\\056./x"\n--- "a/\\056./x"\n+++ "b/\\056./x"\n${hunk}`,
+    ],
     ["a path upwards, with backslashes", "PATH_ESCAPES", 1, gitPatch("a\\..\\..\\x")],
-    ["a rename upwards", "PATH_ESCAPES", 4, "diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to ../y\n"],
+    [
+      "a rename upwards",
+      "PATH_ESCAPES",
+      4,
+      "diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to ../y\n",
+    ],
     ["a header that lies", "PATH_ESCAPES", 3, `diff --git a/x b/x\n--- a/x\n+++ b/../y\n${hunk}`],
     ["an absolute path", "PATH_ESCAPES", 1, plain("/etc/passwd")],
     ["an absolute path after the prefix", "PATH_ESCAPES", 1, gitPatch("/etc/passwd")],
@@ -82,9 +161,19 @@ describe("inspectPatch refuses", () => {
     [".git with an ignorable character", "PATH_ESCAPES", 1, gitPatch(".g\u200cit/config")],
     ["a second file that escapes", "PATH_ESCAPES", 7, gitPatch("a") + gitPatch("../x")],
     ["a new symbolic link", "PATH_FORBIDDEN", 2, mode("new file mode 120000")],
-    ["a changed symbolic link", "PATH_FORBIDDEN", 2, "diff --git a/l b/l\nindex 123..456 120000\n--- a/l\n+++ b/l\n" + hunk],
+    [
+      "a changed symbolic link",
+      "PATH_FORBIDDEN",
+      2,
+      `diff --git a/l b/l\nindex 123..456 120000\n--- a/l\n+++ b/l\n${hunk}`,
+    ],
     ["a removed symbolic link", "PATH_FORBIDDEN", 2, mode("deleted file mode 120000")],
-    ["a file that becomes a symbolic link", "PATH_FORBIDDEN", 3, "diff --git a/l b/l\nold mode 100644\nnew mode 120000\n"],
+    [
+      "a file that becomes a symbolic link",
+      "PATH_FORBIDDEN",
+      3,
+      "diff --git a/l b/l\nold mode 100644\nnew mode 120000\n",
+    ],
     ["a submodule", "PATH_FORBIDDEN", 2, mode("new file mode 160000")],
     [".gitmodules", "PATH_FORBIDDEN", 1, gitPatch(".gitmodules")],
     [".GitModules", "PATH_FORBIDDEN", 1, gitPatch(".GitModules")],
@@ -97,9 +186,27 @@ describe("inspectPatch refuses", () => {
 describe("forbiddenPaths", () => {
   const cases: [string, string[], string[], string[], string[]][] = [
     ["everything by default", ["**"], [], ["a", "a/b", ".env", "a/.b/c", ".github/x.yml"], []],
-    ["only what write says", ["src/**"], [], ["src/a", "src/.a/b", "srcs/a", "a", "x/src/a"], ["srcs/a", "a", "x/src/a"]],
-    ["never before write", ["**"], ["test/**", "bench.mjs"], ["test/a", "bench.mjs", "x/bench.mjs"], ["test/a", "bench.mjs"]],
-    ["what lies below a never", ["**"], ["test", ".github"], ["test/a/b", ".github/x", "tests/a"], ["test/a/b", ".github/x"]],
+    [
+      "only what write says",
+      ["src/**"],
+      [],
+      ["src/a", "src/.a/b", "srcs/a", "a", "x/src/a"],
+      ["srcs/a", "a", "x/src/a"],
+    ],
+    [
+      "never before write",
+      ["**"],
+      ["test/**", "bench.mjs"],
+      ["test/a", "bench.mjs", "x/bench.mjs"],
+      ["test/a", "bench.mjs"],
+    ],
+    [
+      "what lies below a never",
+      ["**"],
+      ["test", ".github"],
+      ["test/a/b", ".github/x", "tests/a"],
+      ["test/a/b", ".github/x"],
+    ],
     ["a slash at the end", ["src/"], ["src/gen/"], ["src/a/b", "src/gen/x"], ["src/gen/x"]],
     ["a slash or dot at the start", ["/src/**", "./lib/**"], [], ["src/a", "lib/b", "x"], ["x"]],
     ["a never in another case", ["**"], ["test/**"], ["Test/a", "TEST/b"], ["Test/a", "TEST/b"]],
@@ -110,7 +217,8 @@ describe("forbiddenPaths", () => {
     ["nothing at all", [], [], ["a"], ["a"]],
   ];
   // macOS compares every name without case, as its file system does
-  const here = process.platform === "linux" ? cases : cases.filter(([name]) => name !== "a write in another case");
+  const here =
+    process.platform === "linux" ? cases : cases.filter(([name]) => name !== "a write in another case");
   it.each(here)("%s", (_, writeGlobs, never, files, forbidden) => {
     expect(forbiddenPaths(files, { write: writeGlobs, never })).toEqual(forbidden);
   });

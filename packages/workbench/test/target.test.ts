@@ -48,7 +48,9 @@ describe("inspectTarget", () => {
     }
     const empty = tempDir();
     run(empty, "init", "--quiet");
-    expect((await refused("TARGET_REF_MISSING", () => inspectTarget(empty, "HEAD"))).message).toContain("no commit yet");
+    expect((await refused("TARGET_REF_MISSING", () => inspectTarget(empty, "HEAD"))).message).toContain(
+      "no commit yet",
+    );
   });
 
   it("refuses changed and staged files where the ref is what is checked out", async () => {
@@ -57,7 +59,9 @@ describe("inspectTarget", () => {
     write(target, { "untracked.txt": "fine" });
     await inspectTarget(target, "HEAD");
     write(target, { "src/main.js": "changed\n" });
-    expect((await refused("TARGET_UNCLEAN", () => inspectTarget(target, "old"))).message).toContain("src/main.js");
+    expect((await refused("TARGET_UNCLEAN", () => inspectTarget(target, "old"))).message).toContain(
+      "src/main.js",
+    );
     run(target, "add", "src/main.js");
     await refused("TARGET_UNCLEAN", () => inspectTarget(target, "HEAD"));
     commitAll(target, "next");
@@ -70,7 +74,9 @@ describe("inspectTarget", () => {
     run(target, "update-index", "--add", "--cacheinfo", `160000,${run(target, "rev-parse", "HEAD")},lib/sub`);
     run(target, "commit", "--quiet", "-m", "submodule");
     mkdirSync(join(target, "lib/sub"), { recursive: true });
-    expect((await refused("PATH_FORBIDDEN", () => inspectTarget(target, "HEAD"))).message).toContain("lib/sub");
+    expect((await refused("PATH_FORBIDDEN", () => inspectTarget(target, "HEAD"))).message).toContain(
+      "lib/sub",
+    );
   });
 });
 

@@ -1,11 +1,32 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { applyPatch, commitCandidate, diffFiles } from "../src/candidate.ts";
 import { checkout, restore, treeHash } from "../src/tree.ts";
 import { openWorkspace, removeTrees, removeWorkspace, treeOf, type Workspace } from "../src/workspace.ts";
-import { commitAll, hashDir, makeTarget, patchOf, plantHooks, refused, run, sourceFiles, tempDir, write } from "./fixture.ts";
+import {
+  commitAll,
+  hashDir,
+  makeTarget,
+  patchOf,
+  plantHooks,
+  refused,
+  run,
+  sourceFiles,
+  tempDir,
+  write,
+} from "./fixture.ts";
 
 const open = (target: string, dir = join(tempDir(), "quest")): Promise<Workspace> =>
   openWorkspace({ dir, targetRoot: target, commit: run(target, "rev-parse", "HEAD") });
@@ -59,16 +80,31 @@ describe("a workspace", () => {
 
   const crashes: [string, (dir: string) => void][] = [
     ["nothing but the directory", (dir) => rmSync(join(dir, "repo.git"), { recursive: true })],
-    ["an empty repository directory", (dir) => { rmSync(join(dir, "repo.git"), { recursive: true }); mkdirSync(join(dir, "repo.git")); }],
+    [
+      "an empty repository directory",
+      (dir) => {
+        rmSync(join(dir, "repo.git"), { recursive: true });
+        mkdirSync(join(dir, "repo.git"));
+      },
+    ],
     ["a repository without HEAD", (dir) => rmSync(join(dir, "repo.git/HEAD"))],
     ["a repository with an empty config", (dir) => writeFileSync(join(dir, "repo.git/config"), "")],
     ["no alternates yet", (dir) => rmSync(join(dir, "repo.git/objects/info/alternates"))],
-    ["a repository that was being built by a process that is gone", (dir) => mkdirSync(join(dir, "repo.git.4194304-x/objects"), { recursive: true })],
+    [
+      "a repository that was being built by a process that is gone",
+      (dir) => mkdirSync(join(dir, "repo.git.4194304-x/objects"), { recursive: true }),
+    ],
     ["half a tree", (dir) => rmSync(join(dir, "trees/work/.git/HEAD"))],
     ["a tree without its .git", (dir) => rmSync(join(dir, "trees/work/.git"), { recursive: true })],
     ["an index lock in a tree", (dir) => writeFileSync(join(dir, "trees/work/.git/index.lock"), "")],
     ["half a removal", (dir) => rmSync(join(dir, "trees/work/src"), { recursive: true })],
-    ["a file where a tree should be", (dir) => { rmSync(join(dir, "trees"), { recursive: true }); write(dir, { "trees/work": "x" }); }],
+    [
+      "a file where a tree should be",
+      (dir) => {
+        rmSync(join(dir, "trees"), { recursive: true });
+        write(dir, { "trees/work": "x" });
+      },
+    ],
   ];
   it.each(crashes)("W2: opens again after a crash that left %s", async (_, crash) => {
     const target = makeTarget();
@@ -108,15 +144,23 @@ describe("a workspace", () => {
   it("refuses a commit that the target does not have, and names that are no names", async () => {
     const target = makeTarget();
     const dir = join(tempDir(), "quest");
-    await refused("TARGET_REF_MISSING", () => openWorkspace({ dir, targetRoot: target, commit: "1".repeat(40) }));
+    await refused("TARGET_REF_MISSING", () =>
+      openWorkspace({ dir, targetRoot: target, commit: "1".repeat(40) }),
+    );
     const ws = await open(target);
-    for (const name of ["../x", "", ".", "a/b", ".git"]) await expect(checkout(ws, name, ws.commit)).rejects.toThrow(RangeError);
+    for (const name of ["../x", "", ".", "a/b", ".git"])
+      await expect(checkout(ws, name, ws.commit)).rejects.toThrow(RangeError);
   });
 });
 
 describe("a tree", () => {
   it("W4: holds its files byte for byte, whatever .gitattributes says", async () => {
-    const files = { ".gitattributes": "* text eol=crlf\n*.id ident filter=lfs\n", "dos.txt": "a\r\nb\r\n", "unix.txt": "a\nb\n", "x.id": "$Id$\n" };
+    const files = {
+      ".gitattributes": "* text eol=crlf\n*.id ident filter=lfs\n",
+      "dos.txt": "a\r\nb\r\n",
+      "unix.txt": "a\nb\n",
+      "x.id": "$Id$\n",
+    };
     const target = makeTarget({ "unix.txt": "x\n" });
     write(target, files);
     run(target, "config", "core.autocrlf", "false");
@@ -124,7 +168,8 @@ describe("a tree", () => {
     commitAll(target, "mixed line ends");
     const ws = await open(target);
     expect(await restore(ws, "work", ws.commit)).toBe(await treeOf(ws, ws.commit));
-    for (const [name, content] of Object.entries(files)) expect(readFileSync(join(ws.dir, "trees/work", name), "utf8")).toBe(content);
+    for (const [name, content] of Object.entries(files))
+      expect(readFileSync(join(ws.dir, "trees/work", name), "utf8")).toBe(content);
   });
 
   it("has a hash over files that count: new ones, not ignored ones unless tracked", async () => {
@@ -158,12 +203,14 @@ describe("a tree", () => {
     write(path, { "src/main.js": "changed\n" });
     run(path, "commit", "--quiet", "--all", "--message", "a fixer's own commit");
     run(path, "branch", "fixers-branch");
-    run(path, "config", "core.fsmonitor", `touch ${target}/never; false`);
     run(path, "gc", "--quiet", "--prune=now");
+    run(path, "config", "core.fsmonitor", `touch ${target}/never; false`);
     const made = await commitCandidate(ws, path, ws.commit, "candidate");
     expect(made?.files).toEqual(["src/main.js"]);
     expect(await treeHash(ws, path)).toBe(made?.tree);
-    expect(run(ws.dir, "--git-dir", ws.gitDir, "for-each-ref", "--format=%(refname)")).toBe(`refs/questbus/${made?.commit}`);
+    expect(run(ws.dir, "--git-dir", ws.gitDir, "for-each-ref", "--format=%(refname)")).toBe(
+      `refs/questbus/${made?.commit}`,
+    );
     expect(hashDir(target, { times: false })).toBe(before);
   });
 
@@ -171,11 +218,17 @@ describe("a tree", () => {
     const dir = join(tempDir(), "tree");
     write(dir, { "cache/deep/file": "x", "cache/other": "x" });
     const own = process.getuid?.() === 0 ? 65_534 : undefined;
-    if (own) for (const each of ["", "..", "cache", "cache/deep", "cache/deep/file", "cache/other"]) chownSync(join(dir, each), own, own);
+    if (own)
+      for (const each of ["", "..", "cache", "cache/deep", "cache/deep/file", "cache/other"])
+        chownSync(join(dir, each), own, own);
     chmodSync(join(dir, "cache/deep"), 0o500);
     chmodSync(join(dir, "cache"), 0o100);
     const script = `import { removeTree } from ${JSON.stringify(join(import.meta.dirname, "../src/removal.ts"))}; await removeTree(${JSON.stringify(dir)});`;
-    const done = spawnSync(process.execPath, ["--input-type=module", "-e", script], { ...(own ? { uid: own, gid: own } : {}), cwd: "/", encoding: "utf8" });
+    const done = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      ...(own ? { uid: own, gid: own } : {}),
+      cwd: "/",
+      encoding: "utf8",
+    });
     expect(done.stderr).toBe("");
     expect(existsSync(dir)).toBe(false);
     expect(existsSync(dirname(dir))).toBe(true);

@@ -1,4 +1,5 @@
 import { assignmentOf, type Brief, type Grant, limit, type PassSummary, type Role } from "@questbus/protocol";
+import { stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { passAlpha, passSeed } from "./judge-pass.ts";
 import { currentPass, machineOf, type PassState, type QuestState } from "./state.ts";
@@ -8,6 +9,8 @@ function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
   const fixer = pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null);
   return [{ n: pass.n, fixer, tree: pass.candidate?.tree ?? null, verdict: pass.verdict.verdict, reasons: pass.verdict.reasons }];
 }
+
+const passLeft = (state: QuestState): boolean => stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
 
 /** What the holder of a role's lease needs to do its task. */
 export function grantOf(state: QuestState, role: Role): Grant {
@@ -34,6 +37,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
     suiteRed: pass?.suiteRed ?? false,
     samples: task === "guard" ? (pass?.samples ?? null) : null,
     settle: state.settle,
+    lastSettle: state.escalation?.ruling?.decision === "revert" || state.escalation?.ruling?.decision === "abandon" || !passLeft(state),
     target: state.target,
     history: state.passes.flatMap((each) => summaryOf(state, each)),
     guidance: state.escalation?.ruling?.guidance ?? null,

@@ -1,0 +1,253 @@
+import { describe, expect, test } from "vitest";
+import { limit, normaliseQuest, questDocument } from "../src/index.ts";
+
+/** The quest of the README, as YAML gives it. */
+const full = () => ({
+  version: 1,
+  title: "Make word search 20 % faster",
+  intent: "optimize",
+  target: { repo: "../word-search", ref: "HEAD", prepare: "npm ci" },
+  measure: {
+    command: "node bench.mjs",
+    metric: { name: "p95_ms", from: "metric-line", unit: "ms", better: "lower" },
+    timeout: "60s",
+  },
+  goal: { improveBy: "20%", margin: "1%" },
+  tests: { command: "npm test", timeout: "120s" },
+  guards: [{ name: "max_rss", from: "max-rss", worseBy: "10%" }],
+  fixers: [
+    { patch: "fixes/01-cache.patch" },
+    { patch: "fixes/02-loop.patch" },
+    { command: "./improve.sh", timeout: "10m" },
+  ],
+  budget: { passes: 3, pairs: 90, wallClock: "30m" },
+  authorities: { performance: { write: ["src/**"], never: ["test/**", "bench.mjs"] } },
+  signOff: ["architect", "performance", "qa", "ops"],
+  onAccept: { branch: "questbus/{quest}", changelog: "CHANGELOG.md" },
+});
+
+/** As little as a quest can say. */
+const small = () => ({
+  version: 1,
+  title: "Faster",
+  target: { repo: "." },
+  measure: { command: "node bench.mjs", metric: { name: "p95", from: "wall-time" } },
+  goal: { improveBy: "5%" },
+  tests: { command: "npm test" },
+  fixers: [{ patch: "a.patch" }],
+});
+
+type Draft = Record<string, unknown>;
+
+/** The full quest with some of its parts replaced, by their path; `undefined` removes one. */
+function edited(edits: Record<string, unknown>): Draft {
+  const draft: Draft = full();
+  for (const [path, value] of Object.entries(edits)) {
+    const keys = path.split(".");
+    const last = keys.pop() as string;
+    const parent = keys.reduce((at, key) => at[key] as Draft, draft);
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
+  }
+  return draft;
+}
+
+const faultsOf = (document: unknown): [string, string][] =>
+  (questDocument.safeParse(document).error?.issues ?? []).map(({ path, message }) => [
+    path.join("."),
+    message,
+  ]);
+
+describe("a quest that is well formed", () => {
+  test("the quest of the README", () => {
+    expect(questDocument.parse(full())).toEqual(parsedFull());
+  });
+
+  test("as little as a quest can say", () => {
+    expect(faultsOf(small())).toEqual([]);
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ["validate with a candidate", { intent: "validate", "target.candidate": "feature", fixers: undefined }],
+    [
+      "validate with a candidate and an empty list",
+      { intent: "validate", "target.candidate": "a.patch", fixers: [] },
+    ],
+    ["improve without a goal", { intent: "improve", goal: undefined }],
+    ["improve with a margin", { intent: "improve", goal: { margin: "2%" } }],
+    ["a JSON pointer", { "measure.metric.from": "json:/results/0/p95" }],
+    ["the whole JSON document", { "measure.metric.from": "json:" }],
+    ["no changelog", { "onAccept.changelog": null }],
+    ["one sign-off", { signOff: ["qa"] }],
+    ["nothing may be written", { "authorities.performance.write": [] }],
+  ])("%s", (_, edits) => {
+    expect(faultsOf(edited(edits))).toEqual([]);
+  });
+});
+
+describe("a quest that is not: the place and the reason", () => {
+  const anything = expect.any(String);
+  test.each<[Record<string, unknown>, string, unknown]>([
+    [{ surprise: 1 }, "", 'Unrecognized key: "surprise"'],
+    [{ "target.branch": "main" }, "target", 'Unrecognized key: "branch"'],
+    [{ "measure.metric.field": "x" }, "measure.metric", 'Unrecognized key: "field"'],
+    [{ authorities: { qa: {} } }, "authorities", 'Unrecognized key: "qa"'],
+    [{ "authorities.performance.only": [] }, "authorities.performance", 'Unrecognized key: "only"'],
+    [{ version: undefined }, "version", "this release reads version 1"],
+    [{ version: 2 }, "version", "this release reads version 1"],
+    [{ version: "1" }, "version", "this release reads version 1"],
+    [{ title: undefined }, "title", anything],
+    [{ title: "  " }, "title", anything],
+    [{ title: "two\nlines" }, "title", "one line only"],
+    [{ title: "x".repeat(121) }, "title", anything],
+    [{ intent: "speed" }, "intent", anything],
+    [{ target: undefined }, "target", anything],
+    [{ target: "../word-search" }, "target", anything],
+    [{ "target.repo": "" }, "target.repo", anything],
+    [{ "target.prepare": " " }, "target.prepare", anything],
+    [{ measure: undefined }, "measure", anything],
+    [{ "measure.command": " " }, "measure.command", anything],
+    [{ "measure.command": 7 }, "measure.command", anything],
+    [{ "measure.timeout": "soon" }, "measure.timeout", "write a duration such as 500ms, 60s, 10m or 2h"],
+    [{ "measure.timeout": 60 }, "measure.timeout", anything],
+    [{ "measure.timeout": "0s" }, "measure.timeout", "a duration must be more than zero"],
+    [{ "measure.timeout": "1000h" }, "measure.timeout", "a duration must be at most 168h (seven days)"],
+    [{ "measure.metric.name": "95th" }, "measure.metric.name", anything],
+    [{ "measure.metric.name": "p 95" }, "measure.metric.name", anything],
+    [
+      { "measure.metric.from": "stdout" },
+      "measure.metric.from",
+      "use metric-line, wall-time, max-rss or json:/pointer",
+    ],
+    [{ "measure.metric.from": "json:p95" }, "measure.metric.from", anything],
+    [{ "measure.metric.better": "faster" }, "measure.metric.better", anything],
+    [{ "goal.improveBy": "20" }, "goal.improveBy", "write a percentage such as 20%"],
+    [{ "goal.improveBy": 20 }, "goal.improveBy", anything],
+    [{ "goal.improveBy": "120%" }, "goal.improveBy", "a percentage must be below 100%"],
+    [
+      { goal: undefined },
+      "goal.improveBy",
+      "intent optimize needs a goal; write improveBy, or use intent improve",
+    ],
+    [{ goal: {} }, "goal.improveBy", "intent optimize needs a goal; write improveBy, or use intent improve"],
+    [
+      { intent: "improve" },
+      "goal.improveBy",
+      "intent improve has no numeric goal; remove it, or use intent optimize",
+    ],
+    [{ tests: undefined }, "tests", anything],
+    [{ tests: {} }, "tests.command", anything],
+    [{ guards: [{ name: "a", from: "max-rss" }] }, "guards.0.worseBy", anything],
+    [{ guards: [{ name: "a", worseBy: "1%" }] }, "guards.0.from", anything],
+    [
+      { guards: [{ name: "p95_ms", from: "wall-time", worseBy: "1%" }] },
+      "guards",
+      "the name p95_ms is used twice",
+    ],
+    [{ fixers: [] }, "fixers", "name at least one fixer: a patch, or a command"],
+    [{ fixers: undefined }, "fixers", "name at least one fixer: a patch, or a command"],
+    [{ fixers: [{}] }, "fixers.0", anything],
+    [{ fixers: [{ patch: "a", command: "b" }] }, "fixers.0", anything],
+    [{ fixers: [{ command: "b", timeout: "1" }] }, "fixers.0.timeout", anything],
+    [{ fixers: Array.from({ length: limit.fixersMax + 1 }, () => ({ patch: "a" })) }, "fixers", anything],
+    [{ "target.candidate": "x" }, "target.candidate", "only intent validate takes a candidate; use fixers"],
+    [
+      { intent: "validate", fixers: [] },
+      "target.candidate",
+      "intent validate needs the change to judge: a ref, or a patch file",
+    ],
+    [
+      { intent: "validate", "target.candidate": "x" },
+      "fixers",
+      "intent validate judges target.candidate; remove the fixers",
+    ],
+    [{ "budget.passes": 4 }, "budget.passes", anything],
+    [{ "budget.passes": 0 }, "budget.passes", anything],
+    [{ "budget.pairs": 1 }, "budget.pairs", anything],
+    [{ "budget.pairs": 50.5 }, "budget.pairs", anything],
+    [{ "budget.pairs": limit.pairsMax + 1 }, "budget.pairs", anything],
+    [{ "budget.wallClock": "tomorrow" }, "budget.wallClock", anything],
+    [{ signOff: [] }, "signOff", anything],
+    [{ signOff: ["qa", "qa"] }, "signOff", "name each role once"],
+    [{ signOff: ["boss"] }, "signOff.0", anything],
+    [{ "onAccept.branch": "-force" }, "onAccept.branch", anything],
+    [{ "onAccept.branch": "two words" }, "onAccept.branch", anything],
+    [{ "onAccept.changelog": "" }, "onAccept.changelog", anything],
+  ])("%j", (edits, path, message) => {
+    expect(faultsOf(edited(edits))).toEqual([[path, message]]);
+  });
+
+  test("every fault is named at once", () => {
+    const faults = faultsOf(edited({ surprise: 1, title: "", "budget.passes": 9, "fixers.0": { patch: 1 } }));
+    expect(faults.map(([path]) => path).sort()).toEqual(["", "budget.passes", "fixers.0", "title"]);
+  });
+
+  test.each([null, undefined, [], "quest", 1])("%j is no quest", (value) => {
+    expect(faultsOf(value)).toEqual([["", expect.any(String)]]);
+  });
+});
+
+describe("a quest in plain units", () => {
+  const patch = (name: string, digit: string) => ({ name, sha256: digit.repeat(64) });
+
+  test("defaults are filled in", () => {
+    expect(normaliseQuest(questDocument.parse(small()), [patch("a.patch", "a")])).toEqual({
+      title: "Faster",
+      intent: "optimize",
+      target: { repo: ".", ref: "HEAD", prepare: null },
+      measure: {
+        command: "node bench.mjs",
+        metric: { name: "p95", from: "wall-time", unit: "s", better: "lower" },
+        timeoutMs: 60_000,
+      },
+      goal: { improveBy: 0.05, margin: 0.01 },
+      tests: { command: "npm test", timeoutMs: 600_000 },
+      guards: [],
+      fixers: [{ kind: "patch", name: "a.patch", sha256: "a".repeat(64) }],
+      budget: { passes: 3, pairs: 90, wallClockMs: 1_800_000 },
+      authority: { write: ["**"], never: [] },
+      signOff: ["architect", "performance", "qa", "ops"],
+      onAccept: { branch: "questbus/{quest}", changelog: null },
+    });
+  });
+
+  test("what was written is kept; patches take what was resolved, in order", () => {
+    const spec = normaliseQuest(questDocument.parse(full()), [patch("one", "1"), patch("two", "2")]);
+    expect(spec.fixers).toEqual([
+      { kind: "patch", name: "one", sha256: "1".repeat(64) },
+      { kind: "patch", name: "two", sha256: "2".repeat(64) },
+      { kind: "command", name: "./improve.sh", command: "./improve.sh", timeoutMs: 600_000 },
+    ]);
+    expect(spec.guards).toEqual([
+      { name: "max_rss", from: "max-rss", unit: "bytes", better: "lower", worseBy: 0.1 },
+    ]);
+    expect(spec.authority).toEqual({ write: ["src/**"], never: ["test/**", "bench.mjs"] });
+    expect(spec.measure.metric.unit).toBe("ms");
+    expect(spec.onAccept.changelog).toBe("CHANGELOG.md");
+  });
+
+  test("intent validate has its candidate as the one fixer, and one pass", () => {
+    const document = edited({ intent: "validate", "target.candidate": "feature", fixers: [] });
+    const spec = normaliseQuest(questDocument.parse(document), [{ name: "feature", commit: "c".repeat(40) }]);
+    expect(spec.fixers).toEqual([{ kind: "commit", name: "feature", commit: "c".repeat(40) }]);
+    expect(spec.budget.passes).toBe(1);
+  });
+
+  test("intent improve has no goal but the margin", () => {
+    const spec = normaliseQuest(questDocument.parse(edited({ intent: "improve", goal: { margin: "2%" } })), [
+      patch("one", "1"),
+      patch("two", "2"),
+    ]);
+    expect(spec.goal).toEqual({ improveBy: null, margin: 0.02 });
+  });
+
+  test("a patch that was not resolved is a mistake of the caller", () => {
+    expect(() => normaliseQuest(questDocument.parse(full()), [patch("one", "1")])).toThrow(RangeError);
+  });
+});
+
+/** The full quest with the defaults that parsing adds. */
+function parsedFull(): unknown {
+  const quest = full();
+  return { ...quest, guards: quest.guards.map((guard) => ({ ...guard, better: "lower" })) };
+}

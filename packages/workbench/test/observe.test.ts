@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import type { GuardSpec, MetricSpec, Observation } from "@questbus/protocol";
+import { describe, expect, it } from "vitest";
+import { openArtifacts } from "../src/artifact.ts";
+import { observe } from "../src/observe.ts";
+import { runSuite } from "../src/suite.ts";
+import { refused, tempDir, write } from "./fixture.ts";
+
+const metric = (from: string, name = "p95_ms"): MetricSpec => ({ name, from, unit: "ms", better: "lower" });
+const guard = (from: string, name: string): GuardSpec => ({ ...metric(from, name), worseBy: 0.1 });
+const look = (command: string, from = "metric-line", guards: GuardSpec[] = []): Promise<Observation> =>
+  observe({ command, cwd: tempDir(), metric: metric(from), guards, timeoutMs: 20_000 });
+const print = (text: string): string => `cat <<'QUESTBUS_END'\n${text}\nQUESTBUS_END\n`;
+
+describe("observe reads", () => {
+  const values: [string, string, string, number][] = [
+    ["a metric line", "metric-line", "METRIC p95_ms=41.2", 41.2],
+    ["the last of several", "metric-line", "METRIC p95_ms=1\nMETRIC other=2\nMETRIC p95_ms=3", 3],
+    ["an exponent", "metric-line", "METRIC p95_ms=4.1e3", 4100],
+    ["spaces around it", "metric-line", "METRIC  p95_ms = +.5 ", 0.5],
+    ["a line with CRLF", "metric-line", "METRIC p95_ms=7\r", 7],
+    ["JSON", "json:/results/0/p95", '{\n "results": [ { "p95": 12.5 } ]\n}', 12.5],
+    ["JSON on the last line", "json:/p95", 'warming up\n{"p95": 1}\n{"p95": 2}\ndone', 2],
+    ["JSON that is a number", "json:", "17", 17],
+    ["escapes in a pointer", "json:/a~1b/~0c", '{"a/b":{"~c":5}}', 5],
+    ["an empty key", "json:/", '{"":6}', 6],
+  ];
+  it.each(values)("%s", async (_, from, text, value) => {
+    expect((await look(print(text), from)).value).toBe(value);
+  });
+
+  it("wall time in seconds, peak memory in bytes, and guards by name", async () => {
+    const found = await look(print("METRIC p99=9\nMETRIC p95_ms=8"), "wall-time", [
+      guard("max-rss", "rss"),
+      guard("metric-line", "p99"),
+    ]);
+    expect(found.value).toBeCloseTo(found.wallMs / 1000, 9);
+    expect(found.guards).toEqual({ rss: expect.any(Number), p99: 9 });
+    expect(found.guards.rss).toBeGreaterThan(0);
+  });
+});
+
+describe("observe refuses", () => {
+  it("a benchmark that fails, with its last lines", async () => {
+    const fault = await refused("BENCH_FAILED", () => look("echo METRIC p95_ms=1; echo broken >&2; exit 3"));
+    expect(fault.message).toContain("exit code 3");
+    expect(fault.message).toContain("broken");
+    expect((await refused("BENCH_FAILED", () => look("kill -9 $$"))).message).toContain("SIGKILL");
+  });
+
+  it("one that hangs", async () => {
+    const options = {
+      command: "sleep 600",
+      cwd: tempDir(),
+      metric: metric("wall-time"),
+      guards: [],
+      timeoutMs: 200,
+    };
+    expect((await refused("BENCH_TIMEOUT", () => observe(options))).message).toContain("0.2 s");
+  });
+
+  it("one that blames a full disk", async () => {
+    await refused("DISK_FULL", () => look("echo 'write: No space left on device' >&2; exit 1"));
+  });
+
+  it.each(["NaN", "Infinity", "fast", "", "41.2 ms", "0", "-3", "1e999", "0x10", "1,5"])(
+    "the value %j",
+    async (value) => {
+      await refused("METRIC_NOT_A_NUMBER", () => look(print(`METRIC p95_ms=${value}`)));
+    },
+  );
+
+  it.each(['{"a":"12"}', '{"a":null}', '{"a":{}}', '{"a":true}', '{"a":0}'])(
+    "the JSON value in %s",
+    async (text) => {
+      await refused("METRIC_NOT_A_NUMBER", () => look(print(text), "json:/a"));
+    },
+  );
+
+  it("a metric that is not there, naming those that are", async () => {
+    const fault = await refused("METRIC_MISSING", () =>
+      look(print("METRIC p50=1\nMETRIC p99=2\nMETRICS p95_ms=3")),
+    );
+    expect(fault.message).toContain("p50, p99");
+    expect(fault.next).toContain("METRIC p95_ms=");
+    await refused("METRIC_MISSING", () => look("echo METRIC p95_ms=1 >&2"));
+    await refused("METRIC_MISSING", () => look(print("none"), "json:/a"));
+    expect((await refused("METRIC_MISSING", () => look(print('{"b":1}'), "json:/a"))).message).toContain(
+      "it has b",
+    );
+    await refused("METRIC_MISSING", () => look(print('{"a":1}'), "json:/__proto__"));
+  });
+
+  it("a guard that is not there, by its place", async () => {
+    const fault = await refused("METRIC_MISSING", () =>
+      look(print("METRIC p95_ms=1"), "metric-line", [guard("metric-line", "p99")]),
+    );
+    expect(fault.where).toBe("guards.p99");
+  });
+
+  it("to go on once it is aborted", async () => {
+    const signal = AbortSignal.abort(new Error("lease lost"));
+    const options = {
+      command: "true",
+      cwd: tempDir(),
+      metric: metric("wall-time"),
+      guards: [],
+      timeoutMs: 1_000,
+      signal,
+    };
+    await expect(observe(options)).rejects.toThrow("lease lost");
+  });
+});
+
+describe("runSuite", () => {
+  it("answers green, red and hanging, with the output kept", async () => {
+    const cwd = tempDir();
+    const artifacts = openArtifacts(join(tempDir(), "artifacts"));
+    write(cwd, { "green.sh": "echo all good\n" });
+    const suite = (command: string, timeoutMs = 20_000) => runSuite({ command, cwd, timeoutMs, artifacts });
+    const green = await suite("sh green.sh");
+    expect(green).toMatchObject({ passed: true, exit: 0, timedOut: false, excerpt: "all good" });
+    expect((await artifacts.get(green.output.sha256)).toString()).toBe("all good\n");
+    expect(await suite("echo one failed; exit 1")).toMatchObject({
+      passed: false,
+      exit: 1,
+      excerpt: "one failed",
+    });
+    expect(await suite("sleep 600", 200)).toMatchObject({ passed: false, exit: null, timedOut: true });
+    expect((await suite("seq 1 100000")).excerpt.length).toBeLessThanOrEqual(2_000);
+  });
+});

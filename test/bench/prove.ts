@@ -1,0 +1,29 @@
+// `npm run prove -- [AREA] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
+import { parseArgs, styleText } from "node:util";
+import { proveMain } from "./main.ts";
+import type { Area, Promised } from "./promise.ts";
+
+const areas: Record<string, Area> = { main: proveMain };
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { full: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+});
+const [name] = positionals;
+if (name !== undefined && !areas[name]) {
+  process.stderr.write(`there is no area ${name}; the areas are: ${Object.keys(areas).join(", ")}\n`);
+  process.exit(2);
+}
+
+const rows: Promised[] = [];
+for (const [area, prove] of Object.entries(areas)) {
+  if (name !== undefined && name !== area) continue;
+  for await (const row of prove({ full: values.full, note: (text) => process.stderr.write(`${text}\n`) })) {
+    rows.push(row);
+    if (values.json) continue;
+    const mark = row.ok ? styleText("green", "✓") : styleText("red", "✗");
+    process.stdout.write(`${mark} ${row.id.padEnd(22)} ${row.what}\n  ${" ".repeat(22)} goal ${row.goal}; found ${row.value}\n`);
+  }
+}
+if (values.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+process.exitCode = rows.every((row) => row.ok) ? 0 : 1;
