@@ -17,15 +17,29 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const title = (text: string): void => say(`\n${styleText(["bold", "cyan"], text)}`);
 
 function git(...args: string[]): void {
-  const identity = ["-c", "user.name=Demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main"];
-  const run = spawnSync("git", [...identity, ...args], { cwd: target, stdio: ["ignore", "ignore", "inherit"] });
+  const identity = [
+    "-c",
+    "user.name=Demo",
+    "-c",
+    "user.email=demo@localhost",
+    "-c",
+    "commit.gpgsign=false",
+    "-c",
+    "init.defaultBranch=main",
+  ];
+  const run = spawnSync("git", [...identity, ...args], {
+    cwd: target,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   if (run.status !== 0) throw new Error(`git ${args[0]} failed`);
 }
 
 /** Runs a command of the command line as a user would, and gives its exit code. */
 function questbus(...args: string[]): number {
   say(styleText("dim", `$ questbus ${args.map((arg) => (/[ ]/.test(arg) ? `"${arg}"` : arg)).join(" ")}`));
-  const run = spawnSync(process.execPath, [join(root, "packages/cli/src/main.ts"), ...args], { stdio: "inherit" });
+  const run = spawnSync(process.execPath, [join(root, "packages/cli/src/main.ts"), ...args], {
+    stdio: "inherit",
+  });
   return run.status ?? 130;
 }
 
@@ -39,7 +53,9 @@ function answer<T>(...args: string[]): T {
 function stopUnless(exit: number, wanted: number): void {
   if (exit === wanted) return;
   if (exit === 130) process.exit(130);
-  say(`\nthe quest ended with exit code ${exit}; the demo expected ${wanted}. On a busy machine run it again when it is quieter.`);
+  say(
+    `\nthe quest ended with exit code ${exit}; the demo expected ${wanted}. On a busy machine run it again when it is quieter.`,
+  );
   process.exit(1);
 }
 
@@ -49,7 +65,8 @@ rmSync(place, { recursive: true, force: true });
 mkdirSync(place, { recursive: true, mode: 0o700 });
 cpSync(join(here, "access-report"), target, { recursive: true, filter: (path) => !path.endsWith(".log") });
 cpSync(join(here, "fixes"), join(place, "fixes"), { recursive: true });
-for (const quest of ["faster-report.quest.yaml", "no-gain.quest.yaml"]) cpSync(join(here, quest), join(place, quest));
+for (const quest of ["faster-report.quest.yaml", "no-gain.quest.yaml"])
+  cpSync(join(here, quest), join(place, quest));
 git("init", "--quiet");
 git("add", "--all");
 git("commit", "--quiet", "--message", "Access report");
@@ -81,6 +98,11 @@ title(`Done in ${((performance.now() - sinceMs) / 1000).toFixed(0)} s`);
 say(`the report:        ${shown(join(state, "reports", `${quest}.md`))}`);
 say(`the change:        git -C ${shown(target)} show ${accepted?.branch}`);
 say(`every event:       npx questbus audit --state ${shown(state)}`);
-if (!values.rule && open) say(`rule on quest two: npx questbus rule ${open.id} --decision revert --reason "..." --state ${shown(state)}`);
-say(`\nyour own repository: copy ${shown(join(here, "faster-report.quest.yaml"))}, name your repository, benchmark and tests in it, and`);
+if (!values.rule && open)
+  say(
+    `rule on quest two: npx questbus rule ${open.id} --decision revert --reason "..." --state ${shown(state)}`,
+  );
+say(
+  `\nyour own repository: copy ${shown(join(here, "faster-report.quest.yaml"))}, name your repository, benchmark and tests in it, and`,
+);
 say(`  npx questbus run my.quest.yaml`);

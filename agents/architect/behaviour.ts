@@ -1,4 +1,13 @@
-import { authorityOf, type Behaviour, chosenFixer, no, type Outcome, plural, type TaskContext, yes } from "@questbus/agent";
+import {
+  authorityOf,
+  type Behaviour,
+  chosenFixer,
+  no,
+  type Outcome,
+  plural,
+  type TaskContext,
+  yes,
+} from "@questbus/agent";
 import { faultsOf, type FixerPlan, type FixerSpec, forbiddenPaths, QuestbusError } from "@questbus/protocol";
 import { diffFiles, inspectPatch, patchTree, privateText, type Workspace } from "@questbus/workbench";
 
@@ -12,9 +21,13 @@ async function plan(context: TaskContext): Promise<Outcome<"plan">> {
   const fixers: FixerPlan[] = [];
   for (const [index, fixer] of spec.fixers.entries()) fixers.push(await planOf(context, ws, index, fixer));
   const touched = new Set(fixers.flatMap((each) => each.files));
-  const tracked = (await privateText(ws, ["ls-tree", "-r", "--name-only", lastGood.commit])).split("\n").length;
+  const tracked = (await privateText(ws, ["ls-tree", "-r", "--name-only", lastGood.commit])).split(
+    "\n",
+  ).length;
   const open = fixers.some((each) => each.usable && each.files.length === 0);
-  const reach = open ? `whatever ${spec.authority.write.join(", ")} allows` : `${touched.size} of ${plural(tracked, "file")}`;
+  const reach = open
+    ? `whatever ${spec.authority.write.join(", ")} allows`
+    : `${touched.size} of ${plural(tracked, "file")}`;
   const usable = fixers.filter((each) => each.usable).length;
   return {
     result: { fixers, blastRadius: { files: touched.size, tracked } },
@@ -22,17 +35,24 @@ async function plan(context: TaskContext): Promise<Outcome<"plan">> {
   };
 }
 
-async function planOf(context: TaskContext, ws: Workspace, index: number, fixer: FixerSpec): Promise<FixerPlan> {
+async function planOf(
+  context: TaskContext,
+  ws: Workspace,
+  index: number,
+  fixer: FixerSpec,
+): Promise<FixerPlan> {
   const { brief, artifacts } = context;
   const { name } = fixer;
-  if (fixer.kind === "command") return { index, name, files: [], usable: true, reason: "only running it can tell" };
+  if (fixer.kind === "command")
+    return { index, name, files: [], usable: true, reason: "only running it can tell" };
   try {
     const patch = fixer.kind === "patch" ? await artifacts.get(fixer.sha256) : null;
     const files = patch
       ? inspectPatch(patch, { name }).files
       : (await diffFiles(ws, brief.lastGood.commit, fixer.kind === "commit" ? fixer.commit : "")).files;
     const outside = forbiddenPaths(files, authorityOf(context));
-    if (outside.length > 0) return { index, name, files, usable: false, reason: `may not write ${outside.join(", ")}` };
+    if (outside.length > 0)
+      return { index, name, files, usable: false, reason: `may not write ${outside.join(", ")}` };
     if (patch) await patchTree(ws, brief.lastGood.tree, patch, name);
     return { index, name, files, usable: true, reason: "applies to last known-good" };
   } catch (error) {
@@ -56,15 +76,23 @@ async function choose(context: TaskContext): Promise<Outcome<"choose">> {
     dropped.push(planned);
   }
   const again = brief.spec.fixers.findLastIndex((fixer) => fixer.kind === "command");
-  if (again >= 0) return chosen(again, brief.spec.fixers[again]?.name ?? "", dropped, "the command is asked again");
+  if (again >= 0)
+    return chosen(again, brief.spec.fixers[again]?.name ?? "", dropped, "the command is asked again");
   const promising = brief.pass > brief.spec.budget.passes ? mostPromising(context) : null;
   if (promising !== null) {
-    return chosen(promising, brief.spec.fixers[promising]?.name ?? "", dropped, "the most promising candidate, measured afresh");
+    return chosen(
+      promising,
+      brief.spec.fixers[promising]?.name ?? "",
+      dropped,
+      "the most promising candidate, measured afresh",
+    );
   }
   const why = dropped.map((each) => `${each.name}: ${each.reason}`).join("; ");
   throw new QuestbusError({
     code: "PATCH_DOES_NOT_APPLY",
-    message: why ? `no candidate is left that can be tried: ${why}` : "every candidate of the quest was tried",
+    message: why
+      ? `no candidate is left that can be tried: ${why}`
+      : "every candidate of the quest was tried",
     next: "add a fixer to the quest, or let an arbiter rule",
   });
 }
@@ -93,9 +121,12 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   const ws = await context.workspace();
   const { files } = await diffFiles(ws, lastGood.commit, candidate.commit);
   const fixer = chosenFixer(brief);
-  const planned = fixer.kind === "patch" ? inspectPatch(await artifacts.get(fixer.sha256), fixer).files : files;
+  const planned =
+    fixer.kind === "patch" ? inspectPatch(await artifacts.get(fixer.sha256), fixer).files : files;
   const problems = [
-    ...files.filter((file) => !candidate.files.includes(file)).map((file) => `${file} was changed and not reported`),
+    ...files
+      .filter((file) => !candidate.files.includes(file))
+      .map((file) => `${file} was changed and not reported`),
     ...files.filter((file) => !planned.includes(file)).map((file) => `${file} is not in the plan`),
     ...forbiddenPaths(files, authorityOf(context)).map((file) => `${file} may not be written`),
   ];

@@ -1,4 +1,13 @@
-import { authorityOf, type Behaviour, no, type Outcome, percent, readyWorktree, type TaskContext, yes } from "@questbus/agent";
+import {
+  authorityOf,
+  type Behaviour,
+  no,
+  type Outcome,
+  percent,
+  readyWorktree,
+  type TaskContext,
+  yes,
+} from "@questbus/agent";
 import { judgeGuard } from "@questbus/core";
 import { forbiddenPaths, QuestbusError, type SettleOrder } from "@questbus/protocol";
 import { diffFiles, integrate, readMachine, removeTrees, restore, targetState } from "@questbus/workbench";
@@ -77,7 +86,8 @@ async function putBack({ brief, workspace }: TaskContext, order: SettleOrder): P
   const tree = await restore(ws, "work", order.commit);
   if (brief.lastSettle) await removeTrees(ws);
   const target = await targetState(brief.spec.target.repo);
-  const what = order.kind === "advance" ? "worktree moved to the kept gain" : "worktree put back to last known-good";
+  const what =
+    order.kind === "advance" ? "worktree moved to the kept gain" : "worktree put back to last known-good";
   return {
     result: { kind: order.kind, tree, branch: null, commit: null, target },
     summary: `${what}: tree ${tree.slice(0, 12)} proven by its hash`,
@@ -101,7 +111,15 @@ async function bringIn(context: TaskContext, order: IntegrateOrder): Promise<Out
   }
   const { commit: source, branch, atMs, message, changelog } = order;
   const targetRoot = brief.spec.target.repo;
-  const done = await integrate(ws, { targetRoot, baseCommit: brief.base.commit, commit: source, branch, atMs, message, changelog });
+  const done = await integrate(ws, {
+    targetRoot,
+    baseCommit: brief.base.commit,
+    commit: source,
+    branch,
+    atMs,
+    message,
+    changelog,
+  });
   await removeTrees(ws);
   const target = await targetState(targetRoot);
   return {

@@ -9,7 +9,8 @@ export const behaviour: Behaviour = { test: baseSuite, fix: separate, validate: 
 const repetitions = 2;
 
 const seconds = (run: SuiteRun): string => `${(run.durationMs / 1000).toFixed(1)} s`;
-const outcome = (run: SuiteRun): string => (run.passed ? "green" : run.timedOut ? "timed out" : `red, exit ${run.exit}`);
+const outcome = (run: SuiteRun): string =>
+  run.passed ? "green" : run.timedOut ? "timed out" : `red, exit ${run.exit}`;
 
 async function layOut(context: TaskContext, name: string, commit: string): Promise<string> {
   const { brief, signal, groups } = context;
@@ -26,12 +27,16 @@ function suiteIn({ brief, artifacts, signal, groups }: TaskContext, cwd: string)
 async function baseSuite(context: TaskContext): Promise<Outcome<"base-suite">> {
   const path = await layOut(context, "qa-base", context.brief.lastGood.commit);
   const run = await suiteIn(context, path);
-  return { result: run, summary: `suite on last known-good: ${outcome(run)} in ${seconds(run)}`, artifacts: [run.output] };
+  return {
+    result: run,
+    summary: `suite on last known-good: ${outcome(run)} in ${seconds(run)}`,
+  };
 }
 
 /** A red base is run again: always red is failing, sometimes red is flaky. */
 async function separate(context: TaskContext): Promise<Outcome<"separate">> {
-  if (!context.brief.suiteRed) return { result: { runs: [], flaky: false }, summary: "the suite was green: no flaky tests to separate" };
+  if (!context.brief.suiteRed)
+    return { result: { runs: [], flaky: false }, summary: "the suite was green: no flaky tests to separate" };
   const path = await layOut(context, "qa-base", context.brief.lastGood.commit);
   const runs = await repeat(() => suiteIn(context, path));
   const last = runs.at(-1) as SuiteRun;
@@ -46,7 +51,6 @@ async function separate(context: TaskContext): Promise<Outcome<"separate">> {
   return {
     result: { runs, flaky: true },
     summary: `flaky, not failing: ${runs.filter((run) => run.passed).length} of ${repetitions} repetitions are green`,
-    artifacts: runs.map((run) => run.output),
   };
 }
 
@@ -67,20 +71,32 @@ async function candidateSuite(context: TaskContext): Promise<Outcome<"suite">> {
   const runs = [first, ...more];
   const greenLater = more.some((run) => run.passed);
   const passed = first.passed || (flaky && greenLater);
-  const artifacts = runs.map((run) => run.output);
   if (passed) {
     const how = first.passed ? `green in ${seconds(first)}` : `green on repetition; the base is flaky too`;
-    return { result: { runs, passed }, summary: `suite on the candidate: ${how}`, signOff: yes(`the suite is ${how}`), artifacts };
+    return {
+      result: { runs, passed },
+      summary: `suite on the candidate: ${how}`,
+      signOff: yes(`the suite is ${how}`),
+    };
   }
   const why = greenLater
     ? `red, then green on repetition, while the base never was: the change makes tests flaky`
     : `${outcome(first)} in ${plural(runs.length, "run")}: ${failing(first)}`;
-  return { result: { runs, passed }, summary: `suite on the candidate: ${why}`, signOff: no(`the suite is ${why}`), artifacts };
+  return {
+    result: { runs, passed },
+    summary: `suite on the candidate: ${why}`,
+    signOff: no(`the suite is ${why}`),
+  };
 }
 
 /** The line of the output that most likely names what failed. */
 function failing(run: SuiteRun): string {
-  const lines = run.excerpt.split("\n").map((line) => line.trim()).filter(Boolean);
-  const named = lines.find((line) => /^(not ok|✖|FAIL|×|AssertionError|Error:)/.test(line) && !line.endsWith(":"));
+  const lines = run.excerpt
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+  const named = lines.find(
+    (line) => /^(not ok|✖|FAIL|×|AssertionError|Error:)/.test(line) && !line.endsWith(":"),
+  );
   return (named ?? lines.at(-1) ?? "no output").slice(0, 200);
 }

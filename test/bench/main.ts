@@ -30,43 +30,101 @@ async function* proveClone(clone: string, { note }: ProveOptions): AsyncGenerato
   mkdirSync(home, { recursive: true });
   await git(root, "clone", "--quiet", root, clone);
   const path = (process.env.PATH ?? "").split(":").filter((each) => !each.includes("node_modules"));
-  const kept = ["NODE_EXTRA_CA_CERTS", "LANG", "TMPDIR"].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []));
+  const kept = ["NODE_EXTRA_CA_CERTS", "LANG", "TMPDIR"].flatMap((name) =>
+    process.env[name] ? [[name, process.env[name]]] : [],
+  );
   const env = { HOME: home, PATH: path.join(":"), ...Object.fromEntries(kept) };
   const cold = await must("npm", ["run", "--silent", "setup"], { cwd: clone, env });
-  yield { id: "main.setup.cold", what: "set-up of a fresh clone, empty HOME and npm cache", goal: "≤ 120 s", value: seconds(cold.seconds), ok: cold.seconds <= 120 };
+  yield {
+    id: "main.setup.cold",
+    what: "set-up of a fresh clone, empty HOME and npm cache",
+    goal: "≤ 120 s",
+    value: seconds(cold.seconds),
+    ok: cold.seconds <= 120,
+  };
   const warm = await must("node", ["tools/setup.mjs"], { cwd: clone, env });
-  yield { id: "main.setup.warm", what: "set-up the second time", goal: "< 1 s", value: `${warm.seconds.toFixed(2)} s`, ok: warm.seconds < 1 };
+  yield {
+    id: "main.setup.warm",
+    what: "set-up the second time",
+    goal: "< 1 s",
+    value: `${warm.seconds.toFixed(2)} s`,
+    ok: warm.seconds < 1,
+  };
   note("running the demo ...");
   const demo = await run("npm", ["run", "--silent", "demo", "--", "--rule"], { cwd: clone, env });
   const ok = demo.exit === 0 && demo.seconds < 180;
-  const value = demo.exit === 0 ? seconds(demo.seconds) : `exit ${demo.exit}: ${demo.stdout.trim().split("\n").at(-1)}`;
+  const value =
+    demo.exit === 0 ? seconds(demo.seconds) : `exit ${demo.exit}: ${demo.stdout.trim().split("\n").at(-1)}`;
   yield { id: "main.demo", what: "npm run demo -- --rule, warm", goal: "exit 0 in < 180 s", value, ok };
 }
 
-type Summary = { status: string; verdict: string; passes: { effect: { estimate: number; low: number; high: number } | null; pairs: number }[] };
+type Summary = {
+  status: string;
+  verdict: string;
+  passes: { effect: { estimate: number; low: number; high: number } | null; pairs: number }[];
+};
 
-async function* provePublished(target: PublishedTarget, { note, full }: ProveOptions): AsyncGenerator<Promised> {
+async function* provePublished(
+  target: PublishedTarget,
+  { note, full }: ProveOptions,
+): AsyncGenerator<Promised> {
   note("a quest on two published versions of a package ...");
   const state = join(target.dir, "state");
   const before = await git(target.repo, "for-each-ref");
   yield await proveStart(target, state);
-  const gain = await questbus(["run", target.quest("gain", "{ patch: gain.patch }"), "--state", state, "--json"], target.dir);
-  yield found("main.foreign.gain", "semver 7.1.3 to 7.6.3, 20 % asked for", "accepted", gain.exit, 0, gain.stdout);
-  const identical = await questbus(["run", target.quest("identical", "candidate: identical"), "--state", state, "--json"], target.dir);
-  const word = (JSON.parse(identical.stderr.trim().split("\n").at(-1) ?? "{}") as { error?: { code: string } }).error?.code ?? "";
-  yield { id: "main.foreign.identical", what: "the identical tree as candidate", goal: "refused, nothing run", value: `exit ${identical.exit}, ${word}`, ok: identical.exit === 2 };
+  const gain = await questbus(
+    ["run", target.quest("gain", "{ patch: gain.patch }"), "--state", state, "--json"],
+    target.dir,
+  );
+  yield found(
+    "main.foreign.gain",
+    "semver 7.1.3 to 7.6.3, 20 % asked for",
+    "accepted",
+    gain.exit,
+    0,
+    gain.stdout,
+  );
+  const identical = await questbus(
+    ["run", target.quest("identical", "candidate: identical"), "--state", state, "--json"],
+    target.dir,
+  );
+  const word =
+    (JSON.parse(identical.stderr.trim().split("\n").at(-1) ?? "{}") as { error?: { code: string } }).error
+      ?.code ?? "";
+  yield {
+    id: "main.foreign.identical",
+    what: "the identical tree as candidate",
+    goal: "refused, nothing run",
+    value: `exit ${identical.exit}, ${word}`,
+    ok: identical.exit === 2,
+  };
   const rounds = full ? 10 : 2;
   const ends: string[] = [];
   for (let round = 0; round < rounds; round++) {
-    const noOp = await questbus(["run", target.quest("no-op", "candidate: no-op"), "--state", `${state}-no-op-${round}`, "--json"], target.dir);
+    const noOp = await questbus(
+      ["run", target.quest("no-op", "candidate: no-op"), "--state", `${state}-no-op-${round}`, "--json"],
+      target.dir,
+    );
     ends.push(`exit ${noOp.exit}, ${verdictOf(noOp.stdout)}`);
   }
   const refused = ends.filter((each) => each.startsWith("exit 6")).length;
-  yield { id: "main.foreign.no-op", what: "the same program with one more comment, measured", goal: "never accepted", value: `${refused} of ${rounds}: ${ends.join("; ")}`, ok: refused === rounds };
+  yield {
+    id: "main.foreign.no-op",
+    what: "the same program with one more comment, measured",
+    goal: "never accepted",
+    value: `${refused} of ${rounds}: ${ends.join("; ")}`,
+    ok: refused === rounds,
+  };
   const branches = (await git(target.repo, "for-each-ref")).split("\n").length - before.split("\n").length;
   const status = await git(target.repo, "status", "--porcelain");
   const ok = branches === 1 && status === "";
-  yield { id: "main.foreign.untouched", what: "the target after these quests", goal: "one new branch, nothing else", value: `${branches} new, status "${status}"`, ok };
+  yield {
+    id: "main.foreign.untouched",
+    what: "the target after these quests",
+    goal: "one new branch, nothing else",
+    value: `${branches} new, status "${status}"`,
+    ok,
+  };
 }
 
 const verdictOf = (json: string): string => {
@@ -78,7 +136,14 @@ const verdictOf = (json: string): string => {
   }
 };
 
-function found(id: string, what: string, goal: string, exit: number | null, wanted: number, json: string): Promised {
+function found(
+  id: string,
+  what: string,
+  goal: string,
+  exit: number | null,
+  wanted: number,
+  json: string,
+): Promised {
   if (exit !== wanted) return { id, what, goal, value: `exit ${exit}, ${verdictOf(json)}`, ok: false };
   const pass = (JSON.parse(json) as Summary).passes.at(-1);
   const effect = pass?.effect;
@@ -93,10 +158,17 @@ async function proveStart(target: PublishedTarget, state: string): Promise<Promi
   const beganMs = Date.now();
   await questbus(["run", target.quest("start", fixer), "--state", `${state}-start`], target.dir);
   const store = openStore({ dir: `${state}-start`, mode: "read" });
-  const claimed = store.readJournal({ limit: 1, type: "assignment.claimed" })[0]?.timeMs ?? Number.POSITIVE_INFINITY;
+  const claimed =
+    store.readJournal({ limit: 1, type: "assignment.claimed" })[0]?.timeMs ?? Number.POSITIVE_INFINITY;
   store.close();
   const value = (claimed - beganMs) / 1000;
-  return { id: "main.start", what: "questbus run to the first claim", goal: "≤ 3 s", value: `${value.toFixed(2)} s`, ok: value <= 3 };
+  return {
+    id: "main.start",
+    what: "questbus run to the first claim",
+    goal: "≤ 3 s",
+    value: `${value.toFixed(2)} s`,
+    ok: value <= 3,
+  };
 }
 
 type Database = { prepare(sql: string): { run(...values: unknown[]): unknown }; close(): void };
@@ -118,34 +190,85 @@ function tamper(state: string, copy: string, seq: number, sql: string): boolean 
   const store = openStore({ dir: copy, mode: "read" });
   const verified = verifyJournal(store);
   store.close();
-  return !verified.ok && verified.faults.some((fault) => fault.seq === seq && new RegExp(`rows? ${seq}\\b`).test(fault.what));
+  return (
+    !verified.ok &&
+    verified.faults.some((fault) => fault.seq === seq && new RegExp(`rows? ${seq}\\b`).test(fault.what))
+  );
 }
 
 async function* proveAudit(state: string, copy: string, { full }: ProveOptions): AsyncGenerator<Promised> {
   const verify = await questbus(["audit", "verify", "--json", "--state", state], root);
-  yield { id: "main.audit.verify", what: "audit verify of the accepted quest", goal: "intact", value: verify.stdout.trim().slice(0, 60), ok: verify.exit === 0 };
+  yield {
+    id: "main.audit.verify",
+    what: "audit verify of the accepted quest",
+    goal: "intact",
+    value: verify.stdout.trim().slice(0, 60),
+    ok: verify.exit === 0,
+  };
   const { length } = JSON.parse(verify.stdout) as { length: number };
   const step = full ? 1 : Math.max(1, Math.floor(length / 25));
   const tries = Array.from({ length: Math.ceil(length / step) }, (_, at) => at * step + 1);
-  const changed = tries.filter((seq) => tamper(state, copy, seq, "UPDATE journal SET body = replace(body, substr(body, 3, 1), 'X') WHERE seq = ?")).length;
-  yield { id: "main.audit.changed", what: "a row's body changed: verify names the row", goal: "all", value: `${changed} of ${tries.length}`, ok: changed === tries.length };
+  const changed = tries.filter((seq) =>
+    tamper(
+      state,
+      copy,
+      seq,
+      "UPDATE journal SET body = replace(body, substr(body, 3, 1), 'X') WHERE seq = ?",
+    ),
+  ).length;
+  yield {
+    id: "main.audit.changed",
+    what: "a row's body changed: verify names the row",
+    goal: "all",
+    value: `${changed} of ${tries.length}`,
+    ok: changed === tries.length,
+  };
   const removed = tries.filter((seq) => tamper(state, copy, seq, "DELETE FROM journal WHERE seq = ?")).length;
-  yield { id: "main.audit.removed", what: "a row removed: verify names the row", goal: "all", value: `${removed} of ${tries.length}`, ok: removed === tries.length };
+  yield {
+    id: "main.audit.removed",
+    what: "a row removed: verify names the row",
+    goal: "all",
+    value: `${removed} of ${tries.length}`,
+    ok: removed === tries.length,
+  };
   const replay = await questbus(["audit", "replay", "--json", "--state", state], root);
-  yield { id: "main.replay", what: "replay into an empty database gives the stored projections", goal: "identical", value: replay.stdout.trim(), ok: replay.exit === 0 };
+  yield {
+    id: "main.replay",
+    what: "replay into an empty database gives the stored projections",
+    goal: "identical",
+    value: replay.stdout.trim(),
+    ok: replay.exit === 0,
+  };
 }
 
-type TestReport = { numTotalTests: number; numPassedTests: number; testResults: { assertionResults: { title: string; status: string }[] }[] };
+type TestReport = {
+  numTotalTests: number;
+  numPassedTests: number;
+  testResults: { assertionResults: { title: string; status: string }[] }[];
+};
 
 /** Promises that the test suite holds, run here once more and counted. */
 async function* proveTests({ note }: ProveOptions): AsyncGenerator<Promised> {
   const suites = [
-    { id: "main.kill", what: "kill -9 of each process in each phase: the target is untouched and the run finishes", file: "test/faults/kill.test.ts" },
-    { id: "main.authority", what: "a fourth pass and a stale lease are refused, and in the audit trail", file: "test/flow/authority.test.ts" },
+    {
+      id: "main.kill",
+      what: "kill -9 of each process in each phase: the target is untouched and the run finishes",
+      file: "test/faults/kill.test.ts",
+    },
+    {
+      id: "main.authority",
+      what: "a fourth pass and a stale lease are refused, and in the audit trail",
+      file: "test/flow/authority.test.ts",
+    },
   ];
   for (const { id, what, file } of suites) {
     note(`${file} ...`);
-    const ran = await run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", file, "--reporter=json"]);
+    const ran = await run(process.execPath, [
+      join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      file,
+      "--reporter=json",
+    ]);
     const report = JSON.parse(ran.stdout.slice(ran.stdout.indexOf("{"))) as TestReport;
     const value = `${report.numPassedTests} of ${report.numTotalTests} tests pass, ${seconds(ran.seconds)}`;
     yield { id, what, goal: "all", value, ok: ran.exit === 0 && report.numTotalTests > 0 };

@@ -8,7 +8,11 @@ export type Ran = { exit: number | null; stdout: string; stderr: string; seconds
 export type RunOptions = { cwd?: string; env?: NodeJS.ProcessEnv };
 
 /** Runs a program to its end and takes the time. */
-export function run(program: string, args: readonly string[], { cwd = root, env = process.env }: RunOptions = {}): Promise<Ran> {
+export function run(
+  program: string,
+  args: readonly string[],
+  { cwd = root, env = process.env }: RunOptions = {},
+): Promise<Ran> {
   const sinceMs = performance.now();
   return new Promise((done, failed) => {
     const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -24,10 +28,13 @@ export function run(program: string, args: readonly string[], { cwd = root, env 
 export async function must(program: string, args: readonly string[], options?: RunOptions): Promise<Ran> {
   const ran = await run(program, args, options);
   if (ran.exit === 0) return ran;
-  throw new Error(`${program} ${args.join(" ")}: exit ${ran.exit}\n${(ran.stderr + ran.stdout).slice(-2_000)}`);
+  throw new Error(
+    `${program} ${args.join(" ")}: exit ${ran.exit}\n${(ran.stderr + ran.stdout).slice(-2_000)}`,
+  );
 }
 
-export const questbus = (args: readonly string[], cwd: string): Promise<Ran> => run(process.execPath, [cli, ...args], { cwd });
+export const questbus = (args: readonly string[], cwd: string): Promise<Ran> =>
+  run(process.execPath, [cli, ...args], { cwd });
 
 const identity = ["-c", "user.name=Prove", "-c", "user.email=prove@localhost", "-c", "commit.gpgsign=false"];
 export const git = async (cwd: string, ...args: string[]): Promise<string> =>

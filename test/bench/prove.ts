@@ -22,7 +22,9 @@ for (const [area, prove] of Object.entries(areas)) {
     rows.push(row);
     if (values.json) continue;
     const mark = row.ok ? styleText("green", "✓") : styleText("red", "✗");
-    process.stdout.write(`${mark} ${row.id.padEnd(22)} ${row.what}\n  ${" ".repeat(22)} goal ${row.goal}; found ${row.value}\n`);
+    process.stdout.write(
+      `${mark} ${row.id.padEnd(22)} ${row.what}\n  ${" ".repeat(22)} goal ${row.goal}; found ${row.value}\n`,
+    );
   }
 }
 if (values.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);

@@ -1,4 +1,4 @@
-import type { ArtifactRef, Authority, Brief, FixerSpec, Phase, SignOff, Task, TaskResult } from "@questbus/protocol";
+import type { Authority, Brief, FixerSpec, Phase, SignOff, Task, TaskResult } from "@questbus/protocol";
 import type { Artifacts, ProcessGroups, Workspace } from "@questbus/workbench";
 import type { AgentDefinition } from "./definition.ts";
 
@@ -8,6 +8,7 @@ export type TaskContext = {
   definition: AgentDefinition;
   /** The state directory of the stack, whose disk the work is done on. */
   stateDir: string;
+  /** What is stored here belongs to the task's report, also when the task fails. */
   artifacts: Artifacts;
   groups: ProcessGroups;
   /** Aborts when the lease is lost or the process is told to stop; commands end with it. */
@@ -22,7 +23,6 @@ export type Outcome<T extends Task = Task> = {
   /** One line for people. */
   summary: string;
   signOff?: SignOff;
-  artifacts?: ArtifactRef[];
 };
 
 /** A role's three phases. Which task of the phase is asked for stands in the brief. */

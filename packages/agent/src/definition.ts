@@ -29,7 +29,10 @@ const sentence = z.string().trim().min(1).max(400);
 
 const definitionSchema = z
   .object({
-    name: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: "kebab-case, at most 64" }).max(64),
+    name: z
+      .string()
+      .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: "kebab-case, at most 64" })
+      .max(64),
     description: z.string().trim().min(1).max(1_024),
     tools: z.union([z.string(), z.array(z.string())]).optional(),
     questbus: z.strictObject({
@@ -53,7 +56,10 @@ export type AgentDefinition = {
 };
 
 /** @throws QuestbusError AGENT_FILE_INVALID with file:line:column of every fault. */
-export function parseDefinition(text: string, file: string): { definition: AgentDefinition; warnings: string[] } {
+export function parseDefinition(
+  text: string,
+  file: string,
+): { definition: AgentDefinition; warnings: string[] } {
   const match = /^---\r?\n([\s\S]*?)\r?\n---\r?\n([\s\S]*)$/.exec(text);
   if (!match) {
     throw new QuestbusError({
@@ -64,7 +70,12 @@ export function parseDefinition(text: string, file: string): { definition: Agent
     });
   }
   const [, front = "", body = ""] = match;
-  const data = readDocument(front, { file, code: "AGENT_FILE_INVALID", schema: definitionSchema, lineOffset: 1 });
+  const data = readDocument(front, {
+    file,
+    code: "AGENT_FILE_INVALID",
+    schema: definitionSchema,
+    lineOffset: 1,
+  });
   const known = ["name", "description", "questbus", ...claudeCodeKeys];
   const warnings = Object.keys(data)
     .filter((key) => !known.includes(key))
@@ -80,7 +91,12 @@ export function loadDefinition(root: string, forRole: Role): AgentDefinition {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    const fault: Fault = { code: "AGENT_FILE_INVALID", message: "the definition is missing", where: file, next: "restore the file" };
+    const fault: Fault = {
+      code: "AGENT_FILE_INVALID",
+      message: "the definition is missing",
+      where: file,
+      next: "restore the file",
+    };
     throw new QuestbusError(fault);
   }
   const { definition } = parseDefinition(text, file);

@@ -20,13 +20,18 @@ const { values } = parseArgs({
   },
 });
 const { name = "", state = "", url = "", space = "" } = values;
-const log = pino({ name, level: process.env.QUESTBUS_LOG ?? "info" }, pino.destination({ dest: 2, sync: true }));
+const log = pino(
+  { name, level: process.env.QUESTBUS_LOG ?? "info" },
+  pino.destination({ dest: 2, sync: true }),
+);
 
 try {
   const role = roleSchema.parse(values.role);
   const agents = fileURLToPath(new URL("../../../agents/", import.meta.url));
   const definition = loadDefinition(agents, role);
-  const module = (await import(pathToFileURL(join(agents, role, "behaviour.ts")).href)) as { behaviour: Behaviour };
+  const module = (await import(pathToFileURL(join(agents, role, "behaviour.ts")).href)) as {
+    behaviour: Behaviour;
+  };
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.once("SIGTERM", stop);
@@ -34,7 +39,15 @@ try {
   process.once("disconnect", stop);
   const connection = await connectBus({ url, credential: credentialPath(state, role, name), space });
   const client = createClient(connection);
-  const session = { client, definition, behaviour: module.behaviour, name, stateDir: state, log, signal: stopping.signal };
+  const session = {
+    client,
+    definition,
+    behaviour: module.behaviour,
+    name,
+    stateDir: state,
+    log,
+    signal: stopping.signal,
+  };
   await runSession(session, randomUUID());
   await connection.close();
   process.exit(0);

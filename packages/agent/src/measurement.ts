@@ -1,8 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { TaskContext } from "./behaviour.ts";
-import { confirmationSeed, firstOfPair, type GateStep, gatePolicyOf, nextGateStep, totalSeed } from "@questbus/core";
+import {
+  confirmationSeed,
+  firstOfPair,
+  type GateStep,
+  gatePolicyOf,
+  nextGateStep,
+  totalSeed,
+} from "@questbus/core";
 import { type GateSamples, limit, type Observation, type Pair, QuestbusError } from "@questbus/protocol";
-import { type ArmName, type Arms, closeArms, observe, openArms, runArm, takeMeasurementLock } from "@questbus/workbench";
+import {
+  type ArmName,
+  type Arms,
+  closeArms,
+  observe,
+  openArms,
+  runArm,
+  takeMeasurementLock,
+} from "@questbus/workbench";
 
 /** How long a measurement of another stack on this machine is waited for, and how often it is looked at. */
 const lockWaitMsMax = 120_000;
@@ -53,7 +68,8 @@ export async function measurePairs(context: TaskContext): Promise<{ samples: Gat
       for (const name of arms.names) await runOnce(context, arms, name);
       const { pairs, step } = await decidingPairs(context, arms);
       const proven = step.state === "gain";
-      const confirm = (rival: Rival, from: string) => freshPairs(context, arms, rival, from, limit.confirmationPairs);
+      const confirm = (rival: Rival, from: string) =>
+        freshPairs(context, arms, rival, from, limit.confirmationPairs);
       const confirmation = proven ? await confirm("base", confirmationSeed(seed)) : [];
       const total = moved && proven ? await confirm("origin", totalSeed(seed)) : moved ? [] : null;
       return { samples: { seed, pairs, confirmation, total }, step };
@@ -66,7 +82,12 @@ export async function measurePairs(context: TaskContext): Promise<{ samples: Gat
 /** Looks after every pair: the e-process allows it, and stops as soon as the evidence does. */
 async function decidingPairs(context: TaskContext, arms: Arms): Promise<{ pairs: Pair[]; step: GateStep }> {
   const { spec, seed, alpha } = context.brief;
-  const policy = gatePolicyOf({ metric: spec.measure.metric, goal: spec.goal, alpha, pairsMax: spec.budget.pairs });
+  const policy = gatePolicyOf({
+    metric: spec.measure.metric,
+    goal: spec.goal,
+    alpha,
+    pairsMax: spec.budget.pairs,
+  });
   const pairs: Pair[] = [];
   for (;;) {
     const step = nextGateStep(pairs, spec.guards, policy);
@@ -75,9 +96,16 @@ async function decidingPairs(context: TaskContext, arms: Arms): Promise<{ pairs:
   }
 }
 
-async function freshPairs(context: TaskContext, arms: Arms, rival: Rival, seed: string, count: number): Promise<Pair[]> {
+async function freshPairs(
+  context: TaskContext,
+  arms: Arms,
+  rival: Rival,
+  seed: string,
+  count: number,
+): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  while (pairs.length < count) pairs.push(await onePair(context, arms, rival, firstOfPair(seed, pairs.length)));
+  while (pairs.length < count)
+    pairs.push(await onePair(context, arms, rival, firstOfPair(seed, pairs.length)));
   return pairs;
 }
 

@@ -11,7 +11,13 @@ import {
   QuestbusError,
   type Report,
 } from "@questbus/protocol";
-import { openArtifacts, openProcessGroups, openWorkspace, type ProcessGroups } from "@questbus/workbench";
+import {
+  type Artifacts,
+  openArtifacts,
+  openProcessGroups,
+  openWorkspace,
+  type ProcessGroups,
+} from "@questbus/workbench";
 import type { Logger } from "pino";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
 import type { AgentDefinition } from "./definition.ts";
@@ -43,7 +49,11 @@ export async function runSession(session: Session, incarnation: string): Promise
   const groups = openProcessGroups(join(session.stateDir, "run", "groups", session.name));
   const ended = await groups.reap();
   if (ended > 0) session.log.warn({ ended }, "ended processes of an earlier run");
-  await session.client.request("hello", { incarnation, pid: process.pid }, { retryForMs: patienceMs, signal: session.signal });
+  await session.client.request(
+    "hello",
+    { incarnation, pid: process.pid },
+    { retryForMs: patienceMs, signal: session.signal },
+  );
   while (!session.signal.aborted) {
     const grant = await claim(session);
     if (grant) await work(session, grant, groups);
@@ -88,22 +98,30 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
 function keepLease({ client, log }: Session, grant: Grant, lost: AbortController): NodeJS.Timeout {
   const { assignment, epoch } = grant;
   return setInterval(() => {
-    client.request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs }).catch((error: unknown) => {
-      if (!(error instanceof QuestbusError) || error.retryable) return;
-      log.warn({ assignment, epoch, code: error.code }, "lease lost");
-      lost.abort();
-    });
+    client
+      .request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs })
+      .catch((error: unknown) => {
+        if (!(error instanceof QuestbusError) || error.retryable) return;
+        log.warn({ assignment, epoch, code: error.code }, "lease lost");
+        lost.abort();
+      });
   }, limit.renewEveryMs);
 }
 
-async function perform(session: Session, grant: Grant, groups: ProcessGroups, signal: AbortSignal): Promise<Report> {
+async function perform(
+  session: Session,
+  grant: Grant,
+  groups: ProcessGroups,
+  signal: AbortSignal,
+): Promise<Report> {
   const { brief } = grant;
   const { definition, stateDir } = session;
+  const stored: ArtifactRef[] = [];
   const context: TaskContext = {
     brief,
     definition,
     stateDir,
-    artifacts: openArtifacts(join(stateDir, "artifacts")),
+    artifacts: recorded(openArtifacts(join(stateDir, "artifacts")), stored),
     groups,
     signal,
     workspace: () =>
@@ -114,11 +132,11 @@ async function perform(session: Session, grant: Grant, groups: ProcessGroups, si
       }),
   };
   try {
-    return reportOf(grant, await phaseOf(session.behaviour, grant)(context));
+    return reportOf(grant, await phaseOf(session.behaviour, grant)(context), stored);
   } catch (error) {
     const [fault] = faultsOf(error);
     if (fault?.code === "INTERNAL") session.log.error({ err: error }, "task failed unexpectedly");
-    return faultReport(grant, fault as Fault);
+    return faultReport(grant, fault as Fault, stored);
   }
 }
 
@@ -131,11 +149,27 @@ function phaseOf(behaviour: Behaviour, { brief }: Grant): Behaviour["test"] {
   return behaviour[brief.phase];
 }
 
-const headOf = ({ assignment, epoch, brief }: Grant) => ({ assignment, epoch, pass: brief.pass, phase: brief.phase });
+const headOf = ({ assignment, epoch, brief }: Grant) => ({
+  assignment,
+  epoch,
+  pass: brief.pass,
+  phase: brief.phase,
+});
 const line = (text: string): string => (text.length > 400 ? `${text.slice(0, 397)}...` : text);
 
-function reportOf(grant: Grant, outcome: Outcome): Report {
-  const artifacts: ArtifactRef[] = outcome.artifacts ?? [];
+/** Notes in `stored` what is put, so that evidence is never left out of a report. */
+function recorded(artifacts: Artifacts, stored: ArtifactRef[]): Artifacts {
+  return {
+    get: artifacts.get,
+    async put(kind, bytes) {
+      const ref = await artifacts.put(kind, bytes);
+      stored.push(ref);
+      return ref;
+    },
+  };
+}
+
+function reportOf(grant: Grant, outcome: Outcome, artifacts: ArtifactRef[]): Report {
   return {
     ...headOf(grant),
     task: grant.brief.task,
@@ -147,7 +181,7 @@ function reportOf(grant: Grant, outcome: Outcome): Report {
   } as Report;
 }
 
-function faultReport(grant: Grant, fault: Fault): Report {
+function faultReport(grant: Grant, fault: Fault, artifacts: ArtifactRef[]): Report {
   const short = { ...fault, message: fault.message.slice(0, limit.reasonCharsMax) };
   return {
     ...headOf(grant),
@@ -156,6 +190,6 @@ function faultReport(grant: Grant, fault: Fault): Report {
     fault: short,
     result: null,
     signOff: null,
-    artifacts: [],
+    artifacts,
   } as Report;
 }

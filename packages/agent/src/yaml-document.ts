@@ -6,9 +6,18 @@ type Path = readonly PropertyKey[];
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
 /** `quest.yaml:12:5`; the place of the value at `path`, or of its nearest parent that is there. */
-function placeOf(document: Document.Parsed, lines: LineCounter, file: string, path: Path, lineOffset: number): string {
+function placeOf(
+  document: Document.Parsed,
+  lines: LineCounter,
+  file: string,
+  path: Path,
+  lineOffset: number,
+): string {
   for (let length = path.length; length >= 0; length--) {
-    const node = (length === 0 ? document.contents : document.getIn(path.slice(0, length), true)) as ParsedNode | undefined | null;
+    const node = (length === 0 ? document.contents : document.getIn(path.slice(0, length), true)) as
+      | ParsedNode
+      | undefined
+      | null;
     const at = node?.range?.[0];
     if (at === undefined) continue;
     const { line, col } = lines.linePos(at);
@@ -18,14 +27,18 @@ function placeOf(document: Document.Parsed, lines: LineCounter, file: string, pa
 }
 
 export const pathText = (path: Path): string =>
-  path.map((part, at) => (typeof part === "number" ? `[${part}]` : at === 0 ? String(part) : `.${String(part)}`)).join("");
+  path
+    .map((part, at) =>
+      typeof part === "number" ? `[${part}]` : at === 0 ? String(part) : `.${String(part)}`,
+    )
+    .join("");
 
 /** Names of the keys that a schema knows at `path`. */
 function knownKeys(root: JsonSchema, path: Path): string[] {
   const resolve = (schema: JsonSchema | undefined): JsonSchema[] => {
     if (!schema) return [];
     const name = schema.$ref?.split("/").at(-1);
-    const target = name ? ((root.$defs ?? {})[name] as JsonSchema | undefined) : schema;
+    const target = name ? (root.$defs?.[name] as JsonSchema | undefined) : schema;
     if (!target) return [];
     const parts = [...(target.anyOf ?? []), ...(target.oneOf ?? []), ...(target.allOf ?? [])] as JsonSchema[];
     return [target, ...parts.flatMap(resolve)];
@@ -33,7 +46,7 @@ function knownKeys(root: JsonSchema, path: Path): string[] {
   let here = resolve(root);
   for (const part of path) {
     here = here.flatMap((schema) => {
-      const inside = typeof part === "number" ? schema.items : (schema.properties ?? {})[String(part)];
+      const inside = typeof part === "number" ? schema.items : schema.properties?.[String(part)];
       return resolve(inside as JsonSchema | undefined);
     });
   }
@@ -50,12 +63,24 @@ function flatten(issue: z.core.$ZodIssue, base: Path = []): { path: Path; issue:
   return best.flatMap((each) => flatten(each, path));
 }
 
-function toFaults(issue: z.core.$ZodIssue, code: ErrorCode, schema: z.ZodType, place: (path: Path) => string): Fault[] {
+function toFaults(
+  issue: z.core.$ZodIssue,
+  code: ErrorCode,
+  schema: z.ZodType,
+  place: (path: Path) => string,
+): Fault[] {
   const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return flatten(issue).flatMap(({ path, issue: found }): Fault[] => {
     if (found.code !== "unrecognized_keys") {
       const at = pathText(path);
-      return [{ code, message: at ? `${at}: ${found.message}` : found.message, where: place(path), next: "correct this value" }];
+      return [
+        {
+          code,
+          message: at ? `${at}: ${found.message}` : found.message,
+          where: place(path),
+          next: "correct this value",
+        },
+      ];
     }
     const known = knownKeys(json, path).join(", ");
     return found.keys.map((key) => ({
@@ -81,12 +106,19 @@ export function readDocument<S extends z.ZodType>(
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const syntax = document.errors.map((error): Fault => {
     const { line, col } = lines.linePos(error.pos[0]);
-    return { code, message: error.message, where: `${file}:${line + lineOffset}:${col}`, next: "correct the YAML here" };
+    return {
+      code,
+      message: error.message,
+      where: `${file}:${line + lineOffset}:${col}`,
+      next: "correct the YAML here",
+    };
   });
   const place = (path: Path): string => placeOf(document, lines, file, path, lineOffset);
   const parsed = syntax.length > 0 ? null : schema.safeParse(document.toJS({ maxAliasCount: 100 }));
   if (parsed?.success) return parsed.data;
-  const faults = parsed ? parsed.error.issues.flatMap((issue) => toFaults(issue, code, schema, place)) : syntax;
+  const faults = parsed
+    ? parsed.error.issues.flatMap((issue) => toFaults(issue, code, schema, place))
+    : syntax;
   const [first, ...rest] = faults;
   throw new QuestbusError(first ?? { code, message: "the document could not be read", where: file }, ...rest);
 }

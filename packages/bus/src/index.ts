@@ -6,6 +6,7 @@ export {
   type FoundBroker,
   findBroker,
   startBroker,
+  writeBrokerConfig,
 } from "./broker.ts";
 export {
   type BusClient,

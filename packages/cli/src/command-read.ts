@@ -21,7 +21,11 @@ export function showStatus(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     const id = quest ?? store.listQuests({ limit: 1 })[0]?.id;
     if (!id) {
-      const fault = { code: "QUEST_NOT_FOUND", message: "there is no quest here yet", next: "start one: questbus run FILE" } as const;
+      const fault = {
+        code: "QUEST_NOT_FOUND",
+        message: "there is no quest here yet",
+        next: "start one: questbus run FILE",
+      } as const;
       throw new QuestbusError(fault);
     }
     const state = questState(store, id);
@@ -38,7 +42,8 @@ function printStatus(state: QuestState): void {
   if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${state.task}`);
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
   if (state.passes.length > 0) printData(`\n${matrixText(state)}`);
-  if (escalation && !escalation.ruling && !ending) printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);
+  if (escalation && !escalation.ruling && !ending)
+    printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);
 }
 
 /** `questbus list` */
@@ -48,7 +53,11 @@ export function listQuests(common: Common): number {
     if (common.json) printJson(quests);
     else {
       const rows = quests.map((each) => [each.id, each.status, ago(each.updatedMs, Date.now()), each.title]);
-      printData(rows.length > 0 ? table(["quest", "status", "changed", "title"], rows) : "no quests yet: questbus run FILE");
+      printData(
+        rows.length > 0
+          ? table(["quest", "status", "changed", "title"], rows)
+          : "no quests yet: questbus run FILE",
+      );
     }
     return exitCode.ok;
   });
@@ -81,7 +90,12 @@ export function listAgents(common: Common): number {
     const running = findStack(common.state) !== null;
     if (common.json) printJson({ running, agents });
     else {
-      const rows = agents.map((each) => [each.name, each.role, ago(each.joinedMs, Date.now()), each.holds ?? "-"]);
+      const rows = agents.map((each) => [
+        each.name,
+        each.role,
+        ago(each.joinedMs, Date.now()),
+        each.holds ?? "-",
+      ]);
       printData(table(["agent", "role", "joined", "holds"], rows));
       if (!running) note("no stack is running: these agents were the last to join");
     }
@@ -124,13 +138,22 @@ export function verifyAudit(common: Common): number {
     if (first) throw new QuestbusError(first, ...rest);
     if (!chain.ok) return exitCode.failure;
     if (common.json) printJson({ ok: true, length: chain.length, head: chain.head });
-    else printData(paint("green", `audit trail intact: ${chain.length} rows, every verdict recomputed, head ${chain.head.slice(0, 16)}`));
+    else
+      printData(
+        paint(
+          "green",
+          `audit trail intact: ${chain.length} rows, every verdict recomputed, head ${chain.head.slice(0, 16)}`,
+        ),
+      );
     return exitCode.ok;
   });
 }
 
 const verdictFaults = (store: StoreReader): string[] =>
-  recheckVerdicts(store).faults.map((each) => `row ${each.seq}: verdict ${each.stored} of ${each.quest} is ${each.recomputed} by its own evidence`);
+  recheckVerdicts(store).faults.map(
+    (each) =>
+      `row ${each.seq}: verdict ${each.stored} of ${each.quest} is ${each.recomputed} by its own evidence`,
+  );
 
 /** `questbus audit replay`: the journal into an empty database, compared with the stored state. */
 export function replayAudit(common: Common): number {
@@ -155,18 +178,27 @@ export function replayAudit(common: Common): number {
 /** `questbus watch [ID]`: what happened and what happens, until the quest is at rest or Ctrl-C. */
 export async function watch(quest: string | undefined, common: Common): Promise<number> {
   if (findStack(resolve(common.state)) === null && hasState(common.state)) return showStored(quest, common);
-  return withStack({ stateDir: common.state, running: "required", signal: common.signal }, async (session) => {
-    if (quest) questState(session.store, quest);
-    const progress = openProgress();
-    const view = openJournalView(session.store, await session.clientAs("operator"));
-    const atRest = (): boolean => quest !== undefined && questState(session.store, quest).ending !== null;
-    try {
-      await view.follow({ afterSeq: 0, quest, onRow: rowPrinter(common, progress.show), done: atRest, signal: common.signal });
-    } finally {
-      progress.stop();
-    }
-    return quest && !common.signal.aborted ? exitOf(questState(session.store, quest)) : exitCode.ok;
-  });
+  return withStack(
+    { stateDir: common.state, running: "required", signal: common.signal },
+    async (session) => {
+      if (quest) questState(session.store, quest);
+      const progress = openProgress();
+      const view = openJournalView(session.store, await session.clientAs("operator"));
+      const atRest = (): boolean => quest !== undefined && questState(session.store, quest).ending !== null;
+      try {
+        await view.follow({
+          afterSeq: 0,
+          quest,
+          onRow: rowPrinter(common, progress.show),
+          done: atRest,
+          signal: common.signal,
+        });
+      } finally {
+        progress.stop();
+      }
+      return quest && !common.signal.aborted ? exitOf(questState(session.store, quest)) : exitCode.ok;
+    },
+  );
 }
 
 const rowPrinter =

@@ -13,25 +13,35 @@ export type Common = { state: string; json: boolean; signal: AbortSignal };
 /** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
 export async function runQuest(file: string, common: Common): Promise<number> {
   const submission = await readSubmission(file, makeStateDir(common.state));
-  const onStart = (broker: string): void => note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
-  return withStack({ stateDir: common.state, running: "any", signal: common.signal, onStart }, async (session) => {
-    const operator = await session.clientAs("operator");
-    const { quest, resumed } = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
-    if (resumed) note(paintError("dim", `this quest was left unfinished: going on with ${quest}`));
-    return follow(quest, session, common);
-  });
+  const onStart = (broker: string): void =>
+    note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
+  return withStack(
+    { stateDir: common.state, running: "any", signal: common.signal, onStart },
+    async (session) => {
+      const operator = await session.clientAs("operator");
+      const { quest, resumed } = (await operator.request("submit", submission)) as {
+        quest: string;
+        resumed: boolean;
+      };
+      if (resumed) note(paintError("dim", `this quest was left unfinished: going on with ${quest}`));
+      return follow(quest, session, common);
+    },
+  );
 }
 
 /** `questbus submit FILE`: the id, once the quest is stored. */
 export async function submitQuest(file: string, common: Common): Promise<number> {
   const submission = await readSubmission(file, makeStateDir(common.state));
-  return withStack({ stateDir: common.state, running: "required", signal: common.signal }, async (session) => {
-    const operator = await session.clientAs("operator");
-    const answer = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
-    if (common.json) printJson(answer);
-    else printData(answer.quest);
-    return exitCode.ok;
-  });
+  return withStack(
+    { stateDir: common.state, running: "required", signal: common.signal },
+    async (session) => {
+      const operator = await session.clientAs("operator");
+      const answer = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
+      if (common.json) printJson(answer);
+      else printData(answer.quest);
+      return exitCode.ok;
+    },
+  );
 }
 
 /**
@@ -68,7 +78,9 @@ function conclude(state: QuestState, session: StackSession, common: Common): num
 
 /** The one line that a script without `--json` reads. */
 const outcomeLine = (state: QuestState): string =>
-  [state.id, state.status, state.accepted?.branch ?? "", state.accepted?.commit ?? ""].filter(Boolean).join(" ");
+  [state.id, state.status, state.accepted?.branch ?? "", state.accepted?.commit ?? ""]
+    .filter(Boolean)
+    .join(" ");
 
 export function rulingHint(state: QuestState, stateDir: string): string {
   const id = state.escalation?.id ?? "";
@@ -86,7 +98,11 @@ export async function ruleOn(
     const known = session.store.getEscalation(escalation);
     if (!known) {
       const next = "list the open ones: questbus escalations";
-      throw new QuestbusError({ code: "ESCALATION_NOT_FOUND", message: `there is no escalation ${escalation}`, next });
+      throw new QuestbusError({
+        code: "ESCALATION_NOT_FOUND",
+        message: `there is no escalation ${escalation}`,
+        next,
+      });
     }
     const arbiter = await session.clientAs("arbiter");
     const before = session.store.head().seq;
@@ -96,10 +112,16 @@ export async function ruleOn(
 }
 
 /** A ruling is carried out when its quest is at rest again; the exit code says whether that worked. */
-async function followRuling(quest: string, session: StackSession, common: Common, before: number): Promise<number> {
+async function followRuling(
+  quest: string,
+  session: StackSession,
+  common: Common,
+  before: number,
+): Promise<number> {
   const exit = await follow(quest, session, common, before);
   const { ruling } = questState(session.store, quest).escalation ?? {};
-  const done = exit === exitCode.notAccepted && (ruling?.decision === "revert" || ruling?.decision === "abandon");
+  const done =
+    exit === exitCode.notAccepted && (ruling?.decision === "revert" || ruling?.decision === "abandon");
   return done ? exitCode.ok : exit;
 }
 

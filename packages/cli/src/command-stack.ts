@@ -55,15 +55,27 @@ export async function doctor(common: Common): Promise<number> {
     checked("platform", () => `${process.platform}-${process.arch}`),
     checked("node", () => process.version),
     checked("git", gitVersion),
-    checked("broker", () => (process.env.NATS_URL ? `NATS_URL ${process.env.NATS_URL}` : findBroker(process.env).path)),
+    checked("broker", () =>
+      process.env.NATS_URL ? `NATS_URL ${process.env.NATS_URL}` : findBroker(process.env).path,
+    ),
     checked("state directory", () => writable(common.state)),
     checked("role agents", () => roles.map((role) => loadDefinition(agents, role).name).join(", ")),
     { name: "disk", ok: machine.diskFreeBytes > 268_435_456, found: `${gib(machine.diskFreeBytes)} free` },
-    { name: "memory", ok: machine.memoryFreeBytes > 134_217_728, found: `${gib(machine.memoryFreeBytes)} free` },
-    { name: "load", ok: machine.loadPerCpu < 2, found: `${machine.loadPerCpu.toFixed(2)} for each of ${machine.cpus} cores` },
+    {
+      name: "memory",
+      ok: machine.memoryFreeBytes > 134_217_728,
+      found: `${gib(machine.memoryFreeBytes)} free`,
+    },
+    {
+      name: "load",
+      ok: machine.loadPerCpu < 2,
+      found: `${machine.loadPerCpu.toFixed(2)} for each of ${machine.cpus} cores`,
+    },
     { name: "stack", ok: true, found: findStack(resolve(common.state))?.url ?? "not running" },
   ];
   if (common.json) printJson(checks);
-  else for (const { name, ok, found } of checks) printData(`${ok ? paint("green", "✓") : paint("red", "✗")} ${name.padEnd(16)} ${found}`);
+  else
+    for (const { name, ok, found } of checks)
+      printData(`${ok ? paint("green", "✓") : paint("red", "✗")} ${name.padEnd(16)} ${found}`);
   return checks.every((each) => each.ok) ? exitCode.ok : exitCode.failure;
 }

@@ -30,7 +30,11 @@ export function openJournalView(store: StoreReader, client: BusClient | null): J
       let seq = afterSeq;
       try {
         for (;;) {
-          const rows = store.readJournal({ afterSeq: seq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
+          const rows = store.readJournal({
+            afterSeq: seq,
+            limit: limit.journalPageMax,
+            ...(quest ? { quest } : {}),
+          });
           for (const row of rows) onRow(row);
           seq = rows.at(-1)?.seq ?? seq;
           if (rows.length > 0) continue;
@@ -67,7 +71,11 @@ function openBell(): { ring(): void; heard(): Promise<void> } {
 export function questState(store: StoreReader, quest: string): QuestState {
   const state = store.getQuestState(quest) as QuestState | null;
   if (state) return state;
-  throw new QuestbusError({ code: "QUEST_NOT_FOUND", message: `there is no quest ${quest}`, next: "list them: questbus list" });
+  throw new QuestbusError({
+    code: "QUEST_NOT_FOUND",
+    message: `there is no quest ${quest}`,
+    next: "list them: questbus list",
+  });
 }
 
 /** True when nothing more happens without a person. */

@@ -14,7 +14,11 @@ async function run(): Promise<number> {
   try {
     if (!supported.includes(`${process.platform}-${process.arch}`)) {
       const message = `Questbus runs on ${supported.join(", ")}; this is ${process.platform}-${process.arch}`;
-      throw new QuestbusError({ code: "PLATFORM_UNSUPPORTED", message, next: "use one of these, or a container with Linux" });
+      throw new QuestbusError({
+        code: "PLATFORM_UNSUPPORTED",
+        message,
+        next: "use one of these, or a container with Linux",
+      });
     }
     const program = buildProgram(interrupted.signal, (code) => {
       exit = code;

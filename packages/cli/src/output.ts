@@ -15,7 +15,8 @@ export function printData(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-export const printJson = (value: unknown): void => printData(JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0));
+export const printJson = (value: unknown): void =>
+  printData(JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0));
 
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
@@ -29,7 +30,8 @@ export function printError(error: unknown, json: boolean): number {
     const retryable = error instanceof QuestbusError && error.retryable;
     process.stderr.write(`${JSON.stringify({ error: { code: faults[0]?.code, retryable, faults } })}\n`);
   } else for (const fault of faults) printFault(fault);
-  if (faults[0]?.code === "INTERNAL" && error instanceof Error && process.env.QUESTBUS_DEBUG) note(error.stack ?? "");
+  if (faults[0]?.code === "INTERNAL" && error instanceof Error && process.env.QUESTBUS_DEBUG)
+    note(error.stack ?? "");
   return code;
 }
 
@@ -41,11 +43,16 @@ export function printFault({ code, message, where, next }: Fault): void {
 /** Columns that line up, for people. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const width = head.map((title, at) => Math.max(title.length, ...rows.map((row) => (row[at] ?? "").length)));
-  const line = (cells: readonly string[]): string => cells.map((cell, at) => cell.padEnd(width[at] ?? 0)).join("  ").trimEnd();
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, at) => cell.padEnd(width[at] ?? 0))
+      .join("  ")
+      .trimEnd();
   return [paint("bold", line(head)), ...rows.map(line)].join("\n");
 }
 
-export const percent = (fraction: number): string => `${fraction >= 0 ? "+" : ""}${(fraction * 100).toFixed(1)} %`;
+export const percent = (fraction: number): string =>
+  `${fraction >= 0 ? "+" : ""}${(fraction * 100).toFixed(1)} %`;
 export const ago = (atMs: number, nowMs: number): string => {
   const seconds = Math.max(0, Math.round((nowMs - atMs) / 1000));
   if (seconds < 120) return `${seconds} s ago`;

@@ -1,17 +1,28 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Decision, decisions, escalationId, questId, QuestbusError } from "@questbus/protocol";
-import { listAgents, listEscalations, listQuests, replayAudit, showAudit, showStatus, verifyAudit, watch } from "./command-read.ts";
+import {
+  listAgents,
+  listEscalations,
+  listQuests,
+  replayAudit,
+  showAudit,
+  showStatus,
+  verifyAudit,
+  watch,
+} from "./command-read.ts";
 import { cancelQuest, type Common, ruleOn, runQuest, submitQuest } from "./command-run.ts";
 import { doctor, up } from "./command-stack.ts";
 
 /** What a program run gives back: its exit code. */
 export type Ended = (exit: number) => void;
 
-const valid = (schema: typeof questId | typeof escalationId) => (value: string): string => {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return value;
-  throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? "not valid");
-};
+const valid =
+  (schema: typeof questId | typeof escalationId) =>
+  (value: string): string => {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return value;
+    throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? "not valid");
+  };
 
 const help = `
 Exit codes: 0 accepted or fine, 1 failure, 2 usage or bad input, 3 not found, 4 bus unavailable,
@@ -33,19 +44,33 @@ export function buildProgram(signal: AbortSignal, ended: Ended): Command {
     .exitOverride();
   program.configureOutput({ writeErr: (text) => process.stderr.write(text) });
 
-  const add = (name: string, description: string, work: (common: Common, ...args: string[]) => Promise<number> | number): Command => {
+  const add = (
+    name: string,
+    description: string,
+    work: (common: Common, ...args: string[]) => Promise<number> | number,
+  ): Command => {
     const command = program.command(name).description(description);
     return withCommon(command).action(async (...given: unknown[]) => {
       ended(await work(commonOf(command, signal), ...(given as string[])));
     });
   };
 
-  add("run", "run a quest on a local stack, and wait for its end", (common, file) => runQuest(file as string, common)).argument("<file>");
+  add("run", "run a quest on a local stack, and wait for its end", (common, file) =>
+    runQuest(file as string, common),
+  ).argument("<file>");
   add("up", "start the local stack in the foreground", up);
-  add("submit", "hand a quest to the running stack; prints its id", (common, file) => submitQuest(file as string, common)).argument("<file>");
-  add("status", "show a quest (the newest by default)", (common, quest) => showStatus(quest, common)).argument("[quest]", "its id", valid(questId));
+  add("submit", "hand a quest to the running stack; prints its id", (common, file) =>
+    submitQuest(file as string, common),
+  ).argument("<file>");
+  add("status", "show a quest (the newest by default)", (common, quest) =>
+    showStatus(quest, common),
+  ).argument("[quest]", "its id", valid(questId));
   add("list", "list the quests, newest first", listQuests);
-  add("watch", "show what happens, live", (common, quest) => watch(quest, common)).argument("[quest]", "its id", valid(questId));
+  add("watch", "show what happens, live", (common, quest) => watch(quest, common)).argument(
+    "[quest]",
+    "its id",
+    valid(questId),
+  );
   add("escalations", "list what waits for an arbiter, with the evidence", listEscalations);
   add("agents", "list the role agents and what they hold", listAgents);
   add("doctor", "check what a run needs", doctor);
@@ -56,7 +81,9 @@ export function buildProgram(signal: AbortSignal, ended: Ended): Command {
 }
 
 const withCommon = (command: Command): Command =>
-  command.option("--state <dir>", "state directory", ".questbus").option("--json", "print data as JSON", false);
+  command
+    .option("--state <dir>", "state directory", ".questbus")
+    .option("--json", "print data as JSON", false);
 
 function commonOf(command: Command, signal: AbortSignal): Common {
   const { state, json } = command.opts<{ state: string; json: boolean }>();
@@ -64,10 +91,15 @@ function commonOf(command: Command, signal: AbortSignal): Common {
 }
 
 function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {
-  const command = program.command("cancel").description("end a quest; its target stays as it was").argument("<quest>", "its id", valid(questId));
+  const command = program
+    .command("cancel")
+    .description("end a quest; its target stays as it was")
+    .argument("<quest>", "its id", valid(questId));
   withCommon(command)
     .option("--reason <text>", "why", "cancelled by the operator")
-    .action(async (quest: string, options: { reason: string }) => ended(await cancelQuest(quest, options.reason, commonOf(command, signal))));
+    .action(async (quest: string, options: { reason: string }) =>
+      ended(await cancelQuest(quest, options.reason, commonOf(command, signal))),
+    );
 }
 
 type Ruling = { decision: Decision; reason: string; guidance?: string };
@@ -83,9 +115,15 @@ function addRule(program: Command, signal: AbortSignal, ended: Ended): void {
     .option("--guidance <text>", "with retry: what the next pass should know")
     .action(async (escalation: string, { decision, reason, guidance }: Ruling) => {
       if (guidance && decision !== "retry") {
-        throw new QuestbusError({ code: "USAGE", message: "--guidance goes with --decision retry", next: "leave it out, or rule retry" });
+        throw new QuestbusError({
+          code: "USAGE",
+          message: "--guidance goes with --decision retry",
+          next: "leave it out, or rule retry",
+        });
       }
-      ended(await ruleOn(escalation, { decision, reason, guidance: guidance ?? null }, commonOf(command, signal)));
+      ended(
+        await ruleOn(escalation, { decision, reason, guidance: guidance ?? null }, commonOf(command, signal)),
+      );
     });
 }
 
@@ -107,4 +145,3 @@ function merged(command: Command, parent: Command, signal: AbortSignal): Common 
   const stateGiven = command.getOptionValueSource("state") === "cli";
   return { state: stateGiven ? own.state : above.state, json: own.json || above.json, signal };
 }
-

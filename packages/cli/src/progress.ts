@@ -31,7 +31,10 @@ const doing: Record<Report["task"], string> = {
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const frameMs = 100;
 
-export function openProgress(stream: NodeJS.WriteStream = process.stderr, nowMs: () => number = Date.now): Progress {
+export function openProgress(
+  stream: NodeJS.WriteStream = process.stderr,
+  nowMs: () => number = Date.now,
+): Progress {
   const live = openLiveLine(stream, nowMs);
   const states = new Map<string, QuestState>();
   return {
@@ -44,7 +47,8 @@ export function openProgress(stream: NodeJS.WriteStream = process.stderr, nowMs:
       live.clear();
       if (text) stream.write(`${text}\n`);
       const working = state && event.type === "assignment.claimed" ? event.body : null;
-      if (working && state?.task) live.set(`${column("", 9)}${column(event.actor.role, 12)}`, `${doing[state.task]} ...`);
+      if (working && state?.task)
+        live.set(`${column("", 9)}${column(event.actor.role, 12)}`, `${doing[state.task]} ...`);
     },
     stop: () => live.clear(),
   };
@@ -57,7 +61,10 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     case "quest.submitted":
       return `\n${paintError("bold", `quest ${state.id}`)}  ${state.spec.title}`;
     case "pass.started":
-      return paintError("bold", `pass ${event.body.pass} of ${state.assignments.ops.machine.context.passesMax}`);
+      return paintError(
+        "bold",
+        `pass ${event.body.pass} of ${state.assignments.ops.machine.context.passesMax}`,
+      );
     case "task.reported":
       return reportLine(event.body.report, event.actor.role);
     case "pass.judged":
@@ -84,21 +91,25 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
 function reportLine(report: Report, role: string): string {
   const good = !report.fault && report.signOff?.vote !== "no";
   const mark = good ? paintError("green", "✓") : paintError("red", "✗");
-  const signed = report.signOff ? paintError(good ? "green" : "red", ` [sign-off: ${report.signOff.vote}]`) : "";
+  const signed = report.signOff
+    ? paintError(good ? "green" : "red", ` [sign-off: ${report.signOff.vote}]`)
+    : "";
   const phase = paintError("dim", column(report.phase, 9));
   return `  ${phase}${column(role, 12)}${mark} ${report.summary}${signed}`;
 }
 
 function verdictLine({ verdict }: EventBody["pass.judged"]): string {
   const style = verdict.verdict === "ACCEPT" || verdict.verdict === "KEEP" ? "green" : "yellow";
-  const pairs = verdict.pairs > 0 ? paintError("dim", ` (${verdict.pairs} pairs, E ${figure(verdict.e)})`) : "";
+  const pairs =
+    verdict.pairs > 0 ? paintError("dim", ` (${verdict.pairs} pairs, E ${figure(verdict.e)})`) : "";
   return `  ${paintError(["bold", style], verdict.verdict)}: ${verdict.reasons[0]}${pairs}`;
 }
 
 const figure = (value: number): string => (value >= 1000 ? value.toExponential(1) : value.toFixed(2));
 
-function endLine({ ending, reason }: EventBody["quest.ended"]): string {
-  return `${paintError(["bold", ending === "accepted" ? "green" : "yellow"], ending)}: ${reason}`;
+/** A fault is told in full where the command ends, so here its code will do. */
+function endLine({ ending, reason, fault }: EventBody["quest.ended"]): string {
+  return `${paintError(["bold", ending === "accepted" ? "green" : "yellow"], ending)}: ${fault?.code ?? reason}`;
 }
 
 type LiveLine = { set(head: string, text: string): void; clear(): void };
@@ -129,4 +140,3 @@ function openLiveLine(stream: NodeJS.WriteStream, nowMs: () => number): LiveLine
     },
   };
 }
-

@@ -7,13 +7,24 @@ import { reportsDir } from "./session.ts";
 const effectText = (effect: MatrixRow["effect"]): string =>
   effect ? `${percent(effect.estimate)} (${percent(effect.low)} to ${percent(effect.high)})` : "-";
 
-const guardText = (row: MatrixRow): string => row.guards.map((each) => `${each.name} ${each.state}`).join(", ") || "-";
+const guardText = (row: MatrixRow): string =>
+  row.guards.map((each) => `${each.name} ${each.state}`).join(", ") || "-";
 const votes = (row: MatrixRow): string =>
   Object.entries(row.signOffs)
     .map(([role, vote]) => `${role} ${vote}`)
     .join(", ") || "-";
 
-const head = ["pass", "fixer", "verdict", "effect (95 % interval)", "pairs", "E", "tests", "guards", "sign-offs"] as const;
+const head = [
+  "pass",
+  "fixer",
+  "verdict",
+  "effect (95 % interval)",
+  "pairs",
+  "E",
+  "tests",
+  "guards",
+  "sign-offs",
+] as const;
 
 const cells = (row: MatrixRow): string[] => [
   String(row.pass),
@@ -36,8 +47,12 @@ export function matrixText(state: QuestState): string {
     `    guards: ${guardText(row)}; sign-offs: ${votes(row)}`,
     `    evidence: ${row.artifacts.map((each) => `${each.kind} ${each.sha256.slice(0, 12)}`).join(", ") || "none"}`,
   ]);
-  const rulings = options.map((each) => `  ${each.decision.padEnd(8)} ${each.allowed ? "  " : "✗ "}${each.why}`);
-  return [table(head.slice(0, 7), narrow), "", ...details, "", "what an arbiter can rule:", ...rulings].join("\n");
+  const rulings = options.map(
+    (each) => `  ${each.decision.padEnd(8)} ${each.allowed ? "  " : "✗ "}${each.why}`,
+  );
+  return [table(head.slice(0, 7), narrow), "", ...details, "", "what an arbiter can rule:", ...rulings].join(
+    "\n",
+  );
 }
 
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
@@ -48,8 +63,12 @@ export function reportMarkdown(state: QuestState): string {
   const { rows } = evidenceMatrix(state);
   const { spec } = state;
   const goal = spec.goal.improveBy === null ? "any proven gain" : `${percent(spec.goal.improveBy)} better`;
-  const ended = state.ending ? `${state.ending.ending}: ${state.ending.reason}` : `waits: ${state.escalation?.detail ?? state.status}`;
-  const accepted = state.accepted ? [`- Accepted: branch \`${state.accepted.branch}\`, commit \`${state.accepted.commit}\``] : [];
+  const ended = state.ending
+    ? `${state.ending.ending}: ${state.ending.reason}`
+    : `waits: ${state.escalation?.detail ?? state.status}`;
+  const accepted = state.accepted
+    ? [`- Accepted: branch \`${state.accepted.branch}\`, commit \`${state.accepted.commit}\``]
+    : [];
   const ruling = state.escalation?.ruling;
   const ruled = ruling ? [`- Ruling: ${ruling.decision}, by ${ruling.by}: ${ruling.reason}`] : [];
   return [
@@ -74,7 +93,9 @@ export function reportMarkdown(state: QuestState): string {
       "",
       ...(state.passes[each.pass - 1]?.verdict?.reasons ?? []).map((reason) => `- ${reason}`),
       "",
-      ...(state.passes[each.pass - 1]?.findings ?? []).map((found) => `- ${found.role}, ${found.task}: ${found.summary}`),
+      ...(state.passes[each.pass - 1]?.findings ?? []).map(
+        (found) => `- ${found.role}, ${found.task}: ${found.summary}`,
+      ),
       "",
       `Evidence: ${each.artifacts.map((one) => `${one.kind} \`${one.sha256}\``).join(", ") || "none"}`,
       "",

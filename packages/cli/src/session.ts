@@ -30,7 +30,12 @@ export function makeStateDir(stateDir: string): string {
  * @throws QuestbusError NOT_RUNNING, and what starting a stack throws
  */
 export async function withStack<T>(
-  options: { stateDir: string; running: "required" | "any"; signal: AbortSignal; onStart?: (broker: string) => void },
+  options: {
+    stateDir: string;
+    running: "required" | "any";
+    signal: AbortSignal;
+    onStart?: (broker: string) => void;
+  },
   work: (session: StackSession) => Promise<T>,
 ): Promise<T> {
   const stateDir = resolve(options.stateDir);

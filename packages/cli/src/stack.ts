@@ -1,9 +1,29 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type AgentId, type Broker, type Credentials, ensureCredentials, findBroker, startBroker } from "@questbus/bus";
+import {
+  type AgentId,
+  type Broker,
+  connectBus,
+  createClient,
+  type Credentials,
+  credentialPath,
+  ensureCredentials,
+  findBroker,
+  startBroker,
+  writeBrokerConfig,
+} from "@questbus/bus";
 import { type Fault, QuestbusError, roles, spaceDefault } from "@questbus/protocol";
 import { z } from "zod";
 
@@ -31,6 +51,7 @@ const restartWaitMs = { first: 100, max: 5_000 } as const;
 const steadyMs = 10_000;
 const readyMsMax = 20_000;
 const stopMsMax = 8_000;
+const probeMs = 2_000;
 
 const programOf = {
   orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
@@ -93,9 +114,17 @@ class Supervisor {
     if (given) {
       this.url = given;
       this.brokerName = `NATS_URL ${given}`;
-    } else await this.#startBroker();
-    await this.#startOrchestrator();
-    for (const role of roles) this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
+      await this.#startOrchestrator().catch((error: unknown) => {
+        if (error instanceof QuestbusError && error.code === "BUS_UNAVAILABLE") this.#refuseBroker();
+        throw error;
+      });
+      if (!(await this.#isServed())) this.#refuseBroker();
+    } else {
+      await this.#startBroker();
+      await this.#startOrchestrator();
+    }
+    for (const role of roles)
+      this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
     const record = { url: this.url, space: this.#space, pid: process.pid, since: new Date().toISOString() };
     const fresh = `${stackFile(this.#dir)}.${process.pid}`;
     writeFileSync(fresh, JSON.stringify(record), { mode: 0o600 });
@@ -113,12 +142,57 @@ class Supervisor {
     await Promise.all(this.#guards);
   }
 
+  /** True when an agent's command reaches the orchestrator: only with the accounts of this state directory does it. */
+  async #isServed(): Promise<boolean> {
+    const connection = await connectBus({
+      url: this.url,
+      space: this.#space,
+      credential: credentialPath(this.#dir, "qa", "qa"),
+    });
+    try {
+      await createClient(connection).request(
+        "renew",
+        { assignment: "q-00000000.qa", epoch: 1 },
+        { retryForMs: probeMs },
+      );
+      return true;
+    } catch (error) {
+      return error instanceof QuestbusError && error.code === "QUEST_NOT_FOUND";
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** @throws QuestbusError BUS_UNAVAILABLE, with the configuration that the operator's own broker needs. */
+  #refuseBroker(): never {
+    const port = Number(new URL(this.url).port || 4222);
+    const config = writeBrokerConfig({
+      dir: this.#dir,
+      credentials: this.#credentials,
+      port,
+      space: this.#space,
+    });
+    throw new QuestbusError({
+      code: "BUS_UNAVAILABLE",
+      message:
+        "the broker that NATS_URL names cannot be reached, or has not the accounts of this state directory",
+      where: this.url,
+      next: `run it with the configuration that was written for it: nats-server -c ${config}; or unset NATS_URL`,
+    });
+  }
+
   async #startBroker(): Promise<void> {
     const found = findBroker(process.env);
     this.brokerName = `${found.from === "bundled" ? "bundled nats-server" : found.path}`;
     const start = async (port?: number): Promise<Broker> => {
       const { onLog, close } = logFile(join(this.#dir, "log", "broker.log"));
-      const options = { dir: this.#dir, binary: found.path, credentials: this.#credentials, space: this.#space, onLog };
+      const options = {
+        dir: this.#dir,
+        binary: found.path,
+        credentials: this.#credentials,
+        space: this.#space,
+        onLog,
+      };
       const broker = await startBroker(port === undefined ? options : { ...options, port });
       void broker.exited.then(close);
       return broker;
@@ -151,7 +225,12 @@ class Supervisor {
     const common = ["--state", this.#dir, "--url", this.url, "--space", this.#space];
     const env = { ...process.env };
     delete env.NATS_URL;
-    const child = fork(program, [...args, ...common], { stdio: ["ignore", log, log, "ipc"], env, execArgv: [], detached: true });
+    const child = fork(program, [...args, ...common], {
+      stdio: ["ignore", log, log, "ipc"],
+      env,
+      execArgv: [],
+      detached: true,
+    });
     closeSync(log);
     this.#children.set(name, child);
     return child;
@@ -166,7 +245,10 @@ class Supervisor {
         const sinceMs = performance.now();
         await exitOf(child);
         if (this.#stopping.signal.aborted) return;
-        waitMs = performance.now() - sinceMs > steadyMs ? restartWaitMs.first : Math.min(waitMs * 2, restartWaitMs.max);
+        waitMs =
+          performance.now() - sinceMs > steadyMs
+            ? restartWaitMs.first
+            : Math.min(waitMs * 2, restartWaitMs.max);
         await this.#pause(waitMs);
         if (this.#stopping.signal.aborted) return;
         child = begin();
@@ -208,7 +290,12 @@ async function untilReady(child: ChildProcess, dir: string): Promise<void> {
   });
   if (said.ready) return;
   const [first, ...rest] = said.faults ?? [];
-  const unsaid: Fault = { code: "INTERNAL", message: "the orchestrator did not start", where: join(dir, "log", "orchestrator.log"), next: "read the log" };
+  const unsaid: Fault = {
+    code: "INTERNAL",
+    message: "the orchestrator did not start",
+    where: join(dir, "log", "orchestrator.log"),
+    next: "read the log",
+  };
   throw new QuestbusError(first ?? unsaid, ...rest);
 }
 

@@ -9,7 +9,14 @@ export type QuestSummary = {
   quest: string;
   status: QuestState["status"];
   verdict: string | null;
-  passes: { n: number; fixer: string | null; tree: string | null; verdict: string | null; effect: Interval | null; pairs: number }[];
+  passes: {
+    n: number;
+    fixer: string | null;
+    tree: string | null;
+    verdict: string | null;
+    effect: Interval | null;
+    pairs: number;
+  }[];
   accepted: { branch: string; commit: string } | null;
   escalation: string | null;
   audit: { head: string; length: number };
@@ -33,7 +40,7 @@ export function summaryOf(state: QuestState, head: ReturnType<Store["head"]>): Q
       pairs: pass.verdict?.pairs ?? 0,
     })),
     accepted: state.accepted,
-    escalation: open ? state.escalation?.id ?? null : null,
+    escalation: open ? (state.escalation?.id ?? null) : null,
     audit: { head: head.hash, length: head.seq },
   };
 }

@@ -46,7 +46,8 @@ export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"
 
 /** Random names of eight characters that are easy to read aloud. */
 export const cryptoRandom: Random = {
-  id: (prefix) => prefix + Array.from(randomBytes(8), (byte) => "23456789abcdefghjkmnpqrstvwxyz12"[byte % 32]).join(""),
+  id: (prefix) =>
+    prefix + Array.from(randomBytes(8), (byte) => "23456789abcdefghjkmnpqrstvwxyz12"[byte % 32]).join(""),
   seed: () => randomBytes(16).toString("hex"),
 };
 
@@ -121,7 +122,9 @@ export class Desk {
   startNext(): void {
     const states = [...this.#active.values()];
     if (states.some((state) => state.status === "running")) return;
-    const next = states.filter((state) => state.status === "queued").sort((a, b) => a.createdMs - b.createdMs)[0];
+    const next = states
+      .filter((state) => state.status === "queued")
+      .sort((a, b) => a.createdMs - b.createdMs)[0];
     if (next) this.#commit(decideStart(next, this.#context(orchestrator)), null);
   }
 
@@ -131,7 +134,8 @@ export class Desk {
     if (!quest) return;
     const role = roles.find((each) => subject.endsWith(`.${each}`));
     const context = this.#context(orchestrator);
-    if (kind === "lease" && role) this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
+    if (kind === "lease" && role)
+      this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
   }
 
@@ -157,7 +161,10 @@ export class Desk {
     for (const state of [...this.#active.values()]) {
       const held = state.assignments[actor.role as Role];
       if (held.status !== "leased" || held.agent !== actor.name) continue;
-      this.#commit(decideExpire(state, actor.role as Role, "the agent started anew", this.#context(orchestrator)), null);
+      this.#commit(
+        decideExpire(state, actor.role as Role, "the agent started anew", this.#context(orchestrator)),
+        null,
+      );
     }
     return {};
   }
@@ -175,7 +182,12 @@ export class Desk {
   #renew({ actor, data }: Asked<"renew">): unknown {
     heldAssignment(this.#questOf(data.assignment), data.assignment, data.epoch, this.#context(actor));
     const dueAtMs = this.#nowMs() + limit.leaseMs;
-    this.#store.setTimer({ id: `lease:${data.assignment}`, kind: "lease", subject: data.assignment, dueAtMs });
+    this.#store.setTimer({
+      id: `lease:${data.assignment}`,
+      kind: "lease",
+      subject: data.assignment,
+      dueAtMs,
+    });
     return { leaseMs: limit.leaseMs };
   }
 
@@ -221,7 +233,11 @@ export class Desk {
   #quest(id: string): QuestState {
     const state = this.#active.get(id) ?? (this.#store.getQuestState(id) as QuestState | null);
     if (state) return state;
-    throw new QuestbusError({ code: "QUEST_NOT_FOUND", message: `there is no quest ${id}`, next: "list them: questbus list" });
+    throw new QuestbusError({
+      code: "QUEST_NOT_FOUND",
+      message: `there is no quest ${id}`,
+      next: "list them: questbus list",
+    });
   }
 
   #questOf(assignment: string): QuestState {

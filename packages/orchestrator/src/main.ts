@@ -10,7 +10,10 @@ const { values } = parseArgs({
   options: { state: { type: "string" }, url: { type: "string" }, space: { type: "string" } },
 });
 const { state = "", url = "", space = "" } = values;
-const log = pino({ name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info" }, pino.destination({ dest: 2, sync: true }));
+const log = pino(
+  { name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info" },
+  pino.destination({ dest: 2, sync: true }),
+);
 
 try {
   const store = openStore({ dir: state, mode: "write" });

@@ -77,7 +77,11 @@ class Running {
 
   accept(command: Command): void {
     if (this.#queue.length >= limit.queueCommandsMax) {
-      const fault = { code: "OVERLOADED", message: "too many commands wait", next: "send it again in a moment" };
+      const fault = {
+        code: "OVERLOADED",
+        message: "too many commands wait",
+        next: "send it again in a moment",
+      };
       return command.respond({ ok: false, faults: [fault], retryable: true });
     }
     this.#queue.push({ command, atMs: this.#parts.nowMs() });
@@ -168,8 +172,10 @@ class Running {
       this.#recordRefusal(tx, command, error);
       answer = refusal(error);
     }
-    const granted = command.verb === "claim" && answer.ok && (answer.data as { status: string }).status === "granted";
-    if (!unrecorded.includes(command.verb) || granted) tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);
+    const granted =
+      command.verb === "claim" && answer.ok && (answer.data as { status: string }).status === "granted";
+    if (!unrecorded.includes(command.verb) || granted)
+      tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);
     return [{ command, answer }];
   }
 
@@ -181,7 +187,9 @@ class Running {
 
   #recordRefusal(tx: StoreWrites, command: Command, error: QuestbusError): void {
     if (command.verb === "renew") return;
-    const named = (command.data as { assignment?: string; quest?: string }).assignment ?? (command.data as { quest?: string }).quest;
+    const named =
+      (command.data as { assignment?: string; quest?: string }).assignment ??
+      (command.data as { quest?: string }).quest;
     const quest = named?.split(".")[0];
     const known = quest && tx.getQuestState(quest) ? quest : null;
     const body = { verb: command.verb, code: error.code, message: error.message };
@@ -226,7 +234,10 @@ class Running {
   /** Sleeps until the next due row or the next claim that has waited long enough. */
   #armTimer(): void {
     if (this.#timer) clearTimeout(this.#timer);
-    const next = Math.min(this.#parts.store.nextTimerMs() ?? Infinity, ...this.#waiting.map(({ untilMs }) => untilMs));
+    const next = Math.min(
+      this.#parts.store.nextTimerMs() ?? Infinity,
+      ...this.#waiting.map(({ untilMs }) => untilMs),
+    );
     if (!Number.isFinite(next)) return;
     const delayMs = Math.min(Math.max(0, next - this.#parts.nowMs()) + 1, 60_000);
     this.#timer = setTimeout(() => this.#schedule(), delayMs);
@@ -234,7 +245,11 @@ class Running {
 }
 
 const foreignId = ({ id }: Command): QuestbusError =>
-  new QuestbusError({ code: "MESSAGE_INVALID", message: `the command id ${id} belongs to another sender`, next: "use a fresh id" });
+  new QuestbusError({
+    code: "MESSAGE_INVALID",
+    message: `the command id ${id} belongs to another sender`,
+    next: "use a fresh id",
+  });
 
 const none = (seq: number): Answer => ({ ok: true, seq, data: { status: "none" } });
 

@@ -1,5 +1,13 @@
 import type { QuestState } from "@questbus/core";
-import { assignmentOf, type EventBody, type JournalEvent, limit, type Principal, phases, roles } from "@questbus/protocol";
+import {
+  assignmentOf,
+  type EventBody,
+  type JournalEvent,
+  limit,
+  type Principal,
+  phases,
+  roles,
+} from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
 
 /**
@@ -9,7 +17,14 @@ import type { StoreWrites } from "@questbus/store";
 export function project(store: StoreWrites, event: JournalEvent, state: QuestState | null): void {
   if (event.type === "agent.joined") {
     const { incarnation, pid } = event.body;
-    store.putAgent({ role: event.actor.role as Principal, name: event.actor.name, incarnation, pid, joinedMs: event.timeMs, seq: event.seq });
+    store.putAgent({
+      role: event.actor.role as Principal,
+      name: event.actor.name,
+      incarnation,
+      pid,
+      joinedMs: event.timeMs,
+      seq: event.seq,
+    });
   }
   if (!state) return;
   projectQuest(store, event, state);
@@ -65,7 +80,12 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
   switch (event.type) {
     case "assignment.claimed": {
       const { assignment } = event.body;
-      store.setTimer({ id: `lease:${assignment}`, kind: "lease", subject: assignment, dueAtMs: event.timeMs + limit.leaseMs });
+      store.setTimer({
+        id: `lease:${assignment}`,
+        kind: "lease",
+        subject: assignment,
+        dueAtMs: event.timeMs + limit.leaseMs,
+      });
       break;
     }
     case "task.reported":
@@ -77,7 +97,12 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
       break;
     case "quest.started": {
       const { deadlineMs } = event.body as EventBody["quest.started"];
-      store.setTimer({ id: `deadline:${state.id}`, kind: "deadline", subject: state.id, dueAtMs: deadlineMs });
+      store.setTimer({
+        id: `deadline:${state.id}`,
+        kind: "deadline",
+        subject: state.id,
+        dueAtMs: deadlineMs,
+      });
       break;
     }
     case "quest.escalated":

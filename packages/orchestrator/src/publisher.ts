@@ -19,7 +19,10 @@ export function openPublisher(store: Store, stream: JournalStream, log: Logger):
     do {
       again = false;
       for (;;) {
-        const rows = store.readJournal({ afterSeq: store.getCursor(cursorName), limit: limit.journalPageMax });
+        const rows = store.readJournal({
+          afterSeq: store.getCursor(cursorName),
+          limit: limit.journalPageMax,
+        });
         const last = rows.at(-1);
         if (!last) break;
         await stream.publish(rows);

@@ -5,5 +5,11 @@ export const decisions = ["accept", "revert", "retry", "abandon"] as const;
 export const decision = z.enum(decisions).meta({ id: "Decision" });
 export type Decision = z.infer<typeof decision>;
 
-export const escalationReason = z.enum(["passes-used-up", "no-fixer-left", "budget-used-up", "conflict", "integration-failed"]);
+export const escalationReason = z.enum([
+  "passes-used-up",
+  "no-fixer-left",
+  "budget-used-up",
+  "conflict",
+  "integration-failed",
+]);
 export type EscalationReason = z.infer<typeof escalationReason>;

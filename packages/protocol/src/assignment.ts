@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { artifactRef, type Candidate, candidate, type GateSamples, gateSamples, suiteRun } from "./evidence.ts";
+import {
+  artifactRef,
+  type Candidate,
+  candidate,
+  type GateSamples,
+  gateSamples,
+  suiteRun,
+} from "./evidence.ts";
 import { errorRegistry, type ErrorCode, type Fault } from "./error.ts";
 import { assignmentId, gitOid, sha256, type Role } from "./identity.ts";
 import { limit } from "./limit.ts";
@@ -30,7 +37,9 @@ export const task = z.enum(tasks).meta({ id: "Task" });
 export type Task = z.infer<typeof task>;
 
 export const fault: z.ZodType<Fault> = z.object({
-  code: z.custom<ErrorCode>((code) => typeof code === "string" && code in errorRegistry, { error: "not a known code" }),
+  code: z.custom<ErrorCode>((code) => typeof code === "string" && code in errorRegistry, {
+    error: "not a known code",
+  }),
   message: z.string().max(limit.reasonCharsMax),
   where: z.string().max(1_000).optional(),
   next: z.string().max(limit.reasonCharsMax).optional(),
@@ -59,7 +68,10 @@ export type FixerPlan = z.infer<typeof fixerPlan>;
 
 /** What each task answers, by the task's name. */
 export const taskResult = {
-  plan: z.strictObject({ fixers: z.array(fixerPlan), blastRadius: z.strictObject({ files: z.int(), tracked: z.int() }) }),
+  plan: z.strictObject({
+    fixers: z.array(fixerPlan),
+    blastRadius: z.strictObject({ files: z.int(), tracked: z.int() }),
+  }),
   fitness: z.strictObject({
     loadPerCpu: z.number(),
     diskFreeBytes: z.number(),
@@ -77,7 +89,11 @@ export const taskResult = {
     pairsNeeded: z.number().nullable(),
     wallMs: z.number(),
   }),
-  choose: z.strictObject({ fixer: z.int().min(0).nullable(), reason: z.string(), dropped: z.array(fixerPlan) }),
+  choose: z.strictObject({
+    fixer: z.int().min(0).nullable(),
+    reason: z.string(),
+    dropped: z.array(fixerPlan),
+  }),
   separate: z.strictObject({ runs: z.array(suiteRun), flaky: z.boolean() }),
   prepare: z.strictObject({ tree: gitOid }),
   produce: z.strictObject({ candidate: candidate.nullable(), forbiddenPaths: z.array(z.string()) }),

@@ -37,7 +37,6 @@ export const errorRegistry = {
   TARGET_NOT_A_REPOSITORY: person(exitCode.usage),
   TARGET_UNCLEAN: person(exitCode.usage),
   TARGET_REF_MISSING: person(exitCode.usage),
-  TARGET_CHANGED: person(exitCode.failure),
   BRANCH_EXISTS: person(exitCode.conflict),
   // candidates
   PATCH_MISSING: person(exitCode.usage),

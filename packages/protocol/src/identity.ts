@@ -11,7 +11,9 @@ export const principal = z.enum(principals);
 export type Principal = z.infer<typeof principal>;
 
 /** The name of one agent or person, as its credential gives it; one token of a subject. */
-export const agentName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: "use a-z, 0-9 and -, at most 63" });
+export const agentName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: "use a-z, 0-9 and -, at most 63" });
 
 /** Who acted: the role of the credential and its name. The orchestrator itself acts as `orchestrator`. */
 export const actor = z.object({ role: z.union([principal, z.literal("orchestrator")]), name: agentName });
@@ -19,7 +21,9 @@ export type Actor = z.infer<typeof actor>;
 
 export const questId = z.string().regex(/^q-[a-z0-9]{8}$/, { error: "a quest id looks like q-7k3m9x2p" });
 export const assignmentId = z.string().regex(/^q-[a-z0-9]{8}\.(architect|performance|qa|ops)$/);
-export const escalationId = z.string().regex(/^e-[a-z0-9]{8}$/, { error: "an escalation id looks like e-7k3m9x2p" });
+export const escalationId = z
+  .string()
+  .regex(/^e-[a-z0-9]{8}$/, { error: "an escalation id looks like e-7k3m9x2p" });
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** A git object name: SHA-1 or SHA-256. */
 export const gitOid = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);

@@ -18,26 +18,54 @@ export const eventBody = {
   /** The quest holds the measurement lease of this machine, and its first pass begins. */
   "quest.started": z.object({ deadlineMs: z.int() }),
   "pass.started": z.object({ pass, lastGood: z.object({ commit: gitOid, tree: gitOid }) }),
-  "assignment.offered": z.object({ assignment: assignmentId, pass, phase, task, settle: settleOrder.nullable() }),
+  "assignment.offered": z.object({
+    assignment: assignmentId,
+    pass,
+    phase,
+    task,
+    settle: settleOrder.nullable(),
+  }),
   "assignment.claimed": z.object({ assignment: assignmentId, agent: z.string(), epoch: z.int().min(1) }),
   "assignment.released": z.object({ assignment: assignmentId, epoch: z.int(), reason: z.string() }),
-  "lease.expired": z.object({ assignment: assignmentId, epoch: z.int(), agent: z.string(), reason: z.string() }),
+  "lease.expired": z.object({
+    assignment: assignmentId,
+    epoch: z.int(),
+    agent: z.string(),
+    reason: z.string(),
+  }),
   "task.reported": z.object({ report }),
   /** `cut`: why the pass was ended before its evidence was complete. */
-  "pass.judged": z.object({ pass, fixer: z.int().nullable(), tree: gitOid.nullable(), cut: z.string().nullable(), verdict }),
+  "pass.judged": z.object({
+    pass,
+    fixer: z.int().nullable(),
+    tree: gitOid.nullable(),
+    cut: z.string().nullable(),
+    verdict,
+  }),
   /** Last known-good moved to a proven gain below the goal. */
   "good.moved": z.object({ pass, commit: gitOid, tree: gitOid }),
   /** The workspace was put back, and its tree hash proves it. */
   "workspace.restored": z.object({ pass, tree: gitOid }),
   "quest.escalated": z.object({ escalation: escalationId, reason: escalationReason, detail: z.string() }),
-  "ruling.made": z.object({ escalation: escalationId, decision, reason: z.string(), guidance: z.string().nullable() }),
+  "ruling.made": z.object({
+    escalation: escalationId,
+    decision,
+    reason: z.string(),
+    guidance: z.string().nullable(),
+  }),
   "change.integrated": z.object({ branch: z.string(), commit: gitOid, tree: gitOid }),
   "quest.ended": z.object({ ending, reason: z.string(), fault: fault.nullable() }),
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
   /** A command was refused; nothing changed but this record. */
   "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),
   /** A message could not be read; its first bytes are kept with the reason. */
-  "message.dead": z.object({ subject: z.string(), code: z.string(), faults: z.array(z.string()), sha256, excerpt: z.string() }),
+  "message.dead": z.object({
+    subject: z.string(),
+    code: z.string(),
+    faults: z.array(z.string()),
+    sha256,
+    excerpt: z.string(),
+  }),
 } as const;
 
 export const eventTypes = Object.keys(eventBody) as EventType[];

@@ -9,7 +9,9 @@ const percentPattern = /^(\d+(?:\.\d+)?)\s?%$/;
 export const durationText = z
   .string()
   .regex(durationPattern, { error: "write a duration such as 500ms, 60s, 10m or 2h" })
-  .refine((text) => !durationPattern.test(text) || parseDurationMs(text) > 0, { error: "a duration must be more than zero" })
+  .refine((text) => !durationPattern.test(text) || parseDurationMs(text) > 0, {
+    error: "a duration must be more than zero",
+  })
   .refine((text) => !durationPattern.test(text) || parseDurationMs(text) <= limit.durationMsMax, {
     error: "a duration must be at most 168h (seven days)",
   })
@@ -19,7 +21,9 @@ export const durationText = z
 export const percentText = z
   .string()
   .regex(percentPattern, { error: "write a percentage such as 20%" })
-  .refine((text) => !percentPattern.test(text) || parsePercent(text) < 1, { error: "a percentage must be below 100%" })
+  .refine((text) => !percentPattern.test(text) || parsePercent(text) < 1, {
+    error: "a percentage must be below 100%",
+  })
   .meta({ id: "Percent", examples: ["20%"] });
 
 /** Milliseconds of a {@link durationText}. */

@@ -9,7 +9,9 @@ import { durationText, parseDurationMs, parsePercent, percentText } from "./quan
  */
 
 const commandText = z.string().trim().min(1).max(4_000);
-const name = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
+const name = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
 const glob = z.string().min(1).max(256);
 
 const source = z
@@ -22,7 +24,12 @@ const source = z
 const metric = z.strictObject({
   name: name.meta({ description: "With metric-line, the name in the line METRIC name=value." }),
   from: source,
-  unit: z.string().min(1).max(16).optional().meta({ description: "Shown with figures; s for wall-time, bytes for max-rss." }),
+  unit: z
+    .string()
+    .min(1)
+    .max(16)
+    .optional()
+    .meta({ description: "Shown with figures; s for wall-time, bytes for max-rss." }),
   better: z.enum(["lower", "higher"]).default("lower"),
 });
 
@@ -31,7 +38,9 @@ const guard = z.strictObject({
   from: source,
   unit: z.string().min(1).max(16).optional(),
   better: z.enum(["lower", "higher"]).default("lower"),
-  worseBy: percentText.refine((text) => Number.parseFloat(text) !== 0, { error: "a guard needs a bound above 0%" }).meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
+  worseBy: percentText
+    .refine((text) => Number.parseFloat(text) !== 0, { error: "a guard needs a bound above 0%" })
+    .meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
 });
 
 const fixer = z.union([
@@ -49,13 +58,24 @@ export const intents = ["optimize", "validate", "improve"] as const;
 export const questDocument = z
   .strictObject({
     version: z.literal(1, { error: "this release reads version 1" }),
-    title: z.string().trim().min(1).max(120).regex(/^[^\r\n]*$/, { error: "one line only" }),
+    title: z
+      .string()
+      .trim()
+      .min(1)
+      .max(120)
+      .regex(/^[^\r\n]*$/, { error: "one line only" }),
     intent: z.enum(intents).default("optimize"),
     target: z.strictObject({
       repo: z.string().min(1).meta({ description: "A git repository, relative to this file." }),
       ref: z.string().min(1).default("HEAD"),
-      prepare: commandText.optional().meta({ description: "Run once in each fresh worktree, for instance npm ci." }),
-      candidate: z.string().min(1).optional().meta({ description: "With intent validate: a ref, or a patch file." }),
+      prepare: commandText
+        .optional()
+        .meta({ description: "Run once in each fresh worktree, for instance npm ci." }),
+      candidate: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({ description: "With intent validate: a ref, or a patch file." }),
     }),
     measure: z.strictObject({
       command: commandText,
@@ -88,7 +108,9 @@ export const questDocument = z
       .strictObject({
         branch: z
           .string()
-          .regex(/^[A-Za-z0-9{][A-Za-z0-9._/{}-]*$/, { error: "a branch name; {quest} stands for the quest's id" })
+          .regex(/^[A-Za-z0-9{][A-Za-z0-9._/{}-]*$/, {
+            error: "a branch name; {quest} stands for the quest's id",
+          })
           .default("questbus/{quest}"),
         changelog: z.string().min(1).nullable().default(null),
       })
@@ -170,10 +192,16 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
   };
   const fixers = target.candidate
     ? [next()]
-    : document.fixers.map((each): FixerSpec =>
-        "patch" in each
-          ? next()
-          : { kind: "command", name: each.command, command: each.command, timeoutMs: parseDurationMs(each.timeout) },
+    : document.fixers.map(
+        (each): FixerSpec =>
+          "patch" in each
+            ? next()
+            : {
+                kind: "command",
+                name: each.command,
+                command: each.command,
+                timeoutMs: parseDurationMs(each.timeout),
+              },
       );
   return {
     title: document.title,
@@ -202,6 +230,9 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     },
     authority: document.authorities?.performance ?? { write: ["**"], never: [] },
     signOff: document.signOff,
-    onAccept: { branch: document.onAccept?.branch ?? "questbus/{quest}", changelog: document.onAccept?.changelog ?? null },
+    onAccept: {
+      branch: document.onAccept?.branch ?? "questbus/{quest}",
+      changelog: document.onAccept?.changelog ?? null,
+    },
   };
 }

@@ -12,7 +12,8 @@ import { verbs, type Verb } from "./command.ts";
  */
 export const spaceDefault = "local";
 
-export const commandSubject = (space: string, from: Actor, verb: Verb): string => `${space}.${from.role}.${from.name}.${verb}`;
+export const commandSubject = (space: string, from: Actor, verb: Verb): string =>
+  `${space}.${from.role}.${from.name}.${verb}`;
 export const commandsOf = (space: string, role: string): string => `${space}.cmd.${role}.>`;
 export const commandsAll = (space: string): string => `${space}.cmd.>`;
 export const eventSubject = (space: string, quest: string | null, type: string): string =>

@@ -6,6 +6,7 @@ import {
   type Authority,
   type CommandData,
   type Fault,
+  forbiddenPaths,
   limit,
   normaliseQuest,
   QuestbusError,
@@ -20,7 +21,6 @@ import { onDisk } from "./disk.ts";
 import { gitText } from "./git.ts";
 import { readChangelog, refuseBranchName } from "./integration.ts";
 import { inspectPatch } from "./patch.ts";
-import { forbiddenPaths } from "./path-rule.ts";
 import { removeTree } from "./removal.ts";
 import { inspectTarget, resolveRef, type Target } from "./target.ts";
 import { openWorkspace, removeWorkspace, type Workspace } from "./workspace.ts";

@@ -102,6 +102,6 @@ export async function prepareTree(
     code: "PREPARE_FAILED",
     message: `preparing the tree ${end}${quote(run)}`,
     where: "target.prepare",
-    next: `see that it works in a fresh clone of the target: ${command}`,
+    next: `see that it works in a fresh clone of the target: ${command.slice(0, 300)}`,
   });
 }

@@ -253,7 +253,7 @@ async function applying<T>(name: string, work: () => Promise<T>): Promise<T> {
 
 function applyFault(name: string, stderr: string): QuestbusError {
   const lines = stderr.split("\n").map((line) => line.replace(/^(error|fatal): /, "").trim());
-  const message = lines.filter(Boolean).slice(0, 4).join("; ");
+  const message = lines.filter(Boolean).slice(0, 4).join("; ").slice(0, 1_000);
   const line = /patch failed: .*:(\d+)|at line (\d+)/.exec(stderr);
   const beyond = stderr.includes("beyond a symbolic link") || stderr.includes("invalid path");
   return new QuestbusError({

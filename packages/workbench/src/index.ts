@@ -29,7 +29,6 @@ export { type Machine, readMachine } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
-export { forbiddenPaths } from "./path-rule.ts";
 export { openProcessGroups, type ProcessGroups } from "./process-group.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { inspectTarget, type Target, targetState } from "./target.ts";

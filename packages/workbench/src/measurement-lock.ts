@@ -23,6 +23,7 @@ export async function takeMeasurementLock(owner: string, dir: string = tmpdir())
     if (await place(path, mine)) return { release: () => release(path, mine) };
     const held = await readFile(path, "utf8").catch(absentAsNull);
     if (held === null) continue;
+    if (held === unreadable) return { holder: "another user of this machine" };
     const claim = parseClaim(held);
     if (claim && startTimeOf(claim.pid) === claim.start) return { holder: claim.owner };
     await removeStale(path, held);
@@ -48,6 +49,7 @@ async function place(path: string, claim: Claim): Promise<boolean> {
 /** Moves a stale file away, and back again when another caller has replaced it meanwhile. */
 async function removeStale(path: string, seen: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
+  if ((await readFile(path, "utf8").catch(absentAsNull)) !== seen) return;
   await rename(path, aside).catch(absentAsNull);
   const moved = await readFile(aside, "utf8").catch(absentAsNull);
   if (moved !== null && moved !== seen) await link(aside, path).catch(() => {});
@@ -68,8 +70,12 @@ function parseClaim(text: string): Claim | null {
   }
 }
 
-function absentAsNull(error: unknown): null {
+/** Stands for the content of a file that belongs to another user. */
+const unreadable = "\0";
+
+function absentAsNull(error: unknown): null | typeof unreadable {
   if (codeOf(error) === "ENOENT") return null;
+  if (codeOf(error) === "EACCES" || codeOf(error) === "EPERM") return unreadable;
   throw error;
 }
 

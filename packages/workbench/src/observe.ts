@@ -45,7 +45,7 @@ function refuseFailure(run: CommandRun, options: ObserveOptions): void {
     code: "BENCH_FAILED",
     message,
     where,
-    next: `run it yourself in the target: ${options.command}`,
+    next: `run it yourself in the target: ${options.command.slice(0, 300)}`,
   });
 }
 

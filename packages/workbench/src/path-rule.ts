@@ -1,7 +1,6 @@
-import { matchesGlob } from "node:path";
-import type { Authority, ErrorCode } from "@questbus/protocol";
+import type { ErrorCode } from "@questbus/protocol";
 
-/** Which paths a change may touch at all, and which ones a role may write. */
+/** Which paths no change may touch, whoever makes it. (What a role may write is protocol's `forbiddenPaths`.) */
 
 export type PathProblem = { code: Extract<ErrorCode, "PATH_ESCAPES" | "PATH_FORBIDDEN">; message: string };
 
@@ -33,24 +32,3 @@ const plainName = (part: string): string => part.replace(ignorable, "").toLowerC
 
 /** `.git` and the names under which NTFS and HFS+ find it. */
 const isGitDirectory = (part: string): boolean => /^(\.git|git~1)[ .]*(:.*)?$/.test(plainName(part));
-
-/**
- * The paths that `authority` does not allow, in the order given. A path is allowed when a `write` glob matches it and
- * no `never` glob does. `**` takes any depth, and names that start with a dot are names like any other. A glob that
- * ends in `/` means everything below. A `never` glob also covers what lies below a directory that it matches, and
- * ignores case, because some file systems do.
- */
-export function forbiddenPaths(files: readonly string[], authority: Authority): string[] {
-  const write = authority.write.map(tidy);
-  const never = authority.never.map(tidy).flatMap((glob) => [glob, `${glob}/**`]);
-  const allowed = (file: string): boolean =>
-    write.some((glob) => matches(file, glob)) &&
-    !never.some((glob) => matches(file.toLowerCase(), glob.toLowerCase()));
-  return files.filter((file) => !allowed(file));
-}
-
-const tidy = (glob: string): string => glob.replace(/^(\.?\/)+/, "").replace(/\/$/, "/**");
-
-/** `path.matchesGlob` leaves names with a leading dot out of `*` and `**`; with no dot anywhere it cannot. */
-const matches = (file: string, glob: string): boolean => matchesGlob(undot(file), undot(glob));
-const undot = (text: string): string => text.replaceAll(".", "\u2024");

@@ -30,7 +30,7 @@ const pollMs = 5;
 const recordSelf =
   process.platform === "linux"
     ? `start() { shift 19; echo "$1"; }; read -r stat </proc/$$/stat && start \${stat##*) } >"$0/$$"`
-    : 'ps -o lstart= -p $$ >"$0/$$"';
+    : 'LC_ALL=C TZ=UTC ps -o lstart= -p $$ >"$0/$$"';
 const script = `{ ${recordSelf}; } || { rm -f "$0/$$"; exit 71; }; exec "$@"`;
 
 /** Opens the records in `dir`, one owner's own; call `reap` before the first command of a new process. */
@@ -69,7 +69,10 @@ function removeRecord(dir: string, pgid: number): boolean {
  */
 export function startTimeOf(pid: number): string | null {
   if (process.platform === "linux") return statOf(pid)?.start ?? null;
-  const run = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" });
+  const run = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], {
+    encoding: "utf8",
+    env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
+  });
   return run.stdout?.trim() || null;
 }
 
@@ -86,20 +89,27 @@ export function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
 /** Waits until no process of the group runs; false when some still does after `withinMs`. */
 export async function groupGone(pgid: number, withinMs: number): Promise<boolean> {
   const endMs = performance.now() + withinMs;
-  while (signalGroup(pgid, 0)) {
+  while (signalGroup(pgid, 0) && hasLiving(pgid)) {
     if (performance.now() > endMs) return false;
     await wait(pollMs);
   }
   return true;
 }
 
-/** The fields after the command's name, which may itself hold spaces and brackets (proc(5)). */
-function statOf(pid: number): { start: string } | null {
+/** Whether a group has a process that is more than a zombie, which may wait long for its parent or for init. */
+function hasLiving(pgid: number): boolean {
+  if (process.platform !== "linux") return true;
+  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return all.some((pid) => statOf(Number(pid))?.group === pgid);
+}
+
+/** A process that is no zombie; the fields follow the command's name, which may hold spaces and brackets (proc(5)). */
+function statOf(pid: number): { group: number; start: string } | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    const [state, start] = [fields[0], fields[19]];
-    return start === undefined || state === "Z" || state === "X" ? null : { start };
+    const [state, group, start] = [fields[0], fields[2], fields[19]];
+    return start === undefined || state === "Z" || state === "X" ? null : { group: Number(group), start };
   } catch {
     return null;
   }

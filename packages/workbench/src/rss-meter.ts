@@ -43,7 +43,7 @@ function detectKind(): Kind {
 }
 
 function gnuOrSampling(): Kind {
-  const run = spawnSync(timePath, ["-f", "%M", "-o", "/dev/stderr", "/bin/true"], { encoding: "utf8" });
+  const run = spawnSync(timePath, ["-f", "%M", "true"], { encoding: "utf8" });
   return run.status === 0 && /^\d+\n$/.test(run.stderr) ? "gnu-time" : "sampling";
 }
 

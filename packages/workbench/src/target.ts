@@ -19,6 +19,7 @@ export type Target = {
 };
 
 const namedMax = 5;
+const namedCharsMax = 1_000;
 /** The first few of a list, in words. */
 export const nameSome = (paths: readonly string[]): string =>
   paths.slice(0, namedMax).join(", ") +
@@ -71,6 +72,12 @@ async function rootOf(repo: string): Promise<string> {
   if (!isDirectory)
     throw refuse("there is no such directory", "correct target.repo; it is relative to the quest file");
   const run = await git(repo, ["rev-parse", "--show-toplevel"], { okCodes: [0, 128] });
+  if (run.stderr.includes("dubious ownership")) {
+    throw refuse(
+      "the repository belongs to another user",
+      `git config --global --add safe.directory ${resolve(repo)}`,
+    );
+  }
   if (run.code !== 0) {
     throw refuse(
       `not a git repository with a working tree: ${

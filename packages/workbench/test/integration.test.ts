@@ -159,15 +159,16 @@ describe("integrate", () => {
     for (const path of ["../x", "/etc/x", ".git/x"]) await refused("PATH_ESCAPES", to(path));
   });
 
-  it("brings a change into a shallow clone, and into a worktree", async () => {
+  it("brings a change into a shallow clone, a worktree, and a repository of SHA-256", async () => {
     const origin = makeTarget();
     write(origin, { "src/other.js": "x" });
     commitAll(origin, "second");
     const base = tempDir();
     run(base, "clone", "--quiet", "--depth=1", `file://${origin}`, join(base, "shallow"));
     run(origin, "worktree", "add", "--quiet", join(base, "worktree"), "-b", "side");
-    for (const name of ["shallow", "worktree"]) {
-      const { target, ws, order } = await make(join(base, name));
+    const sha256 = makeTarget(sourceFiles, "--object-format=sha256");
+    for (const each of [join(base, "shallow"), join(base, "worktree"), sha256]) {
+      const { target, ws, order } = await make(each);
       const { commit } = await integrate(ws, order);
       rmSync(ws.dir, { recursive: true });
       expect(run(target, "rev-parse", order.branch)).toBe(commit);

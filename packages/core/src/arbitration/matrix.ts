@@ -28,13 +28,22 @@ export function allowedDecisions(state: QuestState): DecisionOption[] {
     {
       decision: "accept",
       allowed: kept,
-      why: kept ? `integrates what was kept: ${keptEffect(state)}` : "nothing was proven and kept, so there is nothing to accept",
+      why: kept
+        ? `integrates what was kept: ${keptEffect(state)}`
+        : "nothing was proven and kept, so there is nothing to accept",
     },
-    { decision: "revert", allowed: true, why: kept ? "drops what was kept and leaves the target as it was" : "leaves the target as it was" },
+    {
+      decision: "revert",
+      allowed: true,
+      why: kept ? "drops what was kept and leaves the target as it was" : "leaves the target as it was",
+    },
     {
       decision: "retry",
       allowed: grantsLeft > 0,
-      why: grantsLeft > 0 ? `grants pass ${pass + 1} beside the ${passesMax} of the quest` : "the extra pass was already granted",
+      why:
+        grantsLeft > 0
+          ? `grants pass ${pass + 1} beside the ${passesMax} of the quest`
+          : "the extra pass was already granted",
     },
     { decision: "abandon", allowed: true, why: "closes the quest; the target stays as it was" },
   ];
@@ -59,7 +68,9 @@ export function evidenceMatrix(state: QuestState): EvidenceMatrix {
       tests: pass.tests,
       guards: (pass.verdict?.guards ?? []).map(({ name, state: found }) => ({ name, state: found })),
       signOffs: Object.fromEntries(Object.entries(pass.signOffs).map(([role, each]) => [role, each.vote])),
-      artifacts: pass.findings.flatMap((each) => each.artifacts.map(({ kind, sha256 }) => ({ kind, sha256 }))),
+      artifacts: pass.findings.flatMap((each) =>
+        each.artifacts.map(({ kind, sha256 }) => ({ kind, sha256 })),
+      ),
     }),
   );
   return { rows, options: allowedDecisions(state) };

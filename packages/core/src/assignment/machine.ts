@@ -41,7 +41,11 @@ export const assignmentMachine = setup({
   initial: "idle",
   states: {
     idle: {
-      on: { PASS_STARTED: { guard: "passLeft", target: "test", actions: "countPass" }, ESCALATED: "escalated", ENDED: "ended" },
+      on: {
+        PASS_STARTED: { guard: "passLeft", target: "test", actions: "countPass" },
+        ESCALATED: "escalated",
+        ENDED: "ended",
+      },
     },
     test: { on: { PHASE_DONE: "fix", PASS_ENDED: "idle", ENDED: "ended" } },
     fix: { on: { PHASE_DONE: "validate", PASS_ENDED: "idle", ENDED: "ended" } },

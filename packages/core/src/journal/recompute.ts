@@ -11,7 +11,9 @@ export type VerdictFault = { seq: number; quest: string; stored: string; recompu
  * Replays quests event by event. `push` gives the state after the event, and a fault when a stored verdict is not the
  * one that the stored evidence gives (design, decision 8).
  */
-export function openReplay(): { push(event: JournalEvent): { state: QuestState | null; fault: VerdictFault | null } } {
+export function openReplay(): {
+  push(event: JournalEvent): { state: QuestState | null; fault: VerdictFault | null };
+} {
   const states = new Map<string, QuestState>();
   return {
     push(event) {
@@ -32,5 +34,10 @@ function recheck(before: QuestState, event: JournalEvent): VerdictFault | null {
   const pass = currentPass(before);
   const recomputed = pass && judgePass(before, pass, cut);
   if (isDeepStrictEqual(recomputed, verdict)) return null;
-  return { seq: event.seq, quest: before.id, stored: verdict.verdict, recomputed: recomputed?.verdict ?? "none" };
+  return {
+    seq: event.seq,
+    quest: before.id,
+    stored: verdict.verdict,
+    recomputed: recomputed?.verdict ?? "none",
+  };
 }

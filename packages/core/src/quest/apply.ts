@@ -27,7 +27,10 @@ const roleOf = (assignment: string): Role => assignment.slice(assignment.indexOf
 
 function withAssignment(state: QuestState, assignment: string, change: Partial<AssignmentState>): QuestState {
   const role = roleOf(assignment);
-  return { ...state, assignments: { ...state.assignments, [role]: { ...state.assignments[role], ...change } } };
+  return {
+    ...state,
+    assignments: { ...state.assignments, [role]: { ...state.assignments[role], ...change } },
+  };
 }
 
 /** Steps all four machines; an event a machine has no transition for is a broken journal. */
@@ -36,7 +39,8 @@ function stepAll(state: QuestState, event: MachineEvent): QuestState {
   for (const role of roles) {
     const machine = stepMachine(assignments[role].machine, event);
     if (machine) assignments[role] = { ...assignments[role], machine };
-    else if (event.type !== "PASS_ENDED") throw new RangeError(`${state.id}: no ${event.type} from ${assignments[role].machine.value}`);
+    else if (event.type !== "PASS_ENDED")
+      throw new RangeError(`${state.id}: no ${event.type} from ${assignments[role].machine.value}`);
   }
   return { ...state, assignments };
 }
@@ -106,9 +110,17 @@ function offered(state: QuestState, body: Of<"assignment.offered">): QuestState 
   const next = withAssignment(state, body.assignment, { status: "offered", task: body.task, agent: null });
   // An assignment enters a phase when it is first asked for one of its tasks.
   const { machine } = next.assignments[role];
-  const entered = body.task !== "settle" && machine.value !== body.phase ? stepMachine(machine, { type: "PHASE_DONE" }) : machine;
-  if (!entered || (body.task !== "settle" && entered.value !== body.phase)) throw new RangeError(`${state.id}: ${role} cannot enter ${body.phase} from ${machine.value}`);
-  return { ...withAssignment(next, body.assignment, { machine: entered }), task: body.task, settle: body.settle };
+  const entered =
+    body.task !== "settle" && machine.value !== body.phase
+      ? stepMachine(machine, { type: "PHASE_DONE" })
+      : machine;
+  if (!entered || (body.task !== "settle" && entered.value !== body.phase))
+    throw new RangeError(`${state.id}: ${role} cannot enter ${body.phase} from ${machine.value}`);
+  return {
+    ...withAssignment(next, body.assignment, { machine: entered }),
+    task: body.task,
+    settle: body.settle,
+  };
 }
 
 const isUnfit = (report: Report): boolean =>
@@ -121,6 +133,7 @@ const isUnfit = (report: Report): boolean =>
 function findings(pass: PassState, report: Report): Partial<PassState> {
   if (report.fault) {
     if (report.task === "settle") return {};
+    if (report.fault.code === "FIXER_CHANGED_NOTHING") return { changedNothing: true };
     return isUnfit(report) ? { unfit: report.fault } : { crash: report.fault };
   }
   switch (report.task) {
@@ -147,23 +160,42 @@ function reported(state: QuestState, report: Report): QuestState {
   const next = withPass(state, (pass) => ({
     ...findings(pass, report),
     signOffs: report.signOff ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
-    findings: [...pass.findings, { task: report.task, role, summary: report.summary, artifacts: report.artifacts }],
+    findings: [
+      ...pass.findings,
+      { task: report.task, role, summary: report.summary, artifacts: report.artifacts },
+    ],
   }));
-  const target = report.task === "fitness" && report.result && !state.target ? report.result.target : state.target;
-  const flaky = report.task === "separate" && report.result ? state.flaky || report.result.flaky : state.flaky;
-  return { ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null }), target, flaky, task: null };
+  const target =
+    report.task === "fitness" && report.result && !state.target ? report.result.target : state.target;
+  const flaky =
+    report.task === "separate" && report.result ? state.flaky || report.result.flaky : state.flaky;
+  return {
+    ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null }),
+    target,
+    flaky,
+    task: null,
+  };
 }
 
 function ruled(state: QuestState, body: Of<"ruling.made">, event: Applied): QuestState {
   if (!state.escalation) throw new RangeError(`${state.id}: a ruling without an escalation`);
-  const ruling = { decision: body.decision, reason: body.reason, guidance: body.guidance, by: event.actor.name, atMs: event.timeMs };
+  const ruling = {
+    decision: body.decision,
+    reason: body.reason,
+    guidance: body.guidance,
+    by: event.actor.name,
+    atMs: event.timeMs,
+  };
   const next = { ...state, escalation: { ...state.escalation, ruling } };
-  return body.decision === "retry" ? { ...stepAll(next, { type: "PASS_GRANTED" }), status: "queued" } : { ...next, status: "running" };
+  return body.decision === "retry"
+    ? { ...stepAll(next, { type: "PASS_GRANTED" }), status: "queued" }
+    : { ...next, status: "running" };
 }
 
 /** The quest after one more event. Throws only on a journal that this program did not write. */
 export function applyEvent(state: QuestState | null, event: Applied): QuestState | null {
-  if (event.type === "quest.submitted") return submitted(event.quest ?? "", event.body as Of<"quest.submitted">, event);
+  if (event.type === "quest.submitted")
+    return submitted(event.quest ?? "", event.body as Of<"quest.submitted">, event);
   if (!state) return null;
   return applyTo(state, event);
 }
@@ -183,12 +215,18 @@ function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestStat
     }
     case "assignment.released":
     case "lease.expired":
-      return withAssignment(state, (body as Of<"lease.expired">).assignment, { status: "offered", agent: null });
+      return withAssignment(state, (body as Of<"lease.expired">).assignment, {
+        status: "offered",
+        agent: null,
+      });
     case "task.reported":
       return reported(state, (body as Of<"task.reported">).report);
     case "pass.judged": {
       const { verdict } = body as Of<"pass.judged">;
-      const closed = closeAssignments(withPass(state, () => ({ verdict, samples: null })), "waiting");
+      const closed = closeAssignments(
+        withPass(state, () => ({ verdict, samples: null })),
+        "waiting",
+      );
       return stepAll(closed, { type: "PASS_ENDED" });
     }
     case "good.moved": {
@@ -200,7 +238,10 @@ function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestStat
     case "quest.escalated": {
       const { escalation, reason, detail } = body as Of<"quest.escalated">;
       const opened = { id: escalation, reason, detail, openedMs: event.timeMs, ruling: null };
-      return stepAll({ ...closeAssignments(state, "waiting"), status: "escalated", escalation: opened }, { type: "ESCALATED" });
+      return stepAll(
+        { ...closeAssignments(state, "waiting"), status: "escalated", escalation: opened },
+        { type: "ESCALATED" },
+      );
     }
     case "ruling.made":
       return ruled(state, body as Of<"ruling.made">, event);

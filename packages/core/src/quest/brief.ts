@@ -7,10 +7,19 @@ import { currentPass, machineOf, type PassState, type QuestState } from "./state
 function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
   if (!pass.verdict) return [];
   const fixer = pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null);
-  return [{ n: pass.n, fixer, tree: pass.candidate?.tree ?? null, verdict: pass.verdict.verdict, reasons: pass.verdict.reasons }];
+  return [
+    {
+      n: pass.n,
+      fixer,
+      tree: pass.candidate?.tree ?? null,
+      verdict: pass.verdict.verdict,
+      reasons: pass.verdict.reasons,
+    },
+  ];
 }
 
-const passLeft = (state: QuestState): boolean => stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
+const passLeft = (state: QuestState): boolean =>
+  stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
 
 /** What the holder of a role's lease needs to do its task. */
 export function grantOf(state: QuestState, role: Role): Grant {
@@ -37,10 +46,19 @@ export function grantOf(state: QuestState, role: Role): Grant {
     suiteRed: pass?.suiteRed ?? false,
     samples: task === "guard" ? (pass?.samples ?? null) : null,
     settle: state.settle,
-    lastSettle: state.escalation?.ruling?.decision === "revert" || state.escalation?.ruling?.decision === "abandon" || !passLeft(state),
+    lastSettle:
+      state.escalation?.ruling?.decision === "revert" ||
+      state.escalation?.ruling?.decision === "abandon" ||
+      !passLeft(state),
     target: state.target,
     history: state.passes.flatMap((each) => summaryOf(state, each)),
     guidance: state.escalation?.ruling?.guidance ?? null,
   };
-  return { assignment: assignmentOf(state.id, role), role, epoch: assignment.epoch, leaseMs: limit.leaseMs, brief };
+  return {
+    assignment: assignmentOf(state.id, role),
+    role,
+    epoch: assignment.epoch,
+    leaseMs: limit.leaseMs,
+    brief,
+  };
 }

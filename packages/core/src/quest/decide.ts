@@ -1,9 +1,31 @@
-import { assignmentOf, type CommandData, forbiddenPaths, type Report, type Role, roles } from "@questbus/protocol";
+import {
+  assignmentOf,
+  type CommandData,
+  forbiddenPaths,
+  type Report,
+  type Role,
+  roles,
+} from "@questbus/protocol";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { applyEvent } from "./apply.ts";
 import { type DecideContext, type Draft, emit, refuse } from "./draft.ts";
-import { afterSettle, afterTask, end, judgeAndSettle, settleByIntegrating, settleByRestoring, startPass } from "./follow.ts";
-import { type AssignmentState, currentPass, isEnded, machineOf, type QuestState, type Submission } from "./state.ts";
+import {
+  afterSettle,
+  afterTask,
+  end,
+  judgeAndSettle,
+  settleByIntegrating,
+  settleByRestoring,
+  startPass,
+} from "./follow.ts";
+import {
+  type AssignmentState,
+  currentPass,
+  isEnded,
+  machineOf,
+  type QuestState,
+  type Submission,
+} from "./state.ts";
 
 /**
  * The decisions on one quest. Each takes the state and a command and gives the events that follow, or refuses with a
@@ -44,17 +66,31 @@ export function decideClaim(state: QuestState, role: Role, context: DecideContex
   const draft: Draft = { state, events: [], context };
   const assignment = state.assignments[role];
   if (assignment.status !== "offered") return draft;
-  const body = { assignment: assignmentOf(state.id, role), agent: context.actor.name, epoch: assignment.epoch + 1 };
+  const body = {
+    assignment: assignmentOf(state.id, role),
+    agent: context.actor.name,
+    epoch: assignment.epoch + 1,
+  };
   emit(draft, "assignment.claimed", body, "caller");
   return draft;
 }
 
 /** The assignment a caller holds under `epoch`; refuses a stale or foreign lease (I1). */
-export function heldAssignment(state: QuestState, assignment: string, epoch: number, context: DecideContext): AssignmentState {
+export function heldAssignment(
+  state: QuestState,
+  assignment: string,
+  epoch: number,
+  context: DecideContext,
+): AssignmentState {
   const role = roles.find((each) => assignmentOf(state.id, each) === assignment);
-  if (!role) refuse("ASSIGNMENT_NOT_FOUND", `there is no assignment ${assignment}`, "claim an assignment first");
+  if (!role)
+    refuse("ASSIGNMENT_NOT_FOUND", `there is no assignment ${assignment}`, "claim an assignment first");
   if (role !== context.actor.role) {
-    refuse("ROLE_FORBIDDEN", `${context.actor.role} may not act on ${assignment}`, `only an agent of role ${role} may`);
+    refuse(
+      "ROLE_FORBIDDEN",
+      `${context.actor.role} may not act on ${assignment}`,
+      `only an agent of role ${role} may`,
+    );
   }
   const held = state.assignments[role];
   if (held.status !== "leased" || held.epoch !== epoch || held.agent !== context.actor.name) {
@@ -71,15 +107,25 @@ export function decideReport(state: QuestState, report: Report, context: DecideC
   const draft: Draft = { state, events: [], context };
   const { passesMax } = machineOf(state).context;
   if (report.pass > passesMax) {
-    refuse("PASS_LIMIT", `pass ${report.pass} does not exist: this quest has ${passesMax}`, "stop; an arbiter may grant one more pass");
+    refuse(
+      "PASS_LIMIT",
+      `pass ${report.pass} does not exist: this quest has ${passesMax}`,
+      "stop; an arbiter may grant one more pass",
+    );
   }
   const held = heldAssignment(state, report.assignment, report.epoch, context);
   const { value: phase, context: counters } = machineOf(state);
   const machine = state.assignments[context.actor.role as Role].machine;
-  const inTurn = report.task === held.task && (report.task === "settle" || (report.phase === machine.value && report.pass === counters.pass));
+  const inTurn =
+    report.task === held.task &&
+    (report.task === "settle" || (report.phase === machine.value && report.pass === counters.pass));
   if (!inTurn) {
     const now = held.task === "settle" ? "settle" : `pass ${counters.pass}, ${phase}, ${held.task}`;
-    refuse("REPORT_OUT_OF_TURN", `this report is on pass ${report.pass}, ${report.task}; the turn is ${now}`, "report on the task of your grant");
+    refuse(
+      "REPORT_OUT_OF_TURN",
+      `this report is on pass ${report.pass}, ${report.task}; the turn is ${now}`,
+      "report on the task of your grant",
+    );
   }
   const order = state.settle;
   emit(draft, "task.reported", { report: checkedReport(state, report) }, "caller");
@@ -93,11 +139,26 @@ export function decideReport(state: QuestState, report: Report, context: DecideC
 
 /** I5: paths outside the authority are named whatever the agent says, and a chosen fixer must exist. */
 function checkedReport(state: QuestState, report: Report): Report {
-  if (report.task === "choose" && report.result && report.result.fixer !== null && !state.spec.fixers[report.result.fixer]) {
-    refuse("MESSAGE_INVALID", `the quest has no fixer ${report.result.fixer}`, "choose one of the quest's fixers", "result.fixer");
+  if (
+    report.task === "choose" &&
+    report.result &&
+    report.result.fixer !== null &&
+    !state.spec.fixers[report.result.fixer]
+  ) {
+    refuse(
+      "MESSAGE_INVALID",
+      `the quest has no fixer ${report.result.fixer}`,
+      "choose one of the quest's fixers",
+      "result.fixer",
+    );
   }
   if (report.task === "settle" && report.result && report.result.kind !== state.settle?.kind) {
-    refuse("REPORT_OUT_OF_TURN", `ops was asked to ${state.settle?.kind}`, "carry out the order of the grant", "result.kind");
+    refuse(
+      "REPORT_OUT_OF_TURN",
+      `ops was asked to ${state.settle?.kind}`,
+      "carry out the order of the grant",
+      "result.kind",
+    );
   }
   if (report.task !== "produce" || !report.result?.candidate) return report;
   const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
@@ -111,17 +172,26 @@ function recordSettled(draft: Draft, report: Extract<Report, { task: "settle" }>
   if (!report.result || !order) return;
   const { tree, branch, commit } = report.result;
   const pass = Math.max(1, machineOf(draft.state).context.pass);
-  if (order.kind === "integrate" && branch && commit) emit(draft, "change.integrated", { branch, commit, tree });
+  if (order.kind === "integrate" && branch && commit)
+    emit(draft, "change.integrated", { branch, commit, tree });
   if (order.kind === "advance") emit(draft, "good.moved", { pass, commit: order.commit, tree: order.tree });
   if (order.kind === "restore") {
     if (tree !== order.tree) {
-      refuse("ROLLBACK_UNPROVEN", `the workspace has tree ${tree}, not ${order.tree}`, "restore again and report the fault");
+      refuse(
+        "ROLLBACK_UNPROVEN",
+        `the workspace has tree ${tree}, not ${order.tree}`,
+        "restore again and report the fault",
+      );
     }
     emit(draft, "workspace.restored", { pass, tree });
   }
 }
 
-export function decideRelease(state: QuestState, data: CommandData["release"], context: DecideContext): Draft {
+export function decideRelease(
+  state: QuestState,
+  data: CommandData["release"],
+  context: DecideContext,
+): Draft {
   const draft: Draft = { state, events: [], context };
   heldAssignment(state, data.assignment, data.epoch, context);
   emit(draft, "assignment.released", data, "caller");
@@ -133,7 +203,12 @@ export function decideExpire(state: QuestState, role: Role, reason: string, cont
   const draft: Draft = { state, events: [], context };
   const { status, epoch, agent } = state.assignments[role];
   if (status !== "leased") return draft;
-  emit(draft, "lease.expired", { assignment: assignmentOf(state.id, role), epoch, agent: agent ?? "", reason });
+  emit(draft, "lease.expired", {
+    assignment: assignmentOf(state.id, role),
+    epoch,
+    agent: agent ?? "",
+    reason,
+  });
   return draft;
 }
 
@@ -142,8 +217,10 @@ const isIntegrating = (state: QuestState): boolean => state.settle?.kind === "in
 
 export function decideCancel(state: QuestState, reason: string, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
-  if (isEnded(state)) refuse("QUEST_ENDED", `quest ${state.id} has ended: ${state.status}`, "nothing is left to cancel");
-  if (isIntegrating(state)) refuse("QUEST_ENDED", `quest ${state.id} is being integrated`, `look again: questbus status ${state.id}`);
+  if (isEnded(state))
+    refuse("QUEST_ENDED", `quest ${state.id} has ended: ${state.status}`, "nothing is left to cancel");
+  if (isIntegrating(state))
+    refuse("QUEST_ENDED", `quest ${state.id} is being integrated`, `look again: questbus status ${state.id}`);
   // An open pass is judged first, so that no pass is without a verdict.
   const pass = currentPass(state);
   if (pass && !pass.verdict) judgeAndSettle(draft, `cancelled: ${reason}`);
@@ -163,13 +240,18 @@ export function decideDeadline(state: QuestState, context: DecideContext): Draft
 export function decideRule(state: QuestState, data: CommandData["rule"], context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
   if (state.status !== "escalated" || state.escalation?.id !== data.escalation) {
-    refuse("ESCALATION_NOT_FOUND", `escalation ${data.escalation} is not open`, "list the open ones: questbus escalations");
+    refuse(
+      "ESCALATION_NOT_FOUND",
+      `escalation ${data.escalation} is not open`,
+      "list the open ones: questbus escalations",
+    );
   }
   const option = allowedDecisions(state).find((each) => each.decision === data.decision);
-  if (!option?.allowed) refuse("RULING_NOT_ALLOWED", option?.why ?? "not allowed", "see the options: questbus escalations");
+  if (!option?.allowed)
+    refuse("RULING_NOT_ALLOWED", option?.why ?? "not allowed", "see the options: questbus escalations");
   emit(draft, "ruling.made", data, "caller");
   if (data.decision === "accept") settleByIntegrating(draft, state.lastGood);
-  else if (data.decision !== "retry") settleByRestoring(draft, state.base, `the arbiter ruled ${data.decision}`);
+  else if (data.decision !== "retry")
+    settleByRestoring(draft, state.base, `the arbiter ruled ${data.decision}`);
   return draft;
 }
-

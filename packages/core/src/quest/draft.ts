@@ -1,4 +1,11 @@
-import { type Actor, type EventBody, type EventType, type Fault, type NewEvent, QuestbusError } from "@questbus/protocol";
+import {
+  type Actor,
+  type EventBody,
+  type EventType,
+  type Fault,
+  type NewEvent,
+  QuestbusError,
+} from "@questbus/protocol";
 import { applyEvent } from "./apply.ts";
 import type { QuestState } from "./state.ts";
 
@@ -18,7 +25,12 @@ export type Draft = { state: QuestState; events: NewEvent[]; readonly context: D
 const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
 
 /** Adds one event and moves the draft's state on. `by` is the caller, or the orchestrator acting on its own. */
-export function emit<T extends EventType>(draft: Draft, type: T, body: EventBody[T], by: "caller" | "self" = "self"): void {
+export function emit<T extends EventType>(
+  draft: Draft,
+  type: T,
+  body: EventBody[T],
+  by: "caller" | "self" = "self",
+): void {
   const actor = by === "caller" ? draft.context.actor : orchestrator;
   const event = { type, quest: draft.state.id, actor, body } as NewEvent;
   const next = applyEvent(draft.state, { ...event, timeMs: draft.context.nowMs });

@@ -1,4 +1,11 @@
-import { assignmentOf, type Ending, type EscalationReason, type Fault, type SettleOrder, type Task } from "@questbus/protocol";
+import {
+  assignmentOf,
+  type Ending,
+  type EscalationReason,
+  type Fault,
+  type SettleOrder,
+  type Task,
+} from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepAfter, stepOf } from "../assignment/schedule.ts";
 import { changeMessage } from "./change.ts";
@@ -15,7 +22,13 @@ import { currentPass, hasKept, machineOf, type PassState, type QuestState } from
 export function offer(draft: Draft, task: Task, settle: SettleOrder | null = null): void {
   const { role, phase } = stepOf(task);
   const pass = Math.max(1, machineOf(draft.state).context.pass);
-  emit(draft, "assignment.offered", { assignment: assignmentOf(draft.state.id, role), pass, phase, task, settle });
+  emit(draft, "assignment.offered", {
+    assignment: assignmentOf(draft.state.id, role),
+    pass,
+    phase,
+    task,
+    settle,
+  });
 }
 
 export function startPass(draft: Draft): void {
@@ -28,7 +41,12 @@ export function startPass(draft: Draft): void {
 function isLost(pass: PassState): boolean {
   const refused = Object.values(pass.signOffs).some((signOff) => signOff.vote === "no");
   return Boolean(
-    pass.unfit || pass.crash || pass.changedNothing || pass.forbiddenPaths.length > 0 || pass.tests === "failed" || refused,
+    pass.unfit ||
+      pass.crash ||
+      pass.changedNothing ||
+      pass.forbiddenPaths.length > 0 ||
+      pass.tests === "failed" ||
+      refused,
   );
 }
 
@@ -54,7 +72,11 @@ export function judgeAndSettle(draft: Draft, cut: string | null = null): void {
   } else settleByRestoring(draft, draft.state.lastGood, `pass ${pass.n}: ${verdict.verdict}`);
 }
 
-export function settleByRestoring(draft: Draft, good: { commit: string; tree: string }, reason: string): void {
+export function settleByRestoring(
+  draft: Draft,
+  good: { commit: string; tree: string },
+  reason: string,
+): void {
   offer(draft, "settle", { kind: "restore", commit: good.commit, tree: good.tree, reason });
 }
 

@@ -97,4 +97,22 @@ export const isEnded = (state: QuestState): boolean => state.ending !== null;
 /** Something was proven and kept: last known-good is no longer the base. */
 export const hasKept = (state: QuestState): boolean => state.lastGood.tree !== state.base.tree;
 
+/** The passes whose change is in what would be integrated now: those that were kept, and a last one that reached the goal. */
+export function provenPasses(state: QuestState): PassState[] {
+  return state.passes.filter((pass, at) => {
+    const next = state.passes[at + 1];
+    if (pass.verdict?.verdict === "ACCEPT") return !next;
+    const after = next?.lastGood ?? state.lastGood;
+    return pass.verdict?.verdict === "KEEP" && after.tree === pass.candidate?.tree;
+  });
+}
+
+/** What may be integrated: the candidate of a last pass that reached the goal, else what was kept; null: nothing is proven. */
+export function provenGood(state: QuestState): Good | null {
+  if (state.spec.intent === "validate") return null;
+  const pass = currentPass(state);
+  if (pass?.candidate && pass.verdict?.verdict === "ACCEPT") return pass.candidate;
+  return hasKept(state) ? state.lastGood : null;
+}
+
 export const machineOf = (state: QuestState): MachineState => state.assignments.architect.machine;

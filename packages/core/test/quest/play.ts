@@ -9,7 +9,7 @@ import {
   type Role,
   roles,
 } from "@questbus/protocol";
-import { type PassScript, scriptedReport, submission } from "@questbus/testkit";
+import { type PassScript, scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { expect } from "vitest";
 import { applyEvent } from "../../src/quest/apply.ts";
 import { grantOf } from "../../src/quest/brief.ts";
@@ -119,6 +119,7 @@ export function step(play: Play, script: PassScript = {}): Grant {
 
 /** Plays up to the task, and leaves it offered; throws when it never comes. */
 export function until(play: Play, task: string, script: PassScript = {}): void {
+  if (play.state.status === "queued") start(play);
   for (let steps = 0; play.state.task !== task; steps++) {
     if (steps > 30) throw new RangeError(`${task} never comes`);
     step(play, script);

@@ -1,0 +1,59 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { commitCandidate } from "../src/candidate.ts";
+import { checkout, restore } from "../src/tree.ts";
+import { openWorkspace, treeOf } from "../src/workspace.ts";
+import { hashDir, makeTarget, run, sourceFiles, tempDir, until, write } from "./fixture.ts";
+
+/** Real kills, each when a file of one step shows: wherever they hit, the next opening must find its way. */
+const killPoints: [string, (dir: string) => boolean][] = [
+  [
+    "the private repository is being built",
+    (dir) => readdirSync(dir).some((name) => name.startsWith("repo.git.")),
+  ],
+  ["the private repository stands", (dir) => existsSync(join(dir, "repo.git"))],
+  ["a tree begins", (dir) => existsSync(join(dir, "trees/work"))],
+  ["a tree is a repository", (dir) => existsSync(join(dir, "trees/work/.git/objects/info/alternates"))],
+  ["files are being checked out", (dir) => existsSync(join(dir, "trees/work/many/0.txt"))],
+  ["a tree is checked out", (dir) => existsSync(join(dir, "trees/work/src/main.js"))],
+  ["a candidate is kept", (dir) => existsSync(join(dir, "repo.git/refs/questbus"))],
+];
+
+const source = (file: string): string => JSON.stringify(join(import.meta.dirname, "../src", file));
+const program = (of: { dir: string; targetRoot: string; commit: string }): string => `
+  import { openWorkspace } from ${source("workspace.ts")};
+  import { checkout, restore } from ${source("tree.ts")};
+  import { commitCandidate } from ${source("candidate.ts")};
+  import { writeFileSync } from "node:fs";
+  for (;;) {
+    const ws = await openWorkspace(${JSON.stringify(of)});
+    const path = await checkout(ws, "work", ws.commit);
+    writeFileSync(path + "/src/main.js", "changed\\n");
+    await commitCandidate(ws, path, ws.commit, "candidate");
+    await restore(ws, "work", ws.commit);
+  }`;
+
+it.each(killPoints)("a workspace survives a kill -9 when %s", async (_, point) => {
+  const many = Object.fromEntries(Array.from({ length: 200 }, (__, at) => [`many/${at}.txt`, `${at}\n`]));
+  const target = makeTarget({ ...sourceFiles, ...many });
+  const commit = run(target, "rev-parse", "HEAD");
+  const before = hashDir(target);
+  const dir = tempDir();
+  const script = join(tempDir(), "loop.ts");
+  write(join(script, ".."), { "loop.ts": program({ dir, targetRoot: target, commit }) });
+  const child = spawn(process.execPath, [script], { stdio: "ignore" });
+  const gone = new Promise((done) => child.once("exit", done));
+  await until(() => point(dir));
+  child.kill("SIGKILL");
+  await gone;
+  const ws = await openWorkspace({ dir, targetRoot: target, commit });
+  const path = await checkout(ws, "work", commit);
+  write(path, { "src/main.js": "changed\n" });
+  const made = await commitCandidate(ws, path, commit, "candidate");
+  expect(made?.files).toEqual(["src/main.js"]);
+  expect(await restore(ws, "work", commit)).toBe(await treeOf(ws, commit));
+  expect(await restore(ws, "work", made?.commit ?? "")).toBe(made?.tree);
+  expect(hashDir(target)).toBe(before);
+});

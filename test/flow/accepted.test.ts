@@ -1,0 +1,97 @@
+import { existsSync, readFileSync } from "node:fs";
+import { makeTarget, openPlace, type Place, questbus, type Target, writeQuest } from "@questbus/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+/** Must show: the first quest of the issue. One candidate breaks a test, one does nothing, one is a real gain. */
+describe("a quest with a real gain", () => {
+  let place: Place;
+  let target: Target;
+  let summary: Record<string, unknown> & { quest: string; accepted: { branch: string; commit: string } };
+  let before: { stand: string; base: string };
+  let run: Awaited<ReturnType<typeof questbus>>;
+
+  beforeAll(async () => {
+    place = openPlace("accepted");
+    target = makeTarget(place);
+    const fixers = (["breaks-test", "no-effect", "gain"] as const).map((name) => ({ patch: target.patch(name) }));
+    const file = writeQuest(place, { fixers });
+    before = { stand: target.stand(), base: target.git("rev-parse", "HEAD") };
+    run = await questbus(place, ["run", file, "--state", "state", "--json"]);
+    summary = JSON.parse(run.stdout);
+  });
+  afterAll(() => place.close());
+
+  test("is accepted, exit 0, and --json has the shape that the issue states", () => {
+    expect(run.exit).toBe(0);
+    const effect = { estimate: expect.any(Number), low: expect.any(Number), high: expect.any(Number) };
+    const tree = expect.stringMatching(/^[0-9a-f]{40}$/);
+    expect(summary).toStrictEqual({
+      quest: expect.stringMatching(/^q-[a-z0-9]{8}$/),
+      status: "accepted",
+      verdict: "ACCEPT",
+      passes: [
+        { n: 1, fixer: "fixes/breaks-test.patch", tree, verdict: "TESTS_FAILED", effect: null, pairs: 0 },
+        { n: 2, fixer: "fixes/no-effect.patch", tree, verdict: "NO_EFFECT", effect, pairs: expect.any(Number) },
+        { n: 3, fixer: "fixes/gain.patch", tree, verdict: "ACCEPT", effect, pairs: expect.any(Number) },
+      ],
+      accepted: { branch: `questbus/${summary.quest}`, commit: tree },
+      escalation: null,
+      audit: { head: expect.stringMatching(/^[0-9a-f]{64}$/), length: expect.any(Number) },
+    });
+    const { estimate, low, high } = (summary.passes as { effect: typeof effect }[])[2]?.effect as never as Record<string, number>;
+    expect(estimate).toBeCloseTo(0.5, 1);
+    expect([low, estimate, high].map(Number)).toEqual([low, estimate, high].map(Number).sort());
+  });
+
+  test("the branch has one commit on top of the base, with a changelog entry and the four sign-offs", () => {
+    const { branch, commit } = summary.accepted;
+    expect(target.git("rev-parse", branch)).toBe(commit);
+    expect(target.git("rev-list", `${before.base}..${branch}`)).toBe(commit);
+    expect(target.git("rev-parse", `${commit}^@`)).toBe(before.base);
+    expect(target.git("diff", "--name-only", before.base, commit).split("\n")).toEqual([
+      "CHANGELOG.md",
+      "src/least.awk",
+      "src/most.awk",
+      "src/total.awk",
+    ]);
+    const entry = target.git("show", `${commit}:CHANGELOG.md`);
+    expect(entry).toContain("Fewer steps");
+    expect(entry).toMatch(/steps \d+\.\d % better \(95 % interval/);
+    const message = target.git("show", "--no-patch", "--format=%B", commit);
+    for (const role of ["architect", "performance", "qa", "ops"]) expect(message).toContain(`Questbus-Sign-Off: ${role}`);
+  });
+
+  test("nothing else of the target changed: HEAD, index, working tree, other refs", () => {
+    expect(target.stand()).toBe(before.stand);
+    expect(target.git("for-each-ref", "--format=%(refname)").split("\n")).toEqual(["refs/heads/main", `refs/heads/${summary.accepted.branch}`]);
+    expect(target.git("status", "--porcelain")).toBe("");
+    expect(target.git("rev-parse", "HEAD")).toBe(before.base);
+    expect(existsSync(`${target.dir}/CHANGELOG.md`)).toBe(false);
+    expect(target.git("worktree", "list").split("\n")).toHaveLength(1);
+  });
+
+  test("the report has every pass, the interval, and four sign-offs for the accepted one", () => {
+    const report = readFileSync(place.path("state", "reports", `${summary.quest}.md`), "utf8");
+    const rows = report.split("\n").filter((line) => /^\| [123] \|/.test(line));
+    expect(rows).toHaveLength(3);
+    expect(rows[2]).toMatch(/ACCEPT \| \+\d+\.\d % \(\+\d+\.\d % to \+\d+\.\d %\)/);
+    for (const role of ["architect", "performance", "qa", "ops"]) expect(rows[2]).toContain(`${role} yes`);
+    expect(run.stderr).toContain("report: ");
+  });
+
+  test("audit verify and audit replay are green; status and list agree", async () => {
+    const cli = (...args: string[]) => questbus(place, [...args, "--state", "state", "--json"]);
+    const [verify, replay, status, list] = await Promise.all([cli("audit", "verify"), cli("audit", "replay"), cli("status"), cli("list")]);
+    expect([verify.exit, replay.exit, status.exit, list.exit]).toEqual([0, 0, 0, 0]);
+    expect(JSON.parse(verify.stdout)).toMatchObject({ ok: true, length: (summary.audit as { length: number }).length });
+    expect(JSON.parse(replay.stdout)).toMatchObject({ ok: true });
+    const { audit, ...rest } = summary;
+    expect(JSON.parse(status.stdout)).toMatchObject(rest);
+    expect(JSON.parse(list.stdout)).toMatchObject([{ id: summary.quest, status: "accepted" }]);
+    expect(audit).toBeDefined();
+  });
+
+  test("nothing is left in the temporary directory", () => {
+    expect(place.leftInTmp()).toEqual([]);
+  });
+});
