@@ -85,12 +85,24 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   try {
     const report = await perform(session, grant, groups, signal);
     if (signal.aborted) return;
-    await session.client.request("report", report, { retryForMs: patienceMs, signal: session.signal });
+    await deliver(session, grant, report);
     log.info({ quest: brief.quest, task: brief.task, fault: report.fault?.code }, "task reported");
   } catch (error) {
     log.warn({ quest: brief.quest, task: brief.task, faults: faultsOf(error) }, "task dropped");
   } finally {
     clearInterval(renewing);
+  }
+}
+
+/** Sends a report; one that the bus cannot carry becomes the report of that fault, or it would be tried for ever. */
+async function deliver({ client, signal }: Session, grant: Grant, report: Report): Promise<void> {
+  const options = { retryForMs: patienceMs, signal };
+  try {
+    await client.request("report", report, options);
+  } catch (error) {
+    const [fault] = faultsOf(error);
+    if (fault?.code !== "MESSAGE_TOO_LARGE" && fault?.code !== "MESSAGE_INVALID") throw error;
+    await client.request("report", faultReport(grant, fault, []), options);
   }
 }
 

@@ -5,7 +5,8 @@ import type { Logger } from "pino";
 
 /**
  * Puts committed rows on the journal stream, in order, from one cursor. A row is published at least once; its id
- * lets the stream drop repetitions. Answers never wait for the broker's acknowledgement: the commit is the promise.
+ * lets the stream drop repetitions. A row is on its way before its command is answered; the
+ * broker's acknowledgement is not waited for, because the commit is the promise.
  */
 export type Publisher = { kick(): void; settled(): Promise<void> };
 

@@ -17,9 +17,10 @@ function covers(path: string, glob: string): boolean {
   return matches(path, named) || (isPlain && matches(path, `${named}/**`));
 }
 
-/** Of `files`, those that a role with this authority may not write. */
+/** Of `files`, those that a role with this authority may not write. `never` holds in any case of letters. */
 export function forbiddenPaths(files: readonly string[], authority: Authority): string[] {
   const may = (path: string): boolean =>
-    authority.write.some((glob) => covers(path, glob)) && !authority.never.some((glob) => covers(path, glob));
+    authority.write.some((glob) => covers(path, glob)) &&
+    !authority.never.some((glob) => covers(path.toLowerCase(), glob.toLowerCase()));
   return files.filter((path) => !may(path));
 }

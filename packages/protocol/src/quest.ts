@@ -11,7 +11,7 @@ import { durationText, parseDurationMs, parsePercent, percentText } from "./quan
 const commandText = z.string().trim().min(1).max(4_000);
 const name = z
   .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
+  .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
 const glob = z.string().min(1).max(256);
 
 const source = z
@@ -57,6 +57,7 @@ export const intents = ["optimize", "validate", "improve"] as const;
 
 export const questDocument = z
   .strictObject({
+    $schema: z.string().optional().meta({ description: "For editors; not read." }),
     version: z.literal(1, { error: "this release reads version 1" }),
     title: z
       .string()
@@ -122,6 +123,15 @@ export const questDocument = z
     };
     if (quest.intent === "optimize" && !quest.goal?.improveBy) {
       fault(["goal", "improveBy"], "intent optimize needs a goal; write improveBy, or use intent improve");
+    }
+    const [improveBy, margin] = [quest.goal?.improveBy, quest.goal?.margin].map(
+      (text) => percentText.safeParse(text).data,
+    );
+    if (improveBy && margin && parsePercent(improveBy) <= parsePercent(margin)) {
+      fault(
+        ["goal", "improveBy"],
+        "the goal must be more than the margin, up to which a gain counts as none",
+      );
     }
     if (quest.intent === "improve" && quest.goal?.improveBy) {
       fault(["goal", "improveBy"], "intent improve has no numeric goal; remove it, or use intent optimize");

@@ -1,6 +1,5 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { EventBody, EventType, JournalEvent } from "@questbus/protocol";
+import { type EventBody, type EventType, type JournalEvent, QuestbusError } from "@questbus/protocol";
 import { openStore, type StoreReader } from "@questbus/store";
 import Database from "better-sqlite3";
 import { until } from "./until.ts";
@@ -23,7 +22,7 @@ const waitMsMax = 60_000;
 export function watchJournal(stateDir: string): JournalWatch {
   let store: StoreReader | null = null;
   const opened = (): StoreReader | null => {
-    if (!store && existsSync(join(stateDir, "stack.json"))) store = openStore({ dir: stateDir, mode: "read" });
+    store ??= openedWhenThere(stateDir);
     return store;
   };
   const read = (afterSeq: number, type?: EventType): JournalEvent[] =>
@@ -38,6 +37,15 @@ export function watchJournal(stateDir: string): JournalWatch {
     },
     close: () => store?.close(),
   };
+}
+
+function openedWhenThere(stateDir: string): StoreReader | null {
+  try {
+    return openStore({ dir: stateDir, mode: "read" });
+  } catch (error) {
+    if (error instanceof QuestbusError && error.code === "STATE_MISSING") return null;
+    throw error;
+  }
 }
 
 /** Runs `sql` on the database itself, past everything that guards it. */
