@@ -8,7 +8,7 @@ import {
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { faultsOf, type FixerPlan, type FixerSpec, forbiddenPaths, QuestbusError } from "@questbus/protocol";
+import { type FixerPlan, type FixerSpec, faultsOf, forbiddenPaths, QuestbusError } from "@questbus/protocol";
 import { diffFiles, inspectPatch, patchTree, privateText, type Workspace } from "@questbus/workbench";
 
 /** The architect looks at what a change touches, from the repository itself, before anybody measures it. */

@@ -4,13 +4,13 @@ import {
   authorityOf,
   type Behaviour,
   chosenFixer,
-  cleanWorktree,
   measurePairs,
   no,
   type Outcome,
   percent,
   plural,
   type TaskContext,
+  takeWorktree,
   whileMeasuring,
   yes,
 } from "@questbus/agent";
@@ -24,12 +24,12 @@ import {
   QuestbusError,
 } from "@questbus/protocol";
 import {
+  type Arms,
   adoptCommit,
   applyPatch,
-  type Arms,
+  type CommittedCandidate,
   closeArms,
   commitCandidate,
-  type CommittedCandidate,
   inspectPatch,
   observe,
   openArms,
@@ -171,7 +171,7 @@ async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<Committ
   const ws = await context.workspace();
   const message = `candidate of ${brief.quest}, pass ${brief.pass}`;
   if (fixer.kind === "commit") return adoptCommit(ws, fixer.commit, brief.lastGood.commit, message);
-  const { path, since } = await cleanWorktree(context);
+  const { path, since } = await takeWorktree(context);
   if (fixer.kind === "patch")
     await applyPatch(ws, path, await context.artifacts.get(fixer.sha256), fixer.name);
   else await runFixerCommand(context, fixer, ws.dir, path);

@@ -76,7 +76,8 @@ function kill(bench: Bench, part: StackPart): number {
   return pid;
 }
 
-const expectUntouched = ({ target, untouched }: Bench): void => expect(fingerprint(target.dir)).toBe(untouched);
+const expectUntouched = ({ target, untouched }: Bench): void =>
+  expect(fingerprint(target.dir)).toBe(untouched);
 
 /** Accepted once: one branch with one commit on the base, and an audit trail that holds. */
 async function expectAccepted(bench: Bench, running: Running, stand: string): Promise<void> {
@@ -100,7 +101,13 @@ async function expectAccepted(bench: Bench, running: Running, stand: string): Pr
 }
 
 const agents = ["architect", "performance", "qa", "ops"] as const;
-type Station = { phase: string; task: string; role: (typeof agents)[number]; point: string; also: StackPart[] };
+type Station = {
+  phase: string;
+  task: string;
+  role: (typeof agents)[number];
+  point: string;
+  also: StackPart[];
+};
 
 /** Every task of a pass that one can be killed in, in the order of the schedule; each role is met in each phase. */
 const stations: Station[] = [
@@ -111,10 +118,22 @@ const stations: Station[] = [
   { phase: "fix", task: "choose", role: "architect", point: "git-architect", also: [] },
   { phase: "fix", task: "separate", role: "qa", point: "run-qa", also: [] },
   { phase: "fix", task: "prepare", role: "ops", point: "git-ops", also: [] },
-  { phase: "fix", task: "produce", role: "performance", point: "run-fixer", also: ["broker", "orchestrator"] },
+  {
+    phase: "fix",
+    task: "produce",
+    role: "performance",
+    point: "run-fixer",
+    also: ["broker", "orchestrator"],
+  },
   { phase: "validate", task: "review", role: "architect", point: "git-architect", also: [] },
   { phase: "validate", task: "suite", role: "qa", point: "run-qa", also: [] },
-  { phase: "validate", task: "gate", role: "performance", point: "run-performance", also: ["orchestrator", "broker"] },
+  {
+    phase: "validate",
+    task: "gate",
+    role: "performance",
+    point: "run-performance",
+    also: ["orchestrator", "broker"],
+  },
   { phase: "validate", task: "settle", role: "ops", point: "git-ops", also: [] },
 ];
 
@@ -140,7 +159,10 @@ describe("kill -9 of agents, orchestrator and broker: the same run goes on", () 
   async function killHolder({ role, point }: Pick<Station, "role" | "point">): Promise<void> {
     const { holds, journal } = bench;
     const isHis = ({ assignment }: { assignment: string }): boolean => assignment.endsWith(`.${role}`);
-    const claimed = journal.of("assignment.claimed").filter(({ body }) => isHis(body)).at(-1);
+    const claimed = journal
+      .of("assignment.claimed")
+      .filter(({ body }) => isHis(body))
+      .at(-1);
     if (!claimed) throw new Error(`${role} has claimed nothing`);
     const pid = kill(bench, role);
     const again = await journal.until("assignment.claimed", isHis, claimed.seq);
@@ -191,15 +213,23 @@ describe("kill -9 of agents, orchestrator and broker: the same run goes on", () 
     expectUntouched(bench);
     holds.lift(station.point);
     await holds.reached("branch-ops");
-    expect(target.git("for-each-ref", "--format=%(refname)", "refs/heads/questbus")).toMatch(/^refs\/heads\/questbus\/q-\w{8}$/);
+    expect(target.git("for-each-ref", "--format=%(refname)", "refs/heads/questbus")).toMatch(
+      /^refs\/heads\/questbus\/q-\w{8}$/,
+    );
     await killHolder({ role: "ops", point: "branch-ops", also: [] });
     holds.lift("branch-ops");
     await expectAccepted(bench, running, stand);
   });
 
   test("every agent was killed in every phase, and every process came back", () => {
-    const joined = (role: string): number => bench.journal.of("agent.joined").filter(({ actor }) => actor.role === role).length;
-    expect(Object.fromEntries(agents.map((role) => [role, joined(role)]))).toEqual({ architect: 4, performance: 4, qa: 4, ops: 5 });
+    const joined = (role: string): number =>
+      bench.journal.of("agent.joined").filter(({ actor }) => actor.role === role).length;
+    expect(Object.fromEntries(agents.map((role) => [role, joined(role)]))).toEqual({
+      architect: 4,
+      performance: 4,
+      qa: 4,
+      ops: 5,
+    });
     const met = new Set(stations.map(({ phase, role }) => `${phase} ${role}`));
     expect(met.size).toBe(12);
   });
@@ -227,7 +257,11 @@ describe("kill -9 of the command line: every process ends, and a second run take
     const { holds, place } = bench;
     await holds.reached(point);
     process.kill((running.at(-1) as Running).pid, "SIGKILL");
-    await until("every process of the stack to have ended by itself", () => processesOf(place.dir).length === 0, 15_000);
+    await until(
+      "every process of the stack to have ended by itself",
+      () => processesOf(place.dir).length === 0,
+      15_000,
+    );
     expectUntouched(bench);
     const next = bench.start();
     running.push(next);
@@ -256,23 +290,48 @@ describe("kill -9 of the command line: every process ends, and a second run take
   });
 });
 
-describe("Ctrl-C", () => {
-  test.each(["SIGINT", "SIGTERM"] as const)("%s ends with 130 and every process; a second run takes the quest up", async (signal) => {
-    const bench = openBench(`interrupt-${signal.toLowerCase()}`);
-    const { holds, place } = bench;
+describe("an agent that hangs", () => {
+  test("loses its lease, drops its work when it comes back, and does it again", async () => {
+    const bench = openBench("hang");
+    const { holds, journal, state } = bench;
     const stand = bench.target.stand();
-    holds.set("run-performance");
-    const first = bench.start();
-    await holds.reached("run-performance");
-    first.signal(signal);
-    const { exit, stdout } = await first.ended;
-    expect(exit).toBe(130);
-    expect(stdout).toBe("");
-    expect(processesOf(place.dir)).toEqual([]);
-    expectUntouched(bench);
-    holds.lift("run-performance");
-    await expectAccepted(bench, bench.start(), stand);
-    expect(bench.journal.of("quest.submitted")).toHaveLength(1);
+    holds.set("run-qa");
+    const running = bench.start();
+    await holds.reached("run-qa");
+    const pid = pidOf(state, "qa") as number;
+    process.kill(pid, "SIGSTOP");
+    const over = await journal.until("lease.expired");
+    expect(over.body).toMatchObject({ agent: "qa", reason: "the lease was not renewed" });
+    process.kill(pid, "SIGCONT");
+    const again = await journal.until("assignment.claimed", ({ agent }) => agent === "qa", over.seq);
+    expect(again.body.epoch).toBe(over.body.epoch + 1);
+    expect(pidOf(state, "qa")).toBe(pid);
+    holds.lift("run-qa");
+    await expectAccepted(bench, running, stand);
     await closeBench(bench);
   });
+});
+
+describe("Ctrl-C", () => {
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "%s ends with 130 and every process; a second run takes the quest up",
+    async (signal) => {
+      const bench = openBench(`interrupt-${signal.toLowerCase()}`);
+      const { holds, place } = bench;
+      const stand = bench.target.stand();
+      holds.set("run-performance");
+      const first = bench.start();
+      await holds.reached("run-performance");
+      first.signal(signal);
+      const { exit, stdout } = await first.ended;
+      expect(exit).toBe(130);
+      expect(stdout).toBe("");
+      expect(processesOf(place.dir)).toEqual([]);
+      expectUntouched(bench);
+      holds.lift("run-performance");
+      await expectAccepted(bench, bench.start(), stand);
+      expect(bench.journal.of("quest.submitted")).toHaveLength(1);
+      await closeBench(bench);
+    },
+  );
 });

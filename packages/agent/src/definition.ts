@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Fault, QuestbusError, role, type Role } from "@questbus/protocol";
+import { type Fault, QuestbusError, type Role, role } from "@questbus/protocol";
 import { z } from "zod";
 import { readDocument } from "./yaml-document.ts";
 

@@ -1,5 +1,5 @@
 export * from "./behaviour.ts";
-export { cleanWorktree, readyWorktree } from "./worktree.ts";
-export { measurePairs, whileMeasuring } from "./measurement.ts";
-export { readDocument } from "./yaml-document.ts";
 export { type AgentDefinition, loadDefinition, parseDefinition } from "./definition.ts";
+export { measurePairs, whileMeasuring } from "./measurement.ts";
+export { readyWorktree, takeWorktree } from "./worktree.ts";
+export { readDocument } from "./yaml-document.ts";

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { TaskContext } from "./behaviour.ts";
 import {
   confirmationSeed,
   firstOfPair,
@@ -18,6 +17,7 @@ import {
   runArm,
   takeMeasurementLock,
 } from "@questbus/workbench";
+import type { TaskContext } from "./behaviour.ts";
 
 /** How long a measurement of another stack on this machine is waited for, and how often it is looked at. */
 const lockWaitMsMax = 120_000;

@@ -194,7 +194,13 @@ function reportOf(grant: Grant, outcome: Outcome, artifacts: ArtifactRef[]): Rep
 }
 
 function faultReport(grant: Grant, fault: Fault, artifacts: ArtifactRef[]): Report {
-  const short = { ...fault, message: fault.message.slice(0, limit.reasonCharsMax) };
+  const cut = (text: string | undefined, chars: number): string | undefined => text?.slice(0, chars);
+  const short: Fault = {
+    code: fault.code,
+    message: fault.message.slice(0, limit.reasonCharsMax),
+    where: cut(fault.where, limit.placeCharsMax),
+    next: cut(fault.next, limit.reasonCharsMax),
+  };
   return {
     ...headOf(grant),
     task: grant.brief.task,

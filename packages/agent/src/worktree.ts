@@ -1,8 +1,13 @@
-import { prepareTree, restore, treeHash, treePath } from "@questbus/workbench";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { prepareTree, restore, treeHash, treePath, type Workspace } from "@questbus/workbench";
 import { chosenFixer, type TaskContext } from "./behaviour.ts";
 
 /** The one worktree that fixers work in. */
-export const worktreeName = "work";
+const worktreeName = "work";
+
+/** Stands beside the worktree while nobody has begun to change it, and holds its tree hash. */
+const readyFile = (ws: Workspace): string => join(ws.dir, "work.ready");
 
 /**
  * Puts a fresh worktree at last known-good, prepared when a command will run in it; answers with its proven tree hash.
@@ -12,20 +17,25 @@ export const worktreeName = "work";
 export async function readyWorktree(context: TaskContext): Promise<string> {
   const { brief, signal, groups } = context;
   const ws = await context.workspace();
+  await rm(readyFile(ws), { force: true });
   const tree = await restore(ws, worktreeName, brief.lastGood.commit);
   const { prepare } = brief.spec.target;
   if (prepare && chosenFixer(brief).kind === "command") {
     await prepareTree(treePath(ws, worktreeName), prepare, { signal, groups });
   }
+  await writeFile(readyFile(ws), tree);
   return tree;
 }
 
-/** The worktree as ops left it; laid out anew when an earlier holder of the task had begun to change it. */
-export async function cleanWorktree(context: TaskContext): Promise<{ path: string; since: string }> {
+/**
+ * The worktree as ops left it, for one fixer to change; laid out anew when an earlier holder of the task had begun.
+ * `since`: its tree hash now, which differs from last known-good where `prepare` made files.
+ */
+export async function takeWorktree(context: TaskContext): Promise<{ path: string; since: string }> {
   const ws = await context.workspace();
+  const ready = await readFile(readyFile(ws), "utf8").catch(() => null);
+  if (ready !== context.brief.lastGood.tree) await readyWorktree(context);
+  await rm(readyFile(ws), { force: true });
   const path = treePath(ws, worktreeName);
-  const found = await treeHash(ws, path).catch(() => null);
-  if (found === context.brief.lastGood.tree) return { path, since: found };
-  await readyWorktree(context);
   return { path, since: await treeHash(ws, path) };
 }

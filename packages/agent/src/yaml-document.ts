@@ -1,29 +1,39 @@
 import { type ErrorCode, type Fault, QuestbusError } from "@questbus/protocol";
-import { LineCounter, type ParsedNode, parseDocument, type Document } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, type ParsedNode, parseDocument } from "yaml";
 import { z } from "zod";
 
 type Path = readonly PropertyKey[];
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** `quest.yaml:12:5`; the place of the value at `path`, or of its nearest parent that is there. */
-function placeOf(
-  document: Document.Parsed,
-  lines: LineCounter,
-  file: string,
-  path: Path,
-  lineOffset: number,
-): string {
-  for (let length = path.length; length >= 0; length--) {
-    const node = (length === 0 ? document.contents : document.getIn(path.slice(0, length), true)) as
-      | ParsedNode
-      | undefined
-      | null;
-    const at = node?.range?.[0];
-    if (at === undefined) continue;
+/** Where things stand, as `quest.yaml:12:5`. */
+type Places = {
+  offset(at: number): string;
+  /** The value at `path`, or its nearest parent that is there. */
+  value(path: Path): string;
+  /** The key itself, in the map at `path`. */
+  key(path: Path, key: string): string;
+};
+
+function placesIn(document: Document.Parsed, lines: LineCounter, file: string, lineOffset: number): Places {
+  const node = (path: Path): ParsedNode | null =>
+    ((path.length === 0 ? document.contents : document.getIn(path, true)) as ParsedNode | undefined) ?? null;
+  const offset = (at: number): string => {
     const { line, col } = lines.linePos(at);
     return `${file}:${line + lineOffset}:${col}`;
-  }
-  return `${file}:${1 + lineOffset}:1`;
+  };
+  const value = (path: Path): string => {
+    const at = node(path)?.range?.[0];
+    if (at !== undefined) return offset(at);
+    return path.length > 0 ? value(path.slice(0, -1)) : `${file}:${1 + lineOffset}:1`;
+  };
+  const key = (path: Path, name: string): string => {
+    const map = node(path);
+    const pair = isMap(map)
+      ? map.items.find((each) => isScalar(each.key) && String(each.key.value) === name)
+      : null;
+    return pair ? offset((pair.key as ParsedNode).range[0]) : value([...path, name]);
+  };
+  return { offset, value, key };
 }
 
 export const pathText = (path: Path): string =>
@@ -67,30 +77,48 @@ function toFaults(
   issue: z.core.$ZodIssue,
   code: ErrorCode,
   schema: z.ZodType,
-  place: (path: Path) => string,
+  document: Document.Parsed,
+  places: Places,
 ): Fault[] {
   const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return flatten(issue).flatMap(({ path, issue: found }): Fault[] => {
     if (found.code !== "unrecognized_keys") {
       const at = pathText(path);
-      return [
-        {
-          code,
-          message: at ? `${at}: ${found.message}` : found.message,
-          where: place(path),
-          next: "correct this value",
-        },
-      ];
+      const missing = found.code === "invalid_type" && path.length > 0 && !document.hasIn(path);
+      const what = missing ? `missing; it is a ${found.expected}` : found.message;
+      const next = missing ? "add it" : "correct this value";
+      return [{ code, message: at ? `${at}: ${what}` : what, where: places.value(path), next }];
     }
     const known = knownKeys(json, path).join(", ");
     return found.keys.map((key) => ({
       code,
       message: `${pathText([...path, key])}: unknown key`,
-      where: place([...path, key]),
+      where: places.key(path, key),
       next: known ? `known keys here: ${known}` : "remove it",
     }));
   });
 }
+
+/** The document's data; what YAML itself or the bound on aliases refuses is told in `faults`. */
+function dataOf(
+  document: Document.Parsed,
+  code: ErrorCode,
+  places: Places,
+): { data: unknown; faults: Fault[] } {
+  const next = "correct the YAML here";
+  const faults = document.errors.map(
+    (error): Fault => ({ code, message: error.message, where: places.offset(error.pos[0]), next }),
+  );
+  if (faults.length > 0) return { data: null, faults };
+  try {
+    return { data: document.toJS({ maxAliasCount: aliasesMax }), faults };
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    return { data: null, faults: [{ code, message: error.message, where: places.value([]), next }] };
+  }
+}
+
+const aliasesMax = 100;
 
 /**
  * Reads a YAML (or JSON) document against a schema. Every fault is reported, each with file:line:column.
@@ -104,21 +132,14 @@ export function readDocument<S extends z.ZodType>(
   const { file, code, schema, lineOffset = 0 } = options;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const syntax = document.errors.map((error): Fault => {
-    const { line, col } = lines.linePos(error.pos[0]);
-    return {
-      code,
-      message: error.message,
-      where: `${file}:${line + lineOffset}:${col}`,
-      next: "correct the YAML here",
-    };
-  });
-  const place = (path: Path): string => placeOf(document, lines, file, path, lineOffset);
-  const parsed = syntax.length > 0 ? null : schema.safeParse(document.toJS({ maxAliasCount: 100 }));
+  const places = placesIn(document, lines, file, lineOffset);
+  const { data, faults } = dataOf(document, code, places);
+  const parsed = faults.length > 0 ? null : schema.safeParse(data);
   if (parsed?.success) return parsed.data;
-  const faults = parsed
-    ? parsed.error.issues.flatMap((issue) => toFaults(issue, code, schema, place))
-    : syntax;
-  const [first, ...rest] = faults;
+  const issues = parsed?.error.issues ?? [];
+  const [first, ...rest] = [
+    ...faults,
+    ...issues.flatMap((issue) => toFaults(issue, code, schema, document, places)),
+  ];
   throw new QuestbusError(first ?? { code, message: "the document could not be read", where: file }, ...rest);
 }

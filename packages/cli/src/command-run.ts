@@ -3,40 +3,45 @@ import { exitCode, QuestbusError } from "@questbus/protocol";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { note, paintError, printData, printFault, printJson } from "./output.ts";
 import { openProgress } from "./progress.ts";
-import { readSubmission } from "./quest-file.ts";
+import { readSubmission, type Submission } from "./quest-file.ts";
 import { matrixText, writeReport } from "./report.ts";
-import { makeStateDir, type StackSession, withStack } from "./session.ts";
+import { type StackSession, withStack } from "./session.ts";
 import { exitOf, summaryOf } from "./summary.ts";
 
 export type Common = { state: string; json: boolean; signal: AbortSignal };
 
 /** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
 export async function runQuest(file: string, common: Common): Promise<number> {
-  const submission = await readSubmission(file, makeStateDir(common.state));
+  const submission = await readSubmission(file);
   const onStart = (broker: string): void =>
     note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
   return withStack(
     { stateDir: common.state, running: "any", signal: common.signal, onStart },
     async (session) => {
-      const operator = await session.clientAs("operator");
-      const { quest, resumed } = (await operator.request("submit", submission)) as {
-        quest: string;
-        resumed: boolean;
-      };
+      const { quest, resumed } = await submit(submission, session, common);
       if (resumed) note(paintError("dim", `this quest was left unfinished: going on with ${quest}`));
       return follow(quest, session, common);
     },
   );
 }
 
+async function submit(
+  { command, storePatches }: Submission,
+  session: StackSession,
+  { state }: Common,
+): Promise<{ quest: string; resumed: boolean }> {
+  await storePatches(state);
+  const operator = await session.clientAs("operator");
+  return (await operator.request("submit", command)) as { quest: string; resumed: boolean };
+}
+
 /** `questbus submit FILE`: the id, once the quest is stored. */
 export async function submitQuest(file: string, common: Common): Promise<number> {
-  const submission = await readSubmission(file, makeStateDir(common.state));
+  const submission = await readSubmission(file);
   return withStack(
     { stateDir: common.state, running: "required", signal: common.signal },
     async (session) => {
-      const operator = await session.clientAs("operator");
-      const answer = (await operator.request("submit", submission)) as { quest: string; resumed: boolean };
+      const answer = await submit(submission, session, common);
       if (common.json) printJson(answer);
       else printData(answer.quest);
       return exitCode.ok;

@@ -1,5 +1,5 @@
+import { type Decision, decisions, escalationId, QuestbusError, questId } from "@questbus/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type Decision, decisions, escalationId, questId, QuestbusError } from "@questbus/protocol";
 import {
   listAgents,
   listEscalations,
@@ -10,7 +10,7 @@ import {
   verifyAudit,
   watch,
 } from "./command-read.ts";
-import { cancelQuest, type Common, ruleOn, runQuest, submitQuest } from "./command-run.ts";
+import { type Common, cancelQuest, ruleOn, runQuest, submitQuest } from "./command-run.ts";
 import { doctor, up } from "./command-stack.ts";
 
 /** What a program run gives back: its exit code. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { readDocument } from "@questbus/agent";
@@ -8,7 +9,7 @@ import {
   type QuestDocument,
   questDocument,
 } from "@questbus/protocol";
-import { admit, openArtifacts } from "@questbus/workbench";
+import { type Artifacts, admit, openArtifacts } from "@questbus/workbench";
 
 /** @throws QuestbusError QUEST_FILE_MISSING or QUEST_FILE_INVALID, with file:line:column of every fault. */
 export function readQuestFile(file: string): QuestDocument {
@@ -36,8 +37,23 @@ export function readQuestFile(file: string): QuestDocument {
   return readDocument(text, { file, code: "QUEST_FILE_INVALID", schema: questDocument });
 }
 
-/** Reads a quest file and checks all that can be checked before anything runs; nothing is stored but patches. */
-export function readSubmission(file: string, stateDir: string): Promise<CommandData["submit"]> {
-  const document = readQuestFile(file);
-  return admit(document, dirname(resolve(file)), openArtifacts(join(stateDir, "artifacts")).put);
+/** A quest that may be submitted. Its patches are stored with `storePatches`, once there is somebody to take it. */
+export type Submission = { command: CommandData["submit"]; storePatches(stateDir: string): Promise<void> };
+
+/** Reads a quest file and checks all that can be checked before anything runs; nothing is stored. */
+export async function readSubmission(file: string): Promise<Submission> {
+  const patches: Buffer[] = [];
+  const remember: Artifacts["put"] = async (kind, content) => {
+    const bytes = Buffer.from(content);
+    patches.push(bytes);
+    return { kind, sha256: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
+  };
+  const command = await admit(readQuestFile(file), dirname(resolve(file)), remember);
+  return {
+    command,
+    async storePatches(stateDir) {
+      const artifacts = openArtifacts(join(resolve(stateDir), "artifacts"));
+      for (const patch of patches) await artifacts.put("diff", patch);
+    },
+  };
 }

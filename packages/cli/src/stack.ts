@@ -15,9 +15,9 @@ import { fileURLToPath } from "node:url";
 import {
   type AgentId,
   type Broker,
+  type Credentials,
   connectBus,
   createClient,
-  type Credentials,
   credentialPath,
   ensureCredentials,
   findBroker,
@@ -58,12 +58,22 @@ const programOf = {
   agent: fileURLToPath(import.meta.resolve("@questbus/agent/main")),
 };
 
+function recordOf(dir: string): z.infer<typeof stackRecord> | null {
+  try {
+    return stackRecord.parse(JSON.parse(readFileSync(stackFile(dir), "utf8")));
+  } catch {
+    return null;
+  }
+}
+
 /** Where the stack of a state directory listens; null when none is running. */
 export function findStack(dir: string): StackAddress | null {
   try {
-    const { url, space, pid } = stackRecord.parse(JSON.parse(readFileSync(stackFile(dir), "utf8")));
-    process.kill(pid, 0);
-    return { url, space };
+    const record = recordOf(dir);
+    // Our own number in the record of an earlier process: numbers come again, in a container at once.
+    if (!record || record.pid === process.pid) return null;
+    process.kill(record.pid, 0);
+    return { url: record.url, space: record.space };
   } catch {
     return null;
   }
@@ -133,7 +143,8 @@ class Supervisor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    rmSync(stackFile(this.#dir), { force: true });
+    // Refused because another stack is there: that one's record stays.
+    if (recordOf(this.#dir)?.pid === process.pid) rmSync(stackFile(this.#dir), { force: true });
     const agents = roles.flatMap((role) => this.#children.get(role) ?? []);
     await Promise.all(agents.map(endChild));
     const orchestrator = this.#children.get("orchestrator");

@@ -1,5 +1,5 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream } from "@questbus/bus";
-import { type Answer, faultsOf, limit, QuestbusError, type Role, type Verb } from "@questbus/protocol";
+import { type Answer, type ErrorCode, faultsOf, limit, QuestbusError, type Role, type Verb } from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
 import { Desk } from "./desk.ts";
@@ -19,6 +19,12 @@ import { openPublisher, type Publisher } from "./publisher.ts";
 type Received = { command: Command; atMs: number };
 type Waiting = { received: Received; untilMs: number };
 type Settled = { command: Command; answer: Answer };
+
+/** What the store says of itself: no refusal of the command, but the end of the transaction. */
+const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_LOCKED", "AUDIT_BROKEN"];
+
+/** After a transaction that failed, timers wait this long: what is due would fail again at once. */
+const failedPauseMs = 1_000;
 
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
 const unrecorded: readonly Verb[] = ["renew", "claim"];
@@ -56,6 +62,7 @@ class Running {
   #scheduled = false;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
+  #failed = false;
 
   constructor(parts: OrchestratorParts) {
     this.#parts = parts;
@@ -122,25 +129,34 @@ class Running {
 
   /** One turn: due timers and waiting commands in one transaction, then publish, then answer. */
   #turn(): void {
-    const batch = this.#queue.splice(0, limit.batchCommandsMax);
-    let settled: Settled[];
-    try {
-      settled = this.#transact((tx) => {
-        this.#fireTimers(tx);
-        const done = batch.flatMap((received) => this.#settle(tx, received));
-        this.#desk.startNext();
-        return done;
-      });
-    } catch (error) {
-      this.#parts.log.error({ err: error }, "a batch could not be stored");
-      settled = batch.map(({ command }) => ({ command, answer: refusal(error) }));
-    }
+    const settled = this.#carryOut(this.#queue.splice(0, limit.batchCommandsMax));
     this.#publisher.kick();
     for (const { command, answer } of settled) command.respond(answer);
     this.#wakeClaims();
     this.#answerLateClaims();
     this.#armTimer();
     if (this.#queue.length > 0) this.#schedule();
+  }
+
+  /** All in one transaction. When a mistake of ours breaks it, each gets its own, so that one command costs no other. */
+  #carryOut(batch: readonly Received[]): Settled[] {
+    try {
+      const settled = this.#transact((tx) => {
+        this.#fireTimers(tx);
+        const done = batch.flatMap((received) => this.#settle(tx, received));
+        this.#desk.startNext();
+        return done;
+      });
+      this.#failed = false;
+      return settled;
+    } catch (error) {
+      this.#failed = true;
+      this.#parts.log.error({ err: error }, "a batch could not be stored");
+      this.#waiting = this.#waiting.filter(({ received }) => !batch.includes(received));
+      const ours = !(error instanceof QuestbusError);
+      if (ours && batch.length > 1) return batch.flatMap((received) => this.#carryOut([received]));
+      return batch.map(({ command }) => ({ command, answer: refusal(error) }));
+    }
   }
 
   #transact<T>(work: (tx: StoreWrites) => T): T {
@@ -165,10 +181,11 @@ class Running {
     let answer: Answer;
     try {
       const data = this.#desk.handle(command);
-      if (data === null && this.#wait(received)) return [];
+      const parked = data === null ? this.#wait(received) : null;
+      if (parked) return parked;
       answer = data === null ? none(this.#desk.lastSeq) : { ok: true, seq: this.#desk.lastSeq, data };
     } catch (error) {
-      if (!(error instanceof QuestbusError)) throw error;
+      if (!(error instanceof QuestbusError) || storeFaults.includes(error.code)) throw error;
       this.#recordRefusal(tx, command, error);
       answer = refusal(error);
     }
@@ -203,14 +220,21 @@ class Running {
     }
   }
 
-  /** Parks a claim until there is work or its time is over; a repetition of it takes its place. */
-  #wait(received: Received): boolean {
+  /**
+   * Parks a claim until there is work or its time is over; null: it is over. An agent waits once: its newest claim ends
+   * the one before, whose answer this gives.
+   */
+  #wait(received: Received): Settled[] | null {
     const { command, atMs } = received;
     const untilMs = atMs + (command.data as { waitMs: number }).waitMs;
-    if (untilMs <= this.#parts.nowMs()) return false;
-    this.#waiting = this.#waiting.filter((each) => each.received.command.id !== command.id);
-    this.#waiting.push({ received, untilMs });
-    return true;
+    if (untilMs <= this.#parts.nowMs()) return null;
+    const isHis = ({ received: { command: other } }: Waiting): boolean =>
+      actorText(other.actor) === actorText(command.actor);
+    const before = this.#waiting.filter(isHis).map((each) => each.received.command);
+    this.#waiting = [...this.#waiting.filter((each) => !isHis(each)), { received, untilMs }];
+    return before
+      .filter((other) => other.id !== command.id)
+      .map((other) => ({ command: other, answer: none(this.#desk.lastSeq) }));
   }
 
   /** Claims of roles that have work now go back into the queue. */
@@ -239,7 +263,8 @@ class Running {
       ...this.#waiting.map(({ untilMs }) => untilMs),
     );
     if (!Number.isFinite(next)) return;
-    const delayMs = Math.min(Math.max(0, next - this.#parts.nowMs()) + 1, 60_000);
+    const leastMs = this.#failed ? failedPauseMs : 0;
+    const delayMs = Math.min(Math.max(leastMs, next - this.#parts.nowMs()) + 1, 60_000);
     this.#timer = setTimeout(() => this.#schedule(), delayMs);
   }
 }

@@ -26,7 +26,8 @@ export function project(store: StoreWrites, event: JournalEvent, state: QuestSta
       seq: event.seq,
     });
   }
-  if (!state) return;
+  // A refusal names a quest, and changes nothing of it.
+  if (!state || event.type === "command.refused") return;
   projectQuest(store, event, state);
   projectAssignments(store, state);
   projectEscalation(store, state);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type ErrorCode, errorRegistry, type Fault } from "./error.ts";
 import {
   artifactRef,
   type Candidate,
@@ -7,8 +8,7 @@ import {
   gateSamples,
   suiteRun,
 } from "./evidence.ts";
-import { errorRegistry, type ErrorCode, type Fault } from "./error.ts";
-import { assignmentId, gitOid, sha256, type Role } from "./identity.ts";
+import { assignmentId, gitOid, type Role, sha256 } from "./identity.ts";
 import { limit } from "./limit.ts";
 import type { QuestSpec } from "./quest.ts";
 import type { VerdictWord } from "./verdict.ts";
@@ -41,7 +41,7 @@ export const fault: z.ZodType<Fault> = z.object({
     error: "not a known code",
   }),
   message: z.string().max(limit.reasonCharsMax),
-  where: z.string().max(1_000).optional(),
+  where: z.string().max(limit.placeCharsMax).optional(),
   next: z.string().max(limit.reasonCharsMax).optional(),
 });
 

@@ -1,9 +1,9 @@
 import { matchesGlob } from "node:path";
 import type { Authority } from "./quest.ts";
 
-/** True when `path` matches `glob`; unlike a shell, `*` also takes names that start with a dot. */
+/** True when `path` matches `glob`; unlike in a shell, a dot is a letter like any other, also at a name's start. */
 function matches(path: string, glob: string): boolean {
-  const undot = (text: string): string => text.replaceAll(/(^|\/)\./g, "$1\u0001");
+  const undot = (text: string): string => text.replaceAll(".", "\u0001");
   return matchesGlob(undot(path), undot(glob));
 }
 

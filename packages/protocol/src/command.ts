@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { report } from "./assignment.ts";
 import { decision } from "./arbitration.ts";
-import { assignmentId, escalationId, gitOid, questId, sha256, type Principal } from "./identity.ts";
+import { report } from "./assignment.ts";
+import { assignmentId, escalationId, gitOid, type Principal, questId, sha256 } from "./identity.ts";
 import { limit } from "./limit.ts";
 import { questDocument } from "./quest.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { fault, phase, report, settleOrder, task, type Grant } from "./assignment.ts";
 import { decision, escalationReason } from "./arbitration.ts";
+import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
 import { commandData } from "./command.ts";
 import { actor, assignmentId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
 import { verdict } from "./verdict.ts";

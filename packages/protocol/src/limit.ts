@@ -46,4 +46,6 @@ export const limit = {
   /** Bytes of a refused message that its dead letter keeps. */
   deadLetterBytesMax: 4_096,
   reasonCharsMax: 2_000,
+  /** Characters of the place of a fault: a path, or a command. */
+  placeCharsMax: 1_000,
 } as const;

@@ -1,5 +1,5 @@
-import { agentName, principal, type Actor } from "./identity.ts";
-import { verbs, type Verb } from "./command.ts";
+import { type Verb, verbs } from "./command.ts";
+import { type Actor, agentName, principal } from "./identity.ts";
 
 /**
  * Subjects start with the space, so that several installations share one broker.

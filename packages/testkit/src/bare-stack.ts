@@ -25,7 +25,10 @@ export type BareStack = {
 const program = fileURLToPath(import.meta.resolve("@questbus/orchestrator/main"));
 
 export async function startBareStack(stateDir: string): Promise<BareStack> {
-  const credentials = ensureCredentials({ dir: stateDir, agents: principals.map((role) => ({ role, name: role })) });
+  const credentials = ensureCredentials({
+    dir: stateDir,
+    agents: principals.map((role) => ({ role, name: role })),
+  });
   const broker = await startBroker({ dir: stateDir, binary: findBroker(process.env).path, credentials });
   const { url } = broker;
   const orchestrator = await startOrchestrator(stateDir, url);

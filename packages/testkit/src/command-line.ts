@@ -20,7 +20,11 @@ type Options = { env?: NodeJS.ProcessEnv };
 /** Starts `questbus ARGS` in the place. */
 export function startQuestbus(place: Place, args: readonly string[], options: Options = {}): Running {
   const env = { ...place.env, ...options.env };
-  const child = spawn(process.execPath, [program, ...args], { cwd: place.dir, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: place.dir,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const text = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (chunk: string) => {

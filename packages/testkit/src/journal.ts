@@ -12,7 +12,11 @@ export type JournalWatch = {
   /** Every row of one type, oldest first. */
   of<T extends EventType>(type: T): Row<T>[];
   /** Waits for a row of that type whose body `fits`; rows up to `afterSeq` do not count. */
-  until<T extends EventType>(type: T, fits?: (body: EventBody[T]) => boolean, afterSeq?: number): Promise<Row<T>>;
+  until<T extends EventType>(
+    type: T,
+    fits?: (body: EventBody[T]) => boolean,
+    afterSeq?: number,
+  ): Promise<Row<T>>;
   close(): void;
 };
 
@@ -30,7 +34,11 @@ export function watchJournal(stateDir: string): JournalWatch {
   return {
     rows: () => read(0),
     of: <T extends EventType>(type: T) => read(0, type) as Row<T>[],
-    until: <T extends EventType>(type: T, fits: (body: EventBody[T]) => boolean = () => true, afterSeq = 0) => {
+    until: <T extends EventType>(
+      type: T,
+      fits: (body: EventBody[T]) => boolean = () => true,
+      afterSeq = 0,
+    ) => {
       const look = (): Row<T> | undefined =>
         (read(afterSeq, type) as Row<T>[]).find((row) => fits(row.body as EventBody[T]));
       return until(`a row ${type} in the journal`, look, waitMsMax);
@@ -62,7 +70,10 @@ export function tamper(stateDir: string, sql: string, ...values: (string | numbe
 export function readValue(stateDir: string, sql: string, ...values: (string | number)[]): unknown {
   const db = new Database(join(stateDir, "questbus.db"), { readonly: true });
   try {
-    return db.prepare(sql).pluck().get(...values);
+    return db
+      .prepare(sql)
+      .pluck()
+      .get(...values);
   } finally {
     db.close();
   }

@@ -69,7 +69,12 @@ function killIfThere(pid: number): void {
 
 /** Runs git in `dir` and gives its output; throws when it fails. */
 export function runGit(dir: string, ...args: string[]): string {
-  const identity = ["user.name=Test", "user.email=test@localhost", "commit.gpgsign=false", "init.defaultBranch=main"];
+  const identity = [
+    "user.name=Test",
+    "user.email=test@localhost",
+    "commit.gpgsign=false",
+    "init.defaultBranch=main",
+  ];
   const settings = identity.flatMap((each) => ["-c", each]);
   const run = spawnSync("git", [...settings, ...args], { cwd: dir, encoding: "utf8" });
   if (run.status !== 0) throw new Error(`git ${args.join(" ")} failed: ${run.stderr}`);

@@ -16,7 +16,10 @@ export type StackPart = keyof typeof patterns;
 
 /** Every process of the machine (Linux and macOS); those that have ended and only wait for their parent are left out. */
 function allProcesses(): ProcessInfo[] {
-  const run = spawnSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,stat=,args="], { encoding: "utf8", maxBuffer: 16_777_216 });
+  const run = spawnSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,stat=,args="], {
+    encoding: "utf8",
+    maxBuffer: 16_777_216,
+  });
   return run.stdout.split("\n").flatMap((line) => {
     const [, pid, parent, state, command = ""] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
     return pid && !state?.startsWith("Z") ? [{ pid: Number(pid), parent: Number(parent), command }] : [];
@@ -34,6 +37,8 @@ export function processesOf(dir: string): ProcessInfo[] {
 
 /** The process id of one part of the stack that works on `stateDir`; null when it is not there now. */
 export function pidOf(stateDir: string, part: StackPart): number | null {
-  const found = processesOf(stateDir).find(({ command }) => command.includes(patterns[part]) && !/^\S*sh -c/.test(command));
+  const found = processesOf(stateDir).find(
+    ({ command }) => command.includes(patterns[part]) && !/^\S*sh -c/.test(command),
+  );
   return found?.pid ?? null;
 }

@@ -24,7 +24,8 @@ const plain = {
   onAccept: { branch: "questbus/{quest}", changelog: "CHANGELOG.md" },
 } as const;
 
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
+const isTree = (value: unknown): value is Tree =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** `over` laid on `under`, map by map; undefined removes a key. */
 function laid(under: Tree, over: Tree): Tree {

@@ -113,21 +113,46 @@ export function candidateOf({ brief }: Pick<Grant, "brief">, script: PassScript 
 function settled({ brief }: Grant) {
   const order = brief.settle;
   if (!order) throw new TypeError("the grant holds no order");
-  const done = order.kind === "integrate" ? { branch: order.branch, commit: oid(`integrated ${order.commit}`) } : null;
-  return { kind: order.kind, tree: order.tree, branch: done?.branch ?? null, commit: done?.commit ?? null, target: targetState };
+  const done =
+    order.kind === "integrate" ? { branch: order.branch, commit: oid(`integrated ${order.commit}`) } : null;
+  return {
+    kind: order.kind,
+    tree: order.tree,
+    branch: done?.branch ?? null,
+    commit: done?.commit ?? null,
+    target: targetState,
+  };
 }
 
 function resultOf(grant: Grant, script: PassScript): Report["result"] {
   const { brief } = grant;
-  const fixers = brief.spec.fixers.map(({ name }, index) => ({ index, name, files: [], usable: true, reason: "applies" }));
+  const fixers = brief.spec.fixers.map(({ name }, index) => ({
+    index,
+    name,
+    files: [],
+    usable: true,
+    reason: "applies",
+  }));
   const forbidden = script.forbiddenPaths ?? [];
   const made = !script.nothing && forbidden.length === 0;
   const green = script.suite !== "red";
   const results: { [T in Task]: () => Report["result"] } = {
     plan: () => ({ fixers, blastRadius: { files: 1, tracked: 10 } }),
-    fitness: () => ({ loadPerCpu: 0.1, diskFreeBytes: 1e10, memoryFreeBytes: 1e10, target: targetState, warnings: [] }),
+    fitness: () => ({
+      loadPerCpu: 0.1,
+      diskFreeBytes: 1e10,
+      memoryFreeBytes: 1e10,
+      target: targetState,
+      warnings: [],
+    }),
     "base-suite": () => suiteRun(true),
-    "base-measure": () => ({ values: [100, 101, 99], cv: 0.01, detectable: 0.02, pairsNeeded: 9, wallMs: 10 }),
+    "base-measure": () => ({
+      values: [100, 101, 99],
+      cv: 0.01,
+      detectable: 0.02,
+      pairsNeeded: 9,
+      wallMs: 10,
+    }),
     choose: () => ({
       fixer: script.fixer === undefined ? (brief.pass - 1) % brief.spec.fixers.length : script.fixer,
       reason: "next in order",
@@ -150,7 +175,9 @@ const signing: readonly Task[] = ["review", "suite", "gate", "guard"];
 function signOffOf(task: Task, { refuses = [], unsigned = [], suite }: PassScript): SignOff | null {
   if (!signing.includes(task) || unsigned.includes(task)) return null;
   const no = refuses.includes(task) || (task === "suite" && suite === "red");
-  return no ? { vote: "no", reasons: [`${task} found a problem`] } : { vote: "yes", reasons: [`${task} is fine`] };
+  return no
+    ? { vote: "no", reasons: [`${task} found a problem`] }
+    : { vote: "yes", reasons: [`${task} is fine`] };
 }
 
 /** The report an agent would send for this grant, in the world that `script` describes. */
@@ -163,7 +190,13 @@ export function scriptedReport(grant: Grant, script: PassScript = {}): Report {
     return { ...head, summary: `${code}: not done`, fault, result: null, signOff: null } as Report;
   }
   const signOff = signOffOf(brief.task, script);
-  return { ...head, summary: `${brief.task} done`, fault: null, result: resultOf(grant, script), signOff } as Report;
+  return {
+    ...head,
+    summary: `${brief.task} done`,
+    fault: null,
+    result: resultOf(grant, script),
+    signOff,
+  } as Report;
 }
 
 type Written = Parameters<typeof questDocument.parse>[0] & object;
@@ -187,11 +220,17 @@ export function document(part: Partial<Record<keyof QuestDocument, unknown>> = {
 }
 
 export const improving = { intent: "improve", goal: { margin: "1%" } };
-export const validating = { intent: "validate", fixers: [], target: { repo: "/srv/word-search", candidate: "topic" } };
+export const validating = {
+  intent: "validate",
+  fixers: [],
+  target: { repo: "/srv/word-search", candidate: "topic" },
+};
 
 export function submission(part: Partial<Record<keyof QuestDocument, unknown>> = {}): CommandData["submit"] {
   const written = document(part);
-  const patches = written.fixers.flatMap((each) => ("patch" in each ? [{ name: each.patch, sha256: sha(each.patch) }] : []));
+  const patches = written.fixers.flatMap((each) =>
+    "patch" in each ? [{ name: each.patch, sha256: sha(each.patch) }] : [],
+  );
   const resolved = written.target.candidate ? [{ name: "topic", commit: oid("topic") }] : patches;
   return { document: written, questDir: "/srv/quests", base, resolved, digest: sha(JSON.stringify(written)) };
 }

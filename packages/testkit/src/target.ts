@@ -56,7 +56,8 @@ sh report.sh data/numbers.txt 2>&1 >/dev/null | awk -v noise="$noise" '
   }'
 `;
 
-const numbers = (count: number): string => Array.from({ length: count }, (_, at) => `${(at * 7919) % 1_009}\n`).join("");
+const numbers = (count: number): string =>
+  Array.from({ length: count }, (_, at) => `${(at * 7919) % 1_009}\n`).join("");
 
 const files = {
   "src/least.awk": least,
@@ -92,7 +93,7 @@ const changes = {
   "no-effect": { "src/total.awk": total.replaceAll("found", "sum") },
   "no-effect-2": { "src/least.awk": least.replaceAll("found", "lowest") },
   /** Green tests, and the bench fails: its data is longer. */
-  crash: { "src/report.awk": report.replace("END {", "count > 30 { exit 3 }\nEND {") },
+  crash: { "src/report.awk": report.replace("END {", "END {\n  if (count > 30) exit 3") },
   /** As fast as `gain`, and twice the cells. */
   hungry: {
     "src/least.awk": remembering("least", least),
@@ -116,7 +117,8 @@ const texts = {
   submodule: `diff --git a/sub b/sub\nnew file mode 160000\n--- /dev/null\n+++ b/sub\n@@ -0,0 +1 @@\n+Subproject commit ${"1".repeat(40)}\n`,
   empty: "",
   "not-a-patch": "please make it faster\n",
-  "does-not-apply": "--- a/src/total.awk\n+++ b/src/total.awk\n@@ -1,2 +1,2 @@\n-# Another program.\n+# This program.\n x\n",
+  "does-not-apply":
+    "--- a/src/total.awk\n+++ b/src/total.awk\n@@ -1,2 +1,2 @@\n-# Another program.\n+# This program.\n x\n",
 } as const;
 
 export type ChangeName = keyof typeof changes;
@@ -150,11 +152,18 @@ export function makeTarget(place: Place, changed: Readonly<Record<string, string
   return {
     dir,
     git,
-    stand: () => fingerprint(dir, (path) => !/^\.git\/(objects|(logs\/)?refs\/heads\/questbus|logs\/refs\/heads$)/.test(path)),
+    stand: () =>
+      fingerprint(
+        dir,
+        (path) => !/^\.git\/(objects|(logs\/)?refs\/heads\/questbus|logs\/refs\/heads$)/.test(path),
+      ),
     patch(name) {
       const path = `fixes/${name}.patch`;
       mkdirSync(dirname(place.path(path)), { recursive: true });
-      writeFileSync(place.path(path), isChange(name) ? inClone(place, dir, changes[name], diffOf) : texts[name]);
+      writeFileSync(
+        place.path(path),
+        isChange(name) ? inClone(place, dir, changes[name], diffOf) : texts[name],
+      );
       return path;
     },
     branch(name) {
@@ -176,7 +185,12 @@ export function makeTarget(place: Place, changed: Readonly<Record<string, string
 const diffOf = (clone: string): string => `${runGit(clone, "diff", "--cached", "--binary")}\n`;
 
 /** Does `work` in a clone in which the change is staged. */
-function inClone<T>(place: Place, dir: string, change: Record<string, string>, work: (clone: string) => T): T {
+function inClone<T>(
+  place: Place,
+  dir: string,
+  change: Record<string, string>,
+  work: (clone: string) => T,
+): T {
   const clone = join(place.dir, "clone");
   runGit(place.dir, "clone", "--quiet", dir, clone);
   try {

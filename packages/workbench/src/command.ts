@@ -93,10 +93,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandRun> {
 }
 
 /** The environment of a command: the allow-list, then `env`. */
-export function commandEnvironment(
-  cwd: string,
-  env: Readonly<Record<string, string>> = {},
-): Record<string, string> {
+function commandEnvironment(cwd: string, env: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = inherited.flatMap((name) =>
     process.env[name] === undefined ? [] : [[name, process.env[name]]],
   );

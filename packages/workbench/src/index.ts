@@ -17,13 +17,9 @@ export {
   diffFiles,
   type FileChange,
   patchTree,
-  refuseForbiddenChanges,
   type TreeComparison,
 } from "./candidate.ts";
-export { canonicalJson } from "./canonical.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
-export { lastLines } from "./excerpt.ts";
-export { GitFailure, type GitOptions, type GitRun, git, gitText } from "./git.ts";
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
 export { type Machine, readMachine } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
@@ -31,13 +27,6 @@ export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups } from "./process-group.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
-export { inspectTarget, type Target, targetState } from "./target.ts";
+export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
-export {
-  openWorkspace,
-  privateText,
-  removeTrees,
-  removeWorkspace,
-  treeOf,
-  type Workspace,
-} from "./workspace.ts";
+export { openWorkspace, privateText, removeTrees, type Workspace } from "./workspace.ts";

@@ -22,7 +22,7 @@ const namedMax = 5;
 const namedCharsMax = 1_000;
 /** The first few of a list, in words. */
 export const nameSome = (paths: readonly string[]): string =>
-  paths.slice(0, namedMax).join(", ") +
+  paths.slice(0, namedMax).join(", ").slice(0, namedCharsMax) +
   (paths.length > namedMax ? ` and ${paths.length - namedMax} more` : "");
 
 /**
@@ -63,39 +63,37 @@ export async function targetState(repo: string): Promise<TargetState> {
 }
 
 async function rootOf(repo: string): Promise<string> {
-  const refuse = (message: string, next: string): QuestbusError =>
-    new QuestbusError({ code: "TARGET_NOT_A_REPOSITORY", message, where: repo, next });
   const isDirectory = await stat(repo).then(
     (found) => found.isDirectory(),
     () => false,
   );
-  if (!isDirectory)
-    throw refuse("there is no such directory", "correct target.repo; it is relative to the quest file");
+  if (!isDirectory) {
+    const next = "correct target.repo; it is relative to the quest file";
+    throw notRepository(repo, "there is no such directory", next);
+  }
   const run = await git(repo, ["rev-parse", "--show-toplevel"], { okCodes: [0, 128] });
-  if (run.stderr.includes("dubious ownership")) {
-    throw refuse(
-      "the repository belongs to another user",
-      `git config --global --add safe.directory ${resolve(repo)}`,
-    );
-  }
-  if (run.code !== 0) {
-    throw refuse(
-      `not a git repository with a working tree: ${
-        run.stderr
-          .trim()
-          .replace(/^fatal: /, "")
-          .split("\n")[0]
-      }`,
-      "point target.repo at a clone, or run `git init` and commit there first",
-    );
-  }
+  if (run.code !== 0) throw unreadable(repo, run.stderr);
   const root = run.stdout.toString().replace(/\n$/, "");
   if ((await realpath(repo)) === root) return root;
-  throw refuse(
-    `this is only a part of the repository ${root}`,
-    "point target.repo at the root of a repository of its own",
-  );
+  const next = "point target.repo at the root of a repository of its own";
+  throw notRepository(repo, `this is only a part of the repository ${root}`, next);
 }
+
+function unreadable(repo: string, stderr: string): QuestbusError {
+  if (stderr.includes("dubious ownership")) {
+    const next = `git config --global --add safe.directory ${resolve(repo)}`;
+    return notRepository(repo, "the repository belongs to another user", next);
+  }
+  const reason = stderr
+    .trim()
+    .replace(/^fatal: /, "")
+    .split("\n")[0];
+  const next = "point target.repo at a clone, or run `git init` and commit there first";
+  return notRepository(repo, `not a git repository with a working tree: ${reason}`, next);
+}
+
+const notRepository = (where: string, message: string, next: string): QuestbusError =>
+  new QuestbusError({ code: "TARGET_NOT_A_REPOSITORY", message, where, next });
 
 function refMissing(root: string, ref: string, empty: boolean): QuestbusError {
   return new QuestbusError({

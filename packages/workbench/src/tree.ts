@@ -1,10 +1,19 @@
-import { lstat, mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { lstat, mkdir, rename } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { GitFailure, type GitOptions, type GitRun, git } from "./git.ts";
 import { removeTree } from "./removal.ts";
-import { linkObjects, privateGit, privateText, treeOf, type Workspace, withIndex } from "./workspace.ts";
+import {
+  linkObjects,
+  privateGit,
+  privateText,
+  sweepLeftovers,
+  treeOf,
+  type Workspace,
+  withIndex,
+} from "./workspace.ts";
 
 const treeName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -25,27 +34,31 @@ export async function checkout(ws: Workspace, name: string, commit: string): Pro
   return path;
 }
 
-/** Checks `commit` out at `path`, in place of whatever stands there. */
+/**
+ * Checks `commit` out at `path`, in place of whatever stands there. It is built beside and renamed, because the git of
+ * a process that was killed may still be writing files; it never reaches a tree that somebody works in.
+ */
 export async function layTree(ws: Workspace, path: string, commit: string): Promise<void> {
+  const fresh = join(dirname(path), `.${basename(path)}.${process.pid}-${randomUUID()}`);
   await onDisk(path, async () => {
     await removeTree(path);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await git(ws.dir, ["init", "--quiet", "--template=", `--object-format=${ws.source.format}`, path]);
-    const gitDir = join(path, ".git");
-    await linkObjects(gitDir, [join(ws.gitDir, "objects"), ws.source.objects], ws.source);
-    await git(path, [
-      "--git-dir",
-      gitDir,
-      "--work-tree",
-      path,
-      "-c",
-      "core.autocrlf=false",
-      "checkout",
-      "--quiet",
-      "--detach",
-      commit,
-    ]);
+    await sweepLeftovers(dirname(path));
+    try {
+      await build(ws, fresh, commit);
+      await rename(fresh, path);
+    } finally {
+      await removeTree(fresh);
+    }
   });
+}
+
+async function build(ws: Workspace, path: string, commit: string): Promise<void> {
+  const gitDir = join(path, ".git");
+  await git(ws.dir, ["init", "--quiet", "--template=", `--object-format=${ws.source.format}`, path]);
+  await linkObjects(gitDir, [join(ws.gitDir, "objects"), ws.source.objects], ws.source);
+  const checkoutArgs = ["-c", "core.autocrlf=false", "checkout", "--quiet", "--detach", commit];
+  await git(path, ["--git-dir", gitDir, "--work-tree", path, ...checkoutArgs]);
 }
 
 /**

@@ -148,10 +148,10 @@ async function build(dir: string, gitDir: string, format: string): Promise<void>
   await removeTree(fresh);
 }
 
-/** Removes what a process that is gone left beside its place. */
-async function sweepLeftovers(dir: string): Promise<void> {
+/** Removes what processes that are gone were building in `dir`: names such as `repo.git.<process id>-…`. */
+export async function sweepLeftovers(dir: string): Promise<void> {
   for (const name of await readdir(dir)) {
-    const owner = /^repo\.git\.(\d+)-/.exec(name)?.[1];
+    const owner = /^.+\.(\d+)-(?:broken-)?[0-9a-f-]{36}$/.exec(name)?.[1];
     if (owner && !isAlive(Number(owner))) await removeTree(join(dir, name));
   }
 }

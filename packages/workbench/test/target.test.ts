@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -39,6 +40,13 @@ describe("inspectTarget", () => {
     await refuse(tempDir());
     await refuse(bare);
     expect((await refuse(join(target, "src"))).message).toContain(target);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("says how to allow a repository of another user", async () => {
+    const target = makeTarget();
+    spawnSync("chown", ["-R", "65534", target]);
+    const fault = await refused("TARGET_NOT_A_REPOSITORY", () => inspectTarget(target, "HEAD"));
+    expect(fault.next).toBe(`git config --global --add safe.directory ${target}`);
   });
 
   it("refuses a ref that is not there, and a repository without commits", async () => {

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import {
   chmodSync,
   chownSync,
@@ -92,7 +93,11 @@ describe("a workspace", () => {
     ["no alternates yet", (dir) => rmSync(join(dir, "repo.git/objects/info/alternates"))],
     [
       "a repository that was being built by a process that is gone",
-      (dir) => mkdirSync(join(dir, "repo.git.4194304-x/objects"), { recursive: true }),
+      (dir) => mkdirSync(join(dir, `repo.git.4194304-${randomUUID()}/objects`), { recursive: true }),
+    ],
+    [
+      "a tree that was being laid out",
+      (dir) => mkdirSync(join(dir, `trees/.work.4194304-${randomUUID()}/.git`), { recursive: true }),
     ],
     ["half a tree", (dir) => rmSync(join(dir, "trees/work/.git/HEAD"))],
     ["a tree without its .git", (dir) => rmSync(join(dir, "trees/work/.git"), { recursive: true })],
@@ -114,6 +119,7 @@ describe("a workspace", () => {
     const again = await open(target, ws.dir);
     expect(await restore(again, "work", again.commit)).toBe(await treeOf(again, again.commit));
     expect(readdirSync(ws.dir).sort()).toEqual(["repo.git", "trees"]);
+    expect(readdirSync(join(ws.dir, "trees"))).toEqual(["work"]);
   });
 
   it("W2: keeps its candidates when it is opened again, also with a lock left on their ref", async () => {

@@ -1,6 +1,6 @@
 import type { Decision, SignOff, VerdictWord } from "@questbus/protocol";
 import { describeEffect } from "../quest/change.ts";
-import { hasKept, machineOf, type QuestState } from "../quest/state.ts";
+import { hasKept, machineOf, provenGood, provenPasses, type QuestState } from "../quest/state.ts";
 
 /** One pass as the arbiter sees it; every figure is backed by the artifacts named beside it. */
 export type MatrixRow = {
@@ -23,13 +23,14 @@ export type EvidenceMatrix = { rows: MatrixRow[]; options: DecisionOption[] };
 /** Which rulings this quest can carry out, and why not the others. Nothing that was not proven can be accepted. */
 export function allowedDecisions(state: QuestState): DecisionOption[] {
   const kept = hasKept(state);
+  const proven = provenGood(state) !== null;
   const { pass, passesMax, grantsLeft } = machineOf(state).context;
   return [
     {
       decision: "accept",
-      allowed: kept,
-      why: kept
-        ? `integrates what was kept: ${keptEffect(state)}`
+      allowed: proven,
+      why: proven
+        ? `integrates what was proven: ${provenEffect(state)}`
         : "nothing was proven and kept, so there is nothing to accept",
     },
     {
@@ -49,9 +50,9 @@ export function allowedDecisions(state: QuestState): DecisionOption[] {
   ];
 }
 
-function keptEffect(state: QuestState): string {
-  const kept = state.passes.filter((pass) => pass.verdict?.verdict === "KEEP").at(-1)?.verdict;
-  const effect = kept?.total ?? kept?.effect;
+function provenEffect(state: QuestState): string {
+  const verdict = provenPasses(state).at(-1)?.verdict;
+  const effect = verdict?.total ?? verdict?.effect;
   return effect ? describeEffect(state.spec.measure.metric.name, effect) : "a proven gain";
 }
 

@@ -6,6 +6,7 @@ import {
   type Report,
   type Role,
   roles,
+  type TaskResult,
 } from "@questbus/protocol";
 import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
@@ -129,6 +130,15 @@ const isUnfit = (report: Report): boolean =>
   report.task === "prepare" ||
   ["DISK_FULL", "MACHINE_UNFIT", "MACHINE_BUSY", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
 
+/** Without a fixer there is no candidate to go on with. */
+function chosen(result: TaskResult["choose"] | null): Partial<PassState> {
+  if (!result || result.fixer !== null) return { fixer: result?.fixer ?? null };
+  return {
+    fixer: null,
+    crash: { code: "PATCH_DOES_NOT_APPLY", message: `no candidate was chosen: ${result.reason}` },
+  };
+}
+
 /** What a report adds to its pass. */
 function findings(pass: PassState, report: Report): Partial<PassState> {
   if (report.fault) {
@@ -140,11 +150,12 @@ function findings(pass: PassState, report: Report): Partial<PassState> {
     case "base-suite":
       return { suiteRed: !report.result?.passed };
     case "choose":
-      return { fixer: report.result?.fixer ?? null };
+      return chosen(report.result);
     case "produce": {
       const forbiddenPaths = report.result?.forbiddenPaths ?? [];
       const candidate = report.result?.candidate ?? null;
-      return { candidate, forbiddenPaths, changedNothing: !candidate && forbiddenPaths.length === 0 };
+      const same = candidate === null || candidate.tree === pass.lastGood.tree;
+      return { candidate, forbiddenPaths, changedNothing: same && forbiddenPaths.length === 0 };
     }
     case "suite":
       return { tests: report.result?.passed ? "passed" : "failed" };

@@ -1,5 +1,5 @@
-import type { ChangelogEntry, Effect } from "@questbus/protocol";
-import type { QuestState } from "./state.ts";
+import { type ChangelogEntry, type Effect, roles } from "@questbus/protocol";
+import { provenPasses, type QuestState } from "./state.ts";
 
 const percent = (fraction: number): string => `${(fraction * 100).toFixed(1)} %`;
 
@@ -11,18 +11,14 @@ export function describeEffect(name: string, effect: Effect): string {
 
 /** The commit message and changelog entry of the change that is being accepted; only stored evidence is quoted. */
 export function changeMessage(state: QuestState): { message: string; changelog: ChangelogEntry } {
-  const proven = state.passes.filter(
-    (pass) => pass.verdict?.verdict === "ACCEPT" || pass.verdict?.verdict === "KEEP",
-  );
+  const proven = provenPasses(state);
   const last = proven.at(-1);
   const measured = last?.verdict?.total ?? last?.verdict?.effect;
   const impact = measured ? describeEffect(state.spec.measure.metric.name, measured) : "not measured";
   const fixers = proven
     .map((pass) => (pass.fixer === null ? null : state.spec.fixers[pass.fixer]?.name))
     .filter(Boolean);
-  const signedOff = Object.entries(last?.signOffs ?? {}).flatMap(([role, each]) =>
-    each.vote === "yes" ? [role] : [],
-  );
+  const signedOff = roles.filter((role) => last?.signOffs[role]?.vote === "yes");
   const trailers = [
     `Questbus-Quest: ${state.id}`,
     ...fixers.map((fixer) => `Questbus-Fixer: ${fixer}`),

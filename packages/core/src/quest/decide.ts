@@ -5,6 +5,7 @@ import {
   type Report,
   type Role,
   roles,
+  type TaskResult,
 } from "@questbus/protocol";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { applyEvent } from "./apply.ts";
@@ -18,11 +19,13 @@ import {
   settleByRestoring,
   startPass,
 } from "./follow.ts";
+import { passSeed } from "./judge-pass.ts";
 import {
   type AssignmentState,
   currentPass,
   isEnded,
   machineOf,
+  provenGood,
   type QuestState,
   type Submission,
 } from "./state.ts";
@@ -37,6 +40,16 @@ import {
  */
 
 export function decideSubmit(submission: Submission, context: DecideContext): Draft {
+  const { target, fixers } = submission.document;
+  const wanted = target.candidate ? 1 : fixers.filter((fixer) => "patch" in fixer).length;
+  if (submission.resolved.length !== wanted) {
+    refuse(
+      "MESSAGE_INVALID",
+      `the quest names ${wanted} patches or commits, and ${submission.resolved.length} were resolved`,
+      "resolve each patch, or the candidate, in the order of the quest",
+      "data.resolved",
+    );
+  }
   const state = applyEvent(null, {
     type: "quest.submitted",
     quest: context.newId("q-"),
@@ -137,7 +150,7 @@ export function decideReport(state: QuestState, report: Report, context: DecideC
   return draft;
 }
 
-/** I5: paths outside the authority are named whatever the agent says, and a chosen fixer must exist. */
+/** I5: fixer, samples and settling must fit the grant, and paths outside the authority are named whatever is said. */
 function checkedReport(state: QuestState, report: Report): Report {
   if (
     report.task === "choose" &&
@@ -152,21 +165,54 @@ function checkedReport(state: QuestState, report: Report): Report {
       "result.fixer",
     );
   }
-  if (report.task === "settle" && report.result && report.result.kind !== state.settle?.kind) {
+  if (
+    report.task === "gate" &&
+    report.result &&
+    report.result.samples.seed !== passSeed(state, report.pass)
+  ) {
     refuse(
-      "REPORT_OUT_OF_TURN",
-      `ops was asked to ${state.settle?.kind}`,
-      "carry out the order of the grant",
-      "result.kind",
+      "MESSAGE_INVALID",
+      "the pairs were drawn from another seed",
+      "use the seed of the grant",
+      "result.samples.seed",
     );
   }
+  if (report.task === "settle" && report.result) checkSettled(state, report.result);
   if (report.task !== "produce" || !report.result?.candidate) return report;
   const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
   if (forbidden.length === 0) return report;
   return { ...report, result: { candidate: null, forbiddenPaths: forbidden } };
 }
 
-/** The fact that an order was carried out, with the proof that it was. */
+/** An order counts as carried out only with its proof: the tree that was asked for, or the branch and its commit. */
+function checkSettled({ settle: order }: QuestState, result: TaskResult["settle"]): void {
+  if (!order || result.kind !== order.kind) {
+    refuse(
+      "REPORT_OUT_OF_TURN",
+      `ops was asked to ${order?.kind}`,
+      "carry out the order of the grant",
+      "result.kind",
+    );
+  }
+  if (order.kind === "integrate") {
+    if (result.branch === order.branch && result.commit) return;
+    refuse(
+      "MESSAGE_INVALID",
+      `an integration ends with a commit on ${order.branch}`,
+      "report both, or the fault",
+      "result",
+    );
+  }
+  if (result.tree === order.tree) return;
+  refuse(
+    "ROLLBACK_UNPROVEN",
+    `the workspace has tree ${result.tree}, not ${order.tree}`,
+    "restore again and report the fault",
+    "result.tree",
+  );
+}
+
+/** The fact that an order was carried out. */
 function recordSettled(draft: Draft, report: Extract<Report, { task: "settle" }>): void {
   const order = draft.state.settle;
   if (!report.result || !order) return;
@@ -175,16 +221,7 @@ function recordSettled(draft: Draft, report: Extract<Report, { task: "settle" }>
   if (order.kind === "integrate" && branch && commit)
     emit(draft, "change.integrated", { branch, commit, tree });
   if (order.kind === "advance") emit(draft, "good.moved", { pass, commit: order.commit, tree: order.tree });
-  if (order.kind === "restore") {
-    if (tree !== order.tree) {
-      refuse(
-        "ROLLBACK_UNPROVEN",
-        `the workspace has tree ${tree}, not ${order.tree}`,
-        "restore again and report the fault",
-      );
-    }
-    emit(draft, "workspace.restored", { pass, tree });
-  }
+  if (order.kind === "restore") emit(draft, "workspace.restored", { pass, tree });
 }
 
 export function decideRelease(
@@ -250,7 +287,7 @@ export function decideRule(state: QuestState, data: CommandData["rule"], context
   if (!option?.allowed)
     refuse("RULING_NOT_ALLOWED", option?.why ?? "not allowed", "see the options: questbus escalations");
   emit(draft, "ruling.made", data, "caller");
-  if (data.decision === "accept") settleByIntegrating(draft, state.lastGood);
+  if (data.decision === "accept") settleByIntegrating(draft, provenGood(state) ?? state.lastGood);
   else if (data.decision !== "retry")
     settleByRestoring(draft, state.base, `the arbiter ruled ${data.decision}`);
   return draft;

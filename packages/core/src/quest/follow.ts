@@ -38,8 +38,8 @@ export function startPass(draft: Draft): void {
 }
 
 /** True when the pass cannot be accepted any more, so that its remaining tasks would be wasted. */
-function isLost(pass: PassState): boolean {
-  const refused = Object.values(pass.signOffs).some((signOff) => signOff.vote === "no");
+function isLost({ spec }: QuestState, pass: PassState): boolean {
+  const refused = spec.signOff.some((role) => pass.signOffs[role]?.vote === "no");
   return Boolean(
     pass.unfit ||
       pass.crash ||
@@ -53,7 +53,7 @@ function isLost(pass: PassState): boolean {
 /** After a report on any task but `settle`. */
 export function afterTask(draft: Draft, task: Task): void {
   const pass = currentPass(draft.state) as PassState;
-  const next = isLost(pass) ? null : stepAfter(task);
+  const next = isLost(draft.state, pass) ? null : stepAfter(task);
   if (next) offer(draft, next.task);
   else judgeAndSettle(draft);
 }
@@ -102,6 +102,11 @@ export function end(draft: Draft, ending: Ending, reason: string, fault: Fault |
 
 /** After ops carried out an order, or could not. */
 export function afterSettle(draft: Draft, order: SettleOrder, fault: Fault | null): void {
+  const pass = currentPass(draft.state);
+  // A target or machine that is not fit, a full disk say, may well keep the worktree from being laid out again.
+  if (fault && order.kind === "restore" && pass?.unfit && !hasKept(draft.state)) {
+    return end(draft, "unfit", pass.verdict?.reasons[0] ?? fault.message, pass.unfit);
+  }
   if (fault) {
     const reason = order.kind === "integrate" ? "integration-failed" : "conflict";
     return escalate(draft, reason, `${fault.code}: ${fault.message}`);

@@ -27,6 +27,15 @@ export function evidenceOf(pass: PassState): PassEvidence {
   return { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs };
 }
 
+/** Refusals that ended a pass before it was measured: they are why, not what was left undone because of them. */
+function refusals({ spec }: QuestState, { samples, signOffs }: PassState): string[] {
+  if (samples) return [];
+  return spec.signOff.flatMap((role) => {
+    const given = signOffs[role];
+    return given?.vote === "no" ? [`${role} says no: ${given.reasons.join("; ")}`] : [];
+  });
+}
+
 /**
  * The verdict of a pass, from its evidence alone. Intent improve keeps a proven gain and goes on, so its ACCEPT is a
  * KEEP; a pass that was cut short has no verdict on its candidate, whatever was measured.
@@ -35,6 +44,8 @@ export function judgePass(state: QuestState, pass: PassState, cut: string | null
   const evidence = cut === null ? evidenceOf(pass) : { ...evidenceOf(pass), samples: null, tests: null };
   const verdict = judge(evidence, policyOf(state));
   if (cut !== null && verdict.verdict === "INCONCLUSIVE") return { ...verdict, reasons: [cut] };
+  const refused = refusals(state, pass);
+  if (refused.length > 0 && verdict.verdict === "INCONCLUSIVE") return { ...verdict, reasons: refused };
   if (state.spec.intent === "improve" && verdict.verdict === "ACCEPT") return { ...verdict, verdict: "KEEP" };
   return verdict;
 }

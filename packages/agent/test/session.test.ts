@@ -1,0 +1,349 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { BusClient } from "@questbus/bus";
+import {
+  type CommandData,
+  commandData,
+  type ErrorCode,
+  type Grant,
+  limit,
+  QuestbusError,
+  type Report,
+  type Task,
+  type Verb,
+} from "@questbus/protocol";
+import { openProcessGroups } from "@questbus/workbench";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Behaviour, Outcome, TaskContext } from "../src/behaviour.ts";
+import { runSession, type Session } from "../src/session.ts";
+
+/** One agent's life over a fake bus: its grants are handed out in order, and what it sends is kept. */
+
+const grantOf = (part: Partial<Grant["brief"]> = {}, epoch = 1): Grant =>
+  ({
+    assignment: "q-00000000.performance",
+    role: "performance",
+    epoch,
+    leaseMs: limit.leaseMs,
+    brief: { quest: "q-00000000", pass: 1, phase: "fix", task: "produce", base: {}, spec: { target: {} }, ...part },
+  }) as unknown as Grant;
+
+const outcome: Outcome = { result: { candidate: null, forbiddenPaths: [] }, summary: "changed nothing" };
+const refusal = (code: ErrorCode): QuestbusError => new QuestbusError({ code, message: `refused: ${code}` });
+
+type Sent = { verb: Verb; data: CommandData[Verb] };
+type Handler = (data: never, times: number) => unknown;
+
+/** A bus that answers each verb by its handler; a claim beyond the last grant waits until the agent is stopped. */
+function bus(grants: readonly Grant[], handlers: Partial<Record<Verb, Handler>> = {}) {
+  const stop = new AbortController();
+  const sent: Sent[] = [];
+  const waiting = [...grants];
+  const ended = (signal: AbortSignal | undefined): Promise<never> =>
+    new Promise((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+      if (signal?.aborted) reject(signal.reason);
+    });
+  const client: BusClient = {
+    async request(verb, data, options) {
+      const times = sent.push({ verb, data }) && of(verb).length;
+      const handler = handlers[verb];
+      if (handler) return handler(data as never, times);
+      if (verb !== "claim") return {};
+      const grant = waiting.shift();
+      if (grant) return { status: "granted", grant };
+      stop.abort();
+      return ended(options?.signal);
+    },
+    watchEvents: async () => () => {},
+  };
+  const of = (verb: Verb): CommandData[Verb][] => sent.filter((each) => each.verb === verb).map((each) => each.data);
+  return { client, sent, stop, of, reports: () => of("report") as Report[] };
+}
+
+let stateDir = "";
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), "questbus-agent-"));
+});
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+type Bus = ReturnType<typeof bus>;
+
+function live({ client, stop }: Bus, work: (context: TaskContext) => Promise<Outcome>, incarnation = "one"): Promise<void> {
+  const behaviour: Behaviour = { test: work, fix: work, validate: work };
+  return runSession(sessionWith(client, stop.signal, behaviour), incarnation);
+}
+
+const sessionWith = (client: BusClient, signal: AbortSignal, behaviour: Behaviour): Session => ({
+  client,
+  definition: { name: "performance", description: "", role: "performance", phases: { test: "", fix: "", validate: "" }, never: [], body: "" },
+  behaviour,
+  name: "performance",
+  stateDir,
+  log: pino({ level: "silent" }),
+  signal,
+});
+
+describe("the life of an agent", () => {
+  it("says hello once, then claims, works and reports, and claims again until it is stopped", async () => {
+    const line = bus([grantOf({}, 3), grantOf({ task: "base-measure", phase: "test", pass: 2 }, 4)]);
+    await live(line, async () => outcome);
+    expect(line.sent.map((each) => each.verb)).toEqual(["hello", "claim", "report", "claim", "report", "claim"]);
+    expect(line.of("hello")).toEqual([{ incarnation: "one", pid: process.pid }]);
+    expect(line.reports()[0]).toEqual({
+      assignment: "q-00000000.performance",
+      epoch: 3,
+      pass: 1,
+      phase: "fix",
+      task: "produce",
+      summary: "changed nothing",
+      fault: null,
+      result: outcome.result,
+      signOff: null,
+      artifacts: [],
+    });
+    expect(line.reports()[1]).toMatchObject({ epoch: 4, pass: 2, phase: "test", task: "base-measure" });
+  });
+
+  it.each([
+    ["test", "base-measure"],
+    ["fix", "produce"],
+    ["validate", "gate"],
+  ] as const)("in phase %s does the behaviour of that phase", async (phase, task) => {
+    const asked: string[] = [];
+    const of = (name: string) => async (): Promise<Outcome> => {
+      asked.push(name);
+      return outcome;
+    };
+    const line = bus([grantOf({ phase, task: task as Task, pass: 3 })]);
+    await runSession(sessionWith(line.client, line.stop.signal, { test: of("test"), fix: of("fix"), validate: of("validate") }), "x");
+    expect(asked).toEqual([phase]);
+  });
+
+  it("ends when nobody answers its hello", async () => {
+    const line = bus([], {
+      hello: () => {
+        throw refusal("BUS_UNAVAILABLE");
+      },
+    });
+    await expect(live(line, async () => outcome)).rejects.toMatchObject({ code: "BUS_UNAVAILABLE" });
+    expect(line.of("claim")).toEqual([]);
+  });
+
+  it("I3: ends what an earlier process of its name left running, before it says hello", async () => {
+    const orphan = spawn("sleep", ["60"], { detached: true, stdio: "ignore" });
+    const gone = once(orphan, "exit");
+    openProcessGroups(join(stateDir, "run", "groups", "performance")).add(orphan.pid ?? 0);
+    let alive = true;
+    void gone.then(() => {
+      alive = false;
+    });
+    const line = bus([], {
+      hello: async () => {
+        await gone;
+        return {};
+      },
+    });
+    await live(line, async () => outcome);
+    expect(alive).toBe(false);
+  });
+
+  it("goes on after a claim that failed, with a pause: it does not storm a stack that refuses it", async () => {
+    const line = bus([], {
+      claim: () => {
+        throw refusal("OVERLOADED");
+      },
+    });
+    const life = live(line, async () => outcome);
+    await delay(150);
+    expect(line.of("claim").length).toBeLessThanOrEqual(2);
+    line.stop.abort();
+    await life;
+  });
+
+  it("claims again at once when there was no work", async () => {
+    const line = bus([]);
+    const answers = [{ status: "none" }, { status: "none" }];
+    const { client } = line;
+    const life = live(
+      { ...line, client: { ...client, request: async (verb, data, options) => (verb === "claim" ? (answers.shift() ?? client.request(verb, data, options)) : client.request(verb, data, options)) } },
+      async () => outcome,
+    );
+    await life;
+    expect(answers).toEqual([]);
+  });
+});
+
+describe("a task that cannot be done", () => {
+  const reported = async (error: unknown): Promise<Report> => {
+    const line = bus([grantOf()]);
+    await live(line, async () => {
+      throw error;
+    });
+    const [report] = line.reports();
+    expect(commandData.report.safeParse(report).error).toBeUndefined();
+    return report as Report;
+  };
+
+  it("is reported as its fault", async () => {
+    const fault = { code: "FIXER_FAILED", message: "exit code 3", where: "./improve.sh", next: "run it by hand" } as const;
+    expect(await reported(new QuestbusError(fault))).toMatchObject({
+      fault,
+      result: null,
+      signOff: null,
+      summary: "FIXER_FAILED: exit code 3",
+    });
+  });
+
+  it("for a reason that nobody foresaw is INTERNAL", async () => {
+    expect((await reported(new TypeError("x is undefined"))).fault).toMatchObject({ code: "INTERNAL", message: "x is undefined" });
+  });
+
+  it("is reported however long its words are", async () => {
+    const long = "long ".repeat(2_000);
+    const report = await reported(new QuestbusError({ code: "FIXER_FAILED", message: long, where: long, next: long }));
+    expect(report.fault?.code).toBe("FIXER_FAILED");
+    expect(report.summary).toHaveLength(400);
+  });
+
+  it("leaves its evidence in the report, as one that succeeds does", async () => {
+    const line = bus([grantOf(), grantOf()]);
+    let tries = 0;
+    await live(line, async ({ artifacts }) => {
+      await artifacts.put("fixer-output", `try ${++tries}`);
+      if (tries === 1) throw refusal("FIXER_FAILED");
+      return outcome;
+    });
+    const sizes = line.reports().map((report) => report.artifacts.map((each) => [each.kind, each.sizeBytes]));
+    expect(sizes).toEqual([[["fixer-output", 5]], [["fixer-output", 5]]]);
+    expect(line.reports()[0]?.fault?.code).toBe("FIXER_FAILED");
+  });
+});
+
+describe("I1: a lost lease aborts the work under it", () => {
+  const renewing = (): void => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  /** Works until its signal aborts; `begun` resolves when it works. */
+  function endless() {
+    const begun = Promise.withResolvers<TaskContext>();
+    const work = (context: TaskContext): Promise<Outcome> => {
+      begun.resolve(context);
+      return new Promise((_, reject) => {
+        context.signal.addEventListener("abort", () => reject(context.signal.reason), { once: true });
+      });
+    };
+    return { begun: begun.promise, work };
+  }
+
+  it.each(["LEASE_STALE", "QUEST_NOT_FOUND"] as const)("refused with %s: nothing is reported, and it claims again", async (code) => {
+    renewing();
+    const line = bus([grantOf({}, 7)], {
+      renew: () => {
+        throw refusal(code);
+      },
+    });
+    const { begun, work } = endless();
+    const life = live(line, work);
+    const { signal } = await begun;
+    await vi.advanceTimersByTimeAsync(limit.renewEveryMs);
+    await life;
+    expect(signal.aborted).toBe(true);
+    expect(line.of("renew")).toEqual([{ assignment: "q-00000000.performance", epoch: 7 }]);
+    expect(line.reports()).toEqual([]);
+    expect(line.of("claim")).toHaveLength(2);
+  });
+
+  it("work that ends after its lease was lost is not reported either", async () => {
+    renewing();
+    const line = bus([grantOf()], {
+      renew: () => {
+        throw refusal("LEASE_STALE");
+      },
+    });
+    const release = Promise.withResolvers<Outcome>();
+    const begun = Promise.withResolvers<void>();
+    const life = live(line, () => {
+      begun.resolve();
+      return release.promise;
+    });
+    await begun.promise;
+    await vi.advanceTimersByTimeAsync(limit.renewEveryMs);
+    release.resolve(outcome);
+    await life;
+    expect(line.reports()).toEqual([]);
+  });
+
+  it("a renewal that got no answer is no loss: the work goes on, and is renewed again", async () => {
+    renewing();
+    const line = bus([grantOf()], {
+      renew: (_, times) => {
+        if (times === 1) throw refusal("BUS_UNAVAILABLE");
+        return { leaseMs: limit.leaseMs };
+      },
+    });
+    const release = Promise.withResolvers<Outcome>();
+    const begun = Promise.withResolvers<void>();
+    const life = live(line, () => {
+      begun.resolve();
+      return release.promise;
+    });
+    await begun.promise;
+    await vi.advanceTimersByTimeAsync(limit.renewEveryMs * 3);
+    release.resolve(outcome);
+    await life;
+    expect(line.of("renew")).toHaveLength(3);
+    expect(line.reports()).toHaveLength(1);
+  });
+
+  it("renewing ends with the task", async () => {
+    renewing();
+    const line = bus([grantOf()]);
+    await live(line, async () => outcome);
+    await vi.advanceTimersByTimeAsync(limit.renewEveryMs * 5);
+    expect(line.of("renew")).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("an agent that is told to stop aborts its work and reports nothing", async () => {
+    const line = bus([grantOf()]);
+    const { begun, work } = endless();
+    const life = live(line, work);
+    await begun;
+    line.stop.abort();
+    await life;
+    expect(line.reports()).toEqual([]);
+    expect(line.of("claim")).toHaveLength(1);
+  });
+});
+
+describe("I2: a report that was answered is never sent again", () => {
+  it.each(["LEASE_STALE", "REPORT_OUT_OF_TURN", "PASS_LIMIT", "DISK_FULL"] as const)("refused with %s it is dropped", async (code) => {
+    const line = bus([grantOf()], {
+      report: () => {
+        throw refusal(code);
+      },
+    });
+    await live(line, async () => outcome);
+    expect(line.reports()).toHaveLength(1);
+    expect(line.of("claim")).toHaveLength(2);
+  });
+
+  it.each(["MESSAGE_TOO_LARGE", "MESSAGE_INVALID"] as const)("one that the bus cannot carry (%s) becomes the report of that fault", async (code) => {
+    const line = bus([grantOf()], {
+      report: (_, times) => {
+        if (times === 1) throw refusal(code);
+        return {};
+      },
+    });
+    await live(line, async () => outcome);
+    expect(line.reports()).toHaveLength(2);
+    expect(line.reports()[1]).toMatchObject({ fault: { code }, result: null });
+  });
+});

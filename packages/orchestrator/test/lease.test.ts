@@ -1,0 +1,324 @@
+import { type ClaimAnswer, limit } from "@questbus/protocol";
+import { scriptedReport, submission } from "@questbus/testkit/scripted-report";
+import { describe, expect, it } from "vitest";
+import {
+  agent,
+  arbiter,
+  claim,
+  close,
+  codeOf,
+  dataOf,
+  freshStore,
+  granted,
+  openRig,
+  operator,
+  pass,
+  play,
+  poke,
+  post,
+  type Rig,
+  rows,
+  send,
+  stateOf,
+  step,
+  submit,
+  until,
+} from "./rig.ts";
+
+const statusOf = (rig: Rig, quest: string) => stateOf(rig, quest).assignments.architect.status;
+const joined = (incarnation: string) => ({ incarnation, pid: 4_711 });
+
+describe("a claim", () => {
+  it("waits for work, and is woken by the command that makes it", async () => {
+    const rig = await openRig();
+    const waiting = post(rig, agent("architect"), "claim", { waitMs: 20_000 });
+    const other = post(rig, agent("qa"), "claim", { waitMs: 20_000 });
+    await poke(rig);
+    expect(waiting.answers).toEqual([]);
+    const quest = await submit(rig);
+    expect(dataOf<ClaimAnswer>(await waiting.answer)).toMatchObject({
+      status: "granted",
+      grant: { assignment: `${quest}.architect`, epoch: 1 },
+    });
+    expect(other.answers).toEqual([]);
+  });
+
+  it("of several that wait one gets the work, and the others wait on", async () => {
+    const rig = await openRig();
+    const all = ["a", "b", "c"].map((name) => post(rig, agent("architect", name), "claim", { waitMs: 20_000 }));
+    await submit(rig);
+    await poke(rig);
+    await poke(rig);
+    expect(all.map((each) => each.answers.length)).toEqual([1, 0, 0]);
+  });
+
+  it("ends with nothing when its time is over", async () => {
+    const rig = await openRig();
+    const waiting = post(rig, agent("architect"), "claim", { waitMs: 500 });
+    await pass(rig, 499);
+    expect(waiting.answers).toEqual([]);
+    await pass(rig, 1);
+    expect(dataOf(await waiting.answer)).toEqual({ status: "none" });
+  });
+
+  it("ends by itself: the orchestrator wakes up for it", async () => {
+    const rig = await openRig({ nowMs: Date.now });
+    const begunMs = performance.now();
+    expect(dataOf(await claim(rig, agent("architect"), 40))).toEqual({ status: "none" });
+    expect(performance.now() - begunMs).toBeGreaterThanOrEqual(39);
+  });
+
+  it("is answered when the orchestrator stops", async () => {
+    const rig = await openRig();
+    const waiting = post(rig, agent("architect"), "claim", { waitMs: 20_000 });
+    await poke(rig);
+    await close(rig);
+    expect(waiting.answers).toMatchObject([{ ok: true, data: { status: "none" } }]);
+  });
+});
+
+describe("a lease", () => {
+  it("that is not renewed ends, and the task is offered again under the next epoch", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    const first = await granted(rig, agent("architect"));
+    await pass(rig, limit.leaseMs - 1);
+    expect(statusOf(rig, quest)).toBe("leased");
+    await pass(rig, 1);
+    expect(statusOf(rig, quest)).toBe("offered");
+    expect(rows(rig.store).at(-1)).toMatchObject({
+      type: "lease.expired",
+      actor: { role: "orchestrator" },
+      body: { agent: "architect", epoch: 1, reason: "the lease was not renewed" },
+    });
+    const second = await granted(rig, agent("architect", "architect-2"));
+    expect(second.epoch).toBe(2);
+    expect(second.brief).toEqual(first.brief);
+    expect(codeOf(await send(rig, agent("architect"), "report", scriptedReport(first)))).toBe("LEASE_STALE");
+    expect(codeOf(await send(rig, agent("architect", "architect-2"), "report", scriptedReport(second)))).toBe("ok");
+  });
+
+  it("ends by itself: the orchestrator wakes up for it, and for who waits", async () => {
+    const offset = { ms: 0 };
+    const rig = await openRig({ nowMs: () => Date.now() + offset.ms });
+    const quest = await submit(rig);
+    await granted(rig, agent("architect"));
+    offset.ms = limit.leaseMs - 60;
+    const waiting = post(rig, agent("architect", "architect-2"), "claim", { waitMs: 20_000 });
+    expect(dataOf<ClaimAnswer>(await waiting.answer)).toMatchObject({ status: "granted", grant: { epoch: 2 } });
+    expect(stateOf(rig, quest).assignments.architect.agent).toBe("architect-2");
+  });
+
+  it("that is renewed goes on", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    const { assignment, epoch } = await granted(rig, agent("architect"));
+    for (let renewals = 0; renewals < 3; renewals++) {
+      await pass(rig, limit.leaseMs - 1);
+      const answer = await send(rig, agent("architect"), "renew", { assignment, epoch });
+      expect(dataOf(answer)).toEqual({ leaseMs: limit.leaseMs });
+    }
+    await pass(rig, limit.leaseMs - 1);
+    expect(statusOf(rig, quest)).toBe("leased");
+    await pass(rig, 1);
+    expect(statusOf(rig, quest)).toBe("offered");
+  });
+
+  it("is renewed by its holder only", async () => {
+    const rig = await openRig();
+    await submit(rig);
+    const { assignment, epoch } = await granted(rig, agent("architect"));
+    expect(codeOf(await send(rig, agent("architect", "b"), "renew", { assignment, epoch }))).toBe("LEASE_STALE");
+    expect(codeOf(await send(rig, agent("architect"), "renew", { assignment, epoch: 2 }))).toBe("LEASE_STALE");
+    expect(codeOf(await send(rig, agent("qa"), "renew", { assignment, epoch }))).toBe("ROLE_FORBIDDEN");
+  });
+
+  it("that is given back is offered at once, and its timer is gone", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    const { assignment, epoch } = await granted(rig, agent("architect"));
+    await send(rig, agent("architect"), "release", { assignment, epoch, reason: "stopping" });
+    expect(statusOf(rig, quest)).toBe("offered");
+    await granted(rig, agent("architect"));
+    await pass(rig, limit.leaseMs - 1);
+    expect(statusOf(rig, quest)).toBe("leased");
+  });
+
+  it("ends with its report: no timer is left of it", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await step(rig, quest);
+    await pass(rig, limit.leaseMs * 2);
+    expect(rows(rig.store, "lease.expired")).toEqual([]);
+  });
+});
+
+describe("hello, from an agent that starts anew", () => {
+  it("takes back the lease of the process before it", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await granted(rig, agent("architect"));
+    await send(rig, agent("architect"), "hello", joined("second"));
+    expect(statusOf(rig, quest)).toBe("offered");
+    expect(rows(rig.store).slice(-2)).toMatchObject([
+      { type: "agent.joined", quest: null, actor: agent("architect"), body: joined("second") },
+      { type: "lease.expired", quest, body: { reason: "the agent started anew" } },
+    ]);
+    expect(rig.store.getAgent("architect", "architect")).toMatchObject(joined("second"));
+    expect((await granted(rig, agent("architect"))).epoch).toBe(2);
+  });
+
+  it("leaves the leases of others alone", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await granted(rig, agent("architect"));
+    await send(rig, agent("architect", "architect-2"), "hello", joined("other"));
+    await send(rig, agent("qa", "architect"), "hello", joined("namesake"));
+    expect(statusOf(rig, quest)).toBe("leased");
+  });
+
+  it("drops the claims that the process before it had waiting", async () => {
+    const rig = await openRig();
+    const lost = post(rig, agent("architect"), "claim", { waitMs: 20_000 });
+    await send(rig, agent("architect"), "hello", joined("second"));
+    const quest = await submit(rig);
+    await poke(rig);
+    expect(lost.answers).toEqual([]);
+    expect(statusOf(rig, quest)).toBe("offered");
+    expect((await granted(rig, agent("architect"))).epoch).toBe(1);
+  });
+});
+
+describe("the wall-clock budget", () => {
+  it("ends the pass when it is used up, and the quest waits for an arbiter", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig, { budget: { wallClock: "5m" } });
+    await until(rig, quest, "produce");
+    await pass(rig, 300_000);
+    expect(rows(rig.store, "pass.judged")).toHaveLength(1);
+    const state = await play(rig, quest);
+    expect(state.escalation?.reason).toBe("budget-used-up");
+  });
+
+  it("does not count while the quest waits for an arbiter", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig, { budget: { wallClock: "5m" } });
+    await play(rig, quest, [{ gain: 0 }, { gain: 0 }, { gain: 0 }]);
+    await pass(rig, 86_400_000);
+    expect(stateOf(rig, quest).status).toBe("escalated");
+    expect(rig.store.nextTimerMs()).toBeNull();
+  });
+});
+
+describe("two quests", () => {
+  const two = async (rig: Rig) => {
+    const first = await submit(rig);
+    rig.clock.nowMs += 1;
+    return { first, second: await submit(rig, { title: "The second" }) };
+  };
+
+  it("the second waits until the first has ended", async () => {
+    const rig = await openRig();
+    const { first, second } = await two(rig);
+    expect(stateOf(rig, second).status).toBe("queued");
+    await play(rig, first);
+    expect(stateOf(rig, first).status).toBe("accepted");
+    expect(stateOf(rig, second).status).toBe("running");
+    expect((await play(rig, second)).status).toBe("accepted");
+  });
+
+  it("the second begins while the first waits for its arbiter, and a retry waits its turn", async () => {
+    const rig = await openRig();
+    const { first, second } = await two(rig);
+    await play(rig, first, [{ gain: 0 }, { gain: 0 }, { gain: 0 }]);
+    expect(stateOf(rig, second).status).toBe("running");
+    const escalation = stateOf(rig, first).escalation?.id ?? "";
+    const ruling = { escalation, decision: "retry", reason: "once more", guidance: null } as const;
+    expect(codeOf(await send(rig, arbiter, "rule", ruling))).toBe("ok");
+    expect(stateOf(rig, first).status).toBe("queued");
+    await play(rig, second);
+    expect(stateOf(rig, first)).toMatchObject({ status: "running", task: "plan" });
+    expect(stateOf(rig, first).passes).toHaveLength(4);
+    expect((await play(rig, first)).status).toBe("accepted");
+  });
+
+  it("the second begins when the first is cancelled", async () => {
+    const rig = await openRig();
+    const { first, second } = await two(rig);
+    await send(rig, operator, "cancel", { quest: first, reason: "x" });
+    expect(stateOf(rig, second).status).toBe("running");
+  });
+
+  it("begin in the order in which they came, after a restart too", async () => {
+    const store = freshStore();
+    const rig = await openRig({ store });
+    const all = [];
+    for (const title of ["one", "two", "three", "four"]) {
+      all.push(await submit(rig, { title }));
+      rig.clock.nowMs += 1;
+    }
+    const { dir } = rig;
+    await close(rig);
+    const again = await openRig({ dir });
+    const begun = [];
+    for (const quest of all) {
+      begun.push(all.find((each) => stateOf(again, each).status === "running"));
+      await send(again, operator, "cancel", { quest, reason: "next" });
+    }
+    expect(begun).toEqual(all);
+  });
+});
+
+describe("a restart", () => {
+  it("goes on with a lease that lives: its holder has a full lease to renew it", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await until(rig, quest, "gate");
+    const grant = await granted(rig, agent("performance"));
+    const { dir, clock } = rig;
+    await close(rig);
+    const again = await openRig({ dir });
+    again.clock.nowMs = clock.nowMs;
+    await pass(again, limit.leaseMs - 1);
+    expect(codeOf(await send(again, agent("performance"), "report", scriptedReport(grant)))).toBe("ok");
+    expect((await play(again, quest)).status).toBe("accepted");
+  });
+
+  it("takes back a lease whose holder is gone", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await granted(rig, agent("architect"));
+    const { dir } = rig;
+    await close(rig);
+    const again = await openRig({ dir });
+    await pass(again, limit.leaseMs);
+    expect(statusOf(again, quest)).toBe("offered");
+    expect((await play(again, quest)).status).toBe("accepted");
+  });
+
+  it("remembers what it answered", async () => {
+    const rig = await openRig();
+    const first = await send(rig, operator, "submit", submission(), "c-before");
+    const { dir } = rig;
+    await close(rig);
+    const again = await openRig({ dir });
+    expect(await send(again, operator, "submit", submission(), "c-before")).toEqual(first);
+    expect(await send(again, operator, "submit", submission())).toMatchObject({ data: { resumed: true } });
+  });
+
+  it("in each phase gives the same end", async () => {
+    let rig = await openRig();
+    const quest = await submit(rig);
+    const scripts = [{ gain: 0 }, { gain: 0.12 }, { gain: 0.15 }];
+    while (stateOf(rig, quest).status === "running") {
+      await step(rig, quest, scripts);
+      if (stateOf(rig, quest).task === null) continue;
+      if (!["choose", "review", "settle"].includes(stateOf(rig, quest).task ?? "")) continue;
+      const { dir } = rig;
+      await close(rig);
+      rig = await openRig({ dir });
+    }
+    expect(stateOf(rig, quest).passes.map((each) => each.verdict?.verdict)).toEqual(["NO_EFFECT", "KEEP", "ACCEPT"]);
+    expect(stateOf(rig, quest).status).toBe("accepted");
+  });
+});

@@ -1,0 +1,135 @@
+import { QuestbusError } from "@questbus/protocol";
+import { dumpProjections, type Store } from "@questbus/store";
+import { improving } from "@questbus/testkit/scripted-report";
+import { describe, expect, it } from "vitest";
+import { checkReplay, recheckVerdicts, replayInto } from "../src/replay.ts";
+import {
+  agent,
+  arbiter,
+  freshStore,
+  openRig,
+  operator,
+  play,
+  type Rig,
+  rows,
+  send,
+  stateOf,
+  submit,
+  until,
+} from "./rig.ts";
+
+/** A store in which about everything has happened once. */
+async function lived(): Promise<{ rig: Rig; open: string }> {
+  const rig = await openRig();
+  await send(rig, agent("qa"), "hello", { incarnation: "first", pid: 1 });
+  const accepted = await submit(rig, improving);
+  await play(rig, accepted, [{}, { suite: "red" }, { gain: 0.12 }]);
+  const escalated = await submit(rig, { title: "Escalated" });
+  await play(rig, escalated, [{ gain: 0 }, { gain: 0.12 }, { worse: 0.5 }]);
+  const escalation = stateOf(rig, escalated).escalation?.id ?? "";
+  await send(rig, arbiter, "rule", { escalation, decision: "accept", reason: "good enough", guidance: null });
+  await play(rig, escalated);
+  const cancelled = await submit(rig, { title: "Cancelled" });
+  await until(rig, cancelled, "suite");
+  await send(rig, operator, "cancel", { quest: cancelled, reason: "x" });
+  const open = await submit(rig, { title: "Open" });
+  await until(rig, open, "gate");
+  return { rig, open };
+}
+
+const codeOf = (action: () => unknown): string => {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof QuestbusError) return error.code;
+    throw error;
+  }
+  return "same";
+};
+
+const replayed = (store: Store): string => codeOf(() => checkReplay(store, freshStore()));
+
+describe("replaying the journal into an empty store", () => {
+  it("gives identical projections", async () => {
+    const { rig } = await lived();
+    const empty = freshStore();
+    expect(checkReplay(rig.store, empty)).toEqual({ events: rows(rig.store).length });
+    expect(dumpProjections(empty)).toBe(dumpProjections(rig.store));
+    expect(dumpProjections(empty).split("\n").length).toBeGreaterThan(20);
+  });
+
+  it("gives them at every row of the journal", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    for (let steps = 0; steps < 6; steps++) {
+      rig.clock.nowMs += 7;
+      await until(rig, quest, ["fitness", "base-suite", "base-measure", "choose", "separate", "prepare"][steps] ?? "");
+      expect(replayed(rig.store)).toBe("same");
+    }
+  });
+
+  it("gives them when the last row of a quest is a refusal", async () => {
+    const { rig, open } = await lived();
+    rig.clock.nowMs += 1_000;
+    await send(rig, agent("performance"), "release", { assignment: `${open}.performance`, epoch: 99, reason: "x" });
+    expect(rows(rig.store).at(-1)).toMatchObject({ type: "command.refused", quest: open });
+    expect(replayed(rig.store)).toBe("same");
+  });
+
+  it("gives them when a quest that has ended is asked for something", async () => {
+    const { rig } = await lived();
+    const [ended] = rows(rig.store, "quest.ended");
+    rig.clock.nowMs += 1_000;
+    await send(rig, operator, "cancel", { quest: ended?.quest ?? "", reason: "x" });
+    expect(rows(rig.store).at(-1)).toMatchObject({ type: "command.refused", body: { code: "QUEST_ENDED" } });
+    expect(replayed(rig.store)).toBe("same");
+  });
+
+  it("names the first projected row that was changed by hand", async () => {
+    const { rig, open } = await lived();
+    const row = rig.store.getQuest(open);
+    if (!row) throw new TypeError("the quest is gone");
+    rig.store.transact((tx) => tx.putQuest({ ...row, title: "Another title" }));
+    try {
+      checkReplay(rig.store, freshStore());
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: "REPLAY_DIFFERS" });
+      expect((error as QuestbusError).faults[0]?.where).toMatch(/^projection line \d+$/);
+    }
+  });
+
+  it("notices a projected row that the journal does not give, and one that is missing", async () => {
+    const { rig } = await lived();
+    rig.store.transact((tx) =>
+      tx.putAgent({ role: "ops", name: "zz", incarnation: "never", pid: 1, joinedMs: 1, seq: 1 }),
+    );
+    expect(replayed(rig.store)).toBe("REPLAY_DIFFERS");
+    const bare = freshStore();
+    bare.transact((tx) => tx.append(rows(rig.store), { timeMs: 1, command: null }));
+    expect(replayed(bare)).toBe("REPLAY_DIFFERS");
+  });
+
+  it("of an empty journal is empty", () => {
+    expect(replayInto(freshStore(), freshStore())).toEqual({ events: 0 });
+  });
+});
+
+describe("the verdicts of a journal", () => {
+  it("are all what their evidence gives", async () => {
+    const { rig } = await lived();
+    expect(recheckVerdicts(rig.store)).toEqual({ verdicts: 7, faults: [] });
+  });
+
+  it("are named where they are not", async () => {
+    const { rig } = await lived();
+    const forged = freshStore();
+    const events = rows(rig.store).map((event) =>
+      event.type === "pass.judged" && event.body.verdict.verdict === "NO_EFFECT"
+        ? { ...event, body: { ...event.body, verdict: { ...event.body.verdict, verdict: "KEEP" as const } } }
+        : event,
+    );
+    forged.transact((tx) => tx.append(events, { timeMs: 1, command: null }));
+    expect(recheckVerdicts(forged).faults).toMatchObject([{ stored: "KEEP", recomputed: "NO_EFFECT" }]);
+  });
+});

@@ -1,0 +1,309 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  fingerprint,
+  makeTarget,
+  openPlace,
+  type PatchName,
+  type Place,
+  questbus,
+  runGit,
+  type Target,
+  tamper,
+  writeQuest,
+} from "@questbus/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectClearError, expectNoTrace, faultsOf } from "./expectation.ts";
+
+/** "Bad input" of the issue, as far as it is refused before anything runs: nothing is stored, nothing is touched. */
+
+let place: Place;
+let target: Target;
+let untouched: string;
+
+beforeAll(() => {
+  place = openPlace("bad-input");
+  target = makeTarget(place);
+  target.branch("gain");
+  untouched = fingerprint(target.dir);
+});
+afterAll(() => place.close());
+
+const state = (): string => place.path("state");
+const run = (file: string, ...more: string[]) => questbus(place, ["run", file, "--state", state(), ...more]);
+
+/** The target is byte for byte as it was, and neither quest nor patch nor anything else was stored. */
+function expectNothingDone(): void {
+  expect(fingerprint(target.dir)).toBe(untouched);
+  expect(existsSync(state()) ? readdirSync(state(), { recursive: true }) : []).toEqual([]);
+  expect(place.leftInTmp()).toEqual([]);
+}
+
+const quest = (overrides: Record<string, unknown>): string => writeQuest(place, overrides);
+const withPatch = (name: PatchName, more: Record<string, unknown> = {}): string =>
+  quest({ fixers: [{ patch: target.patch(name) }], ...more });
+
+/** A folder beside the target, made by git or not, with one file in it. */
+function folder(name: string, steps: (dir: string) => void): { repo: string } {
+  const dir = place.path(name);
+  mkdirSync(dir);
+  writeFileSync(`${dir}/file.txt`, "x\n");
+  steps(dir);
+  return { repo: `./${name}` };
+}
+
+function committed(dir: string): void {
+  runGit(dir, "init", "--quiet");
+  runGit(dir, "add", "--all");
+  runGit(dir, "commit", "--quiet", "--message", "x");
+}
+
+describe("the quest file", () => {
+  const yaml = `version: 1
+title: Fewer steps
+target: { repo: ./target }
+measure:
+  command: sh bench.sh
+  metric: { name: steps, from: metric-line }
+goal: { improveBy: 20% }
+tests: { command: sh test.sh }
+fixers: [{ patch: fixes/gain.patch }]
+`;
+  const write = (text: string): string => {
+    writeFileSync(place.path("quest.yaml"), text);
+    return "quest.yaml";
+  };
+
+  test.each([
+    ["an unknown key", yaml.replace("tests:", "tets:"), "quest.yaml:8:", /tets: unknown key/],
+    [
+      "an unknown key below another",
+      yaml.replace("from: metric-line", "form: metric-line"),
+      "quest.yaml:6:26",
+      /metric\.form: unknown key/,
+    ],
+    [
+      "a missing key",
+      yaml.replace("title: Fewer steps\n", ""),
+      "quest.yaml:1:1",
+      /title: missing; it is a string/,
+    ],
+    ["a wrong type", yaml.replace("title: Fewer steps", "title: [a, b]"), "quest.yaml:2:8", /title/],
+    ["a wrong number", yaml.replace("20%", "a lot"), "quest.yaml:7:20", /percentage/],
+    ["no YAML", yaml.replace("{ repo: ./target }", "{ repo: [ }"), "quest.yaml:3:", /./],
+    ["another version", yaml.replace("version: 1", "version: 2"), "quest.yaml:1:10", /version 1/],
+    [
+      "more aliases than a quest needs",
+      `a: &a [x]\nb: &b [${"*a,".repeat(60)}]\nc: [${"*b,".repeat(60)}]\n`,
+      "quest.yaml:1:1",
+      /alias/i,
+    ],
+    ["an empty file", "", "quest.yaml:1:1", /./],
+    ["a list", "- a\n- b\n", "quest.yaml:1:1", /./],
+  ])("%s is told with file, line and column", async (_, text, where, message) => {
+    const done = await run(write(text), "--json");
+    expect(done.exit).toBe(2);
+    expectNoTrace(done);
+    const faults = faultsOf(done);
+    expect(faults.every(({ code, next }) => code === "QUEST_FILE_INVALID" && next)).toBe(true);
+    const fault = faults.find((each) => message.test(each.message) && each.where?.startsWith(where));
+    expect(fault, JSON.stringify(faults)).toBeDefined();
+    expectNothingDone();
+  });
+
+  test("people are told the same in plain words, every fault of it", async () => {
+    const done = await run(write(yaml.replace("title:", "titel:")));
+    expect(done.exit).toBe(2);
+    expect(done.stderr).toMatch(
+      /error QUEST_FILE_INVALID at quest\.yaml:2:1: titel: unknown key\n {2}next: known keys here: .*title/,
+    );
+    expectNoTrace(done);
+  });
+
+  test.each([
+    ["no file", "missing.yaml"],
+    ["a folder", "target"],
+  ])("%s", async (_, file) => {
+    expectClearError(await run(file), "QUEST_FILE_MISSING", 2);
+    expectNothingDone();
+  });
+
+  test("a branch name that git cannot have", async () => {
+    expectClearError(await run(withPatch("gain", { onAccept: { branch: "a..b" } })), "QUEST_FILE_INVALID", 2);
+    expectNothingDone();
+  });
+});
+
+describe("the target", () => {
+  test.each<[string, string, () => Record<string, unknown>]>([
+    ["no such folder", "TARGET_NOT_A_REPOSITORY", () => ({ repo: "./nowhere" })],
+    ["not a repository", "TARGET_NOT_A_REPOSITORY", () => folder("plain", () => {})],
+    ["a part of a repository", "TARGET_NOT_A_REPOSITORY", () => ({ repo: "./target/src" })],
+    ["a missing ref", "TARGET_REF_MISSING", () => ({ ref: "v9" })],
+    ["a ref that is an option", "TARGET_REF_MISSING", () => ({ ref: "--all" })],
+    [
+      "no commit yet",
+      "TARGET_REF_MISSING",
+      () => folder("unborn", (dir) => void runGit(dir, "init", "--quiet")),
+    ],
+    [
+      "unclean",
+      "TARGET_UNCLEAN",
+      () =>
+        folder("unclean", (dir) => {
+          committed(dir);
+          writeFileSync(`${dir}/file.txt`, "y\n");
+        }),
+    ],
+  ])("%s: %s", async (_, code, where) => {
+    const file = quest({ fixers: [{ command: "true" }], target: where() });
+    const before = fingerprint(place.dir);
+    expectClearError(await run(file), code, 2);
+    expect(fingerprint(place.dir)).toBe(before);
+    expectNothingDone();
+  });
+
+  test("a branch that is there already", async () => {
+    expectClearError(await run(withPatch("gain", { onAccept: { branch: "main" } })), "BRANCH_EXISTS", 5);
+    expectNothingDone();
+  });
+});
+
+describe("patches", () => {
+  test.each<[PatchName, string]>([
+    ["does-not-apply", "PATCH_DOES_NOT_APPLY"],
+    ["escapes", "PATH_ESCAPES"],
+    ["absolute", "PATH_ESCAPES"],
+    ["git-folder", "PATH_ESCAPES"],
+    ["symlink", "PATH_FORBIDDEN"],
+    ["submodule", "PATH_FORBIDDEN"],
+    ["forbidden", "PATH_FORBIDDEN"],
+    ["empty", "PATCH_EMPTY"],
+    ["not-a-patch", "PATCH_INVALID"],
+  ])("%s: %s", async (name, code) => {
+    const file = withPatch(name);
+    const before = fingerprint(place.dir);
+    expectClearError(await run(file), code, 2);
+    expect(fingerprint(place.dir)).toBe(before);
+    expectNothingDone();
+  });
+
+  test("a missing patch", async () => {
+    expectClearError(await run(quest({ fixers: [{ patch: "fixes/none.patch" }] })), "PATCH_MISSING", 2);
+    expectNothingDone();
+  });
+
+  test("every fault of a quest is told at once", async () => {
+    const fixers = (["empty", "symlink", "gain"] as const).map((name) => ({ patch: target.patch(name) }));
+    const done = await run(quest({ fixers, target: { ref: "v9" } }), "--json");
+    expect(done.exit).toBe(2);
+    expect(
+      faultsOf(done)
+        .map(({ code }) => code)
+        .sort(),
+    ).toEqual(["PATCH_EMPTY", "PATH_FORBIDDEN", "TARGET_REF_MISSING"]);
+    expectNothingDone();
+  });
+});
+
+describe("usage", () => {
+  test.each([
+    ["no command", []],
+    ["an unknown command", ["fly"]],
+    ["an unknown option", ["list", "--fast"]],
+    ["no file", ["run"]],
+    ["an id that is none", ["status", "seven"]],
+    ["no decision", ["rule", "e-aaaaaaaa", "--reason", "x"]],
+    ["an unknown decision", ["rule", "e-aaaaaaaa", "--decision", "maybe", "--reason", "x"]],
+    [
+      "guidance for nobody",
+      ["rule", "e-aaaaaaaa", "--decision", "revert", "--reason", "x", "--guidance", "y"],
+    ],
+  ])("%s: exit 2", async (_, args) => {
+    const done = await questbus(place, args);
+    expect(done.exit, done.stderr).toBe(2);
+    expect(done.stderr).not.toBe("");
+    expectNoTrace(done);
+    expectNothingDone();
+  });
+
+  test("--help and --version: exit 0, on stdout", async () => {
+    const [help, version] = await Promise.all([questbus(place, ["--help"]), questbus(place, ["--version"])]);
+    expect([help.exit, version.exit]).toEqual([0, 0]);
+    expect(help.stdout).toContain("questbus run");
+    expect(help.stderr + version.stderr).toBe("");
+  });
+});
+
+describe("no stack, no state, no bus", () => {
+  test.each([
+    ["status", []],
+    ["list", []],
+    ["escalations", []],
+    ["agents", []],
+    ["audit", []],
+    ["audit", ["verify"]],
+    ["watch", []],
+  ])(
+    "%s %j without a state directory: STATE_MISSING or NOT_RUNNING, and none is made",
+    async (command, more) => {
+      const done = await questbus(place, [command, ...more, "--state", state()]);
+      const watch = command === "watch";
+      expectClearError(done, watch ? "NOT_RUNNING" : "STATE_MISSING", watch ? 4 : 3);
+      expectNothingDone();
+    },
+  );
+
+  test("submit without a stack: NOT_RUNNING, exit 4", async () => {
+    const file = withPatch("gain");
+    expectClearError(await questbus(place, ["submit", file, "--state", state()]), "NOT_RUNNING", 4);
+    expectNothingDone();
+  });
+
+  test("NATS_URL to a broker that is not there: BUS_UNAVAILABLE, exit 4", async () => {
+    const env = { NATS_URL: "nats://127.0.0.1:9" };
+    const args = ["run", withPatch("gain"), "--state", place.path("no-bus")];
+    expectClearError(await questbus(place, args, { env }), "BUS_UNAVAILABLE", 4);
+    expect(fingerprint(target.dir)).toBe(untouched);
+  });
+});
+
+describe("the state directory", () => {
+  const older = (): string => place.path("other-state");
+  const cli = (...args: string[]) => questbus(place, [...args, "--state", older()]);
+
+  beforeAll(async () => {
+    const file = withPatch("no-effect", { budget: { passes: 1 } });
+    const done = await cli("run", file);
+    expect(done.exit, done.stderr).toBe(7);
+  });
+
+  test("unknown ids: exit 3", async () => {
+    expectClearError(await cli("status", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);
+    expectClearError(await cli("audit", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);
+    expectClearError(
+      await cli("rule", "e-aaaaaaaa", "--decision", "revert", "--reason", "x"),
+      "ESCALATION_NOT_FOUND",
+      3,
+    );
+    expectClearError(await cli("cancel", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);
+  });
+
+  test("written by a newer version: STATE_NEWER for every command, and it stays as it is", async () => {
+    tamper(older(), "PRAGMA user_version = 999");
+    const before = fingerprint(`${older()}/artifacts`);
+    for (const args of [["list"], ["status"], ["audit", "verify"], ["run", withPatch("gain")], ["up"]]) {
+      expectClearError(await cli(...args), "STATE_NEWER", 1);
+    }
+    expect(fingerprint(target.dir)).toBe(untouched);
+    expect(fingerprint(`${older()}/artifacts`)).toBe(before);
+  });
+
+  test("no database of ours: STATE_BROKEN", async () => {
+    mkdirSync(place.path("broken"));
+    writeFileSync(place.path("broken/questbus.db"), "this is a letter, and no database at all".repeat(200));
+    for (const args of [["list"], ["run", withPatch("gain")]]) {
+      expectClearError(await questbus(place, [...args, "--state", "broken"]), "STATE_BROKEN", 1);
+    }
+    expect(fingerprint(target.dir)).toBe(untouched);
+  });
+});

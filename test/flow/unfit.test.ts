@@ -1,0 +1,120 @@
+import { fingerprint, makeTarget, openPlace, type Place, processesOf, questbus, type Running, startQuestbus, type Target, until, writeQuest } from "@questbus/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectClearError, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
+
+/** "Bad input" of the issue that shows only when it is run, and the stack in the foreground that runs all of it. */
+
+let place: Place;
+let target: Target;
+let stack: Running;
+let untouched: string;
+
+beforeAll(async () => {
+  place = openPlace("unfit");
+  target = makeTarget(place);
+  target.patch("gain");
+  untouched = fingerprint(target.dir);
+  stack = startQuestbus(place, ["up", "--state", "state", "--json"]);
+  await until("the stack to be up", () => stack.printed().stdout !== "");
+});
+afterAll(async () => {
+  stack.signal("SIGINT");
+  const { exit } = await stack.ended;
+  await place.close();
+  expect(exit).toBe(130);
+});
+
+const cli = (...args: string[]) => questbus(place, [...args, "--state", "state"]);
+const quest = (overrides: Record<string, unknown>): string =>
+  writeQuest(place, { fixers: [{ patch: "fixes/gain.patch" }], ...overrides });
+
+/** A command of a quest that runs on until it is ended. */
+const forEver = "sleep 600; echo METRIC steps=1";
+
+describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
+  const noisy = "awk 'BEGIN { srand(); }' ; echo METRIC steps=$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')1";
+  test.each<[string, string, Record<string, unknown>]>([
+    ["the bench exits non-zero", "BENCH_FAILED", { measure: { command: "echo no data; exit 3" } }],
+    ["the bench prints no metric", "METRIC_MISSING", { measure: { command: "echo METRIC other=1" } }],
+    ["the bench prints NaN", "METRIC_NOT_A_NUMBER", { measure: { command: "echo METRIC steps=NaN" } }],
+    ["the bench hangs", "BENCH_TIMEOUT", { measure: { command: forEver, timeout: "300ms" } }],
+    ["the bench is only noise", "BENCH_TOO_NOISY", { measure: { command: noisy }, guards: [] }],
+    ["the suite fails on the base", "SUITE_FAILED", { tests: { command: "echo not ok 1; exit 1" } }],
+    ["the suite hangs", "SUITE_TIMEOUT", { tests: { command: forEver, timeout: "300ms" } }],
+    ["prepare fails", "PREPARE_FAILED", { target: { prepare: "echo no network; exit 1" } }],
+  ])("%s: %s", async (_, code, overrides) => {
+    const run = await cli("run", quest(overrides), "--json");
+    expectClearError(run, code, 1);
+    const summary = summaryOf(run);
+    expect(summary).toMatchObject({ status: "unfit", verdict: "ENV_UNFIT", accepted: null, escalation: null });
+    expect(verdictsOf(summary)).toEqual(["ENV_UNFIT"]);
+    expect(fingerprint(target.dir)).toBe(untouched);
+    const ours = processesOf(place.dir).filter(({ command }) => command.includes("sleep 600"));
+    expect(ours).toEqual([]);
+  });
+});
+
+describe("a candidate that fails is put back; it waits for an arbiter, exit 7", () => {
+  test("a bench that crashes, hungry memory, a broken test", async () => {
+    const fixers = (["crash", "hungry", "breaks-test"] as const).map((name) => ({ patch: target.patch(name) }));
+    const run = await cli("run", writeQuest(place, { fixers }), "--json");
+    expect(run.exit, run.stderr).toBe(7);
+    expect(verdictsOf(summaryOf(run))).toEqual(["CRASH", "GUARD_REGRESSION", "TESTS_FAILED"]);
+    expectNoTrace(run);
+    expect(fingerprint(target.dir)).toBe(untouched);
+  });
+});
+
+describe("fixers that are commands", () => {
+  const run = (commands: string[]) =>
+    cli("run", writeQuest(place, { fixers: commands.map((command) => ({ command, timeout: "500ms" })) }), "--json");
+
+  test("one fails, one changes nothing, one writes what it may not", async () => {
+    const done = await run(["echo cannot >&2; exit 4", "true", "echo >> bench.sh; echo >> src/new.awk"]);
+    expect(done.exit, done.stderr).toBe(7);
+    const summary = summaryOf(done);
+    expect(verdictsOf(summary)).toEqual(["CRASH", expect.stringMatching(/NO_EFFECT|CRASH/), "HACK_SUSPECTED"]);
+    expect(done.stderr).toContain("exit code 4: cannot");
+    expect(done.stderr).toContain("FIXER_FAILED");
+    expect(done.stderr).toMatch(/changed nothing|changes nothing/);
+    expect(done.stderr).toMatch(/bench\.sh/);
+    expectNoTrace(done);
+    expect(fingerprint(target.dir)).toBe(untouched);
+  });
+
+  test("one makes a symbolic link, one hangs, one reads its brief and edits the worktree", async () => {
+    const knows = `grep -q '"pass": 3' "$QUESTBUS_BRIEF" && grep -q FIXER_TIMEOUT "$QUESTBUS_BRIEF"`;
+    const done = await run([
+      "ln -s /etc/passwd src/link",
+      "sleep 600",
+      `${knows} && git apply "$QUESTBUS_QUEST_DIR/fixes/gain.patch"`,
+    ]);
+    expect(done.exit, done.stderr).toBe(0);
+    expect(verdictsOf(summaryOf(done))).toEqual(["CRASH", "CRASH", "ACCEPT"]);
+    expect(done.stderr).toContain("PATH_FORBIDDEN");
+    expect(done.stderr).toContain("FIXER_TIMEOUT");
+    expect(processesOf(place.dir).filter(({ command }) => command.includes("sleep 600"))).toEqual([]);
+  });
+});
+
+describe("one orchestrator a state directory", () => {
+  test("a second `up` is refused: STATE_LOCKED, exit 5, and the first goes on", async () => {
+    expectClearError(await cli("up"), "STATE_LOCKED", 5);
+    const agents = await cli("agents", "--json");
+    const answer = JSON.parse(agents.stdout) as { running: boolean; agents: { role: string }[] };
+    expect(answer.running).toBe(true);
+    expect(answer.agents.map(({ role }) => role).sort()).toEqual(["architect", "ops", "performance", "qa"]);
+  });
+
+  test("the quests so far are all there, and the audit trail holds", async () => {
+    const list = JSON.parse((await cli("list", "--json")).stdout) as { status: string }[];
+    const counted = Object.groupBy(list, ({ status }) => status);
+    expect(Object.fromEntries(Object.entries(counted).map(([status, all]) => [status, all?.length]))).toEqual({
+      unfit: 8,
+      escalated: 2,
+      accepted: 1,
+    });
+    expect((await cli("audit", "verify")).exit).toBe(0);
+    expect((await cli("audit", "replay")).exit).toBe(0);
+  });
+});
