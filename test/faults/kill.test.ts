@@ -216,7 +216,7 @@ describe("kill -9 of agents, orchestrator and broker: the same run goes on", () 
     expect(target.git("for-each-ref", "--format=%(refname)", "refs/heads/questbus")).toMatch(
       /^refs\/heads\/questbus\/q-\w{8}$/,
     );
-    await killHolder({ role: "ops", point: "branch-ops", also: [] });
+    await killHolder({ role: "ops", point: "branch-ops" });
     holds.lift("branch-ops");
     await expectAccepted(bench, running, stand);
   });

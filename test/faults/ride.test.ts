@@ -38,23 +38,35 @@ describe("a run that rides on the stack of another command", () => {
   });
 
   const quest = (name: string, wait: string, more: Record<string, unknown> = {}): string =>
-    writeQuest(place, { title: name, fixers: [{ patch: target.patch("gain") }], measure: { command: `${wait} && sh bench.sh` }, ...more }, `${name}.json`);
+    writeQuest(
+      place,
+      {
+        title: name,
+        fixers: [{ patch: target.patch("gain") }],
+        measure: { command: `${wait} && sh bench.sh` },
+        ...more,
+      },
+      `${name}.json`,
+    );
 
-  test.each(["SIGKILL", "SIGINT"] as const)("`up` ends by %s: the run starts a stack of its own and finishes", async (signal) => {
-    const holds = openHolds(place);
-    holds.set("bench");
-    const up = start(["up"], holds.env);
-    await until("the stack to be up", () => up.printed().stdout !== "");
-    const run = start(["run", quest("ridden", holds.command("bench"))], holds.env);
-    await holds.reached("bench");
-    up.signal(signal);
-    await holds.reached("bench");
-    holds.lift("bench");
-    const { exit, stderr, stdout } = await run.ended;
-    expect(exit, stderr).toBe(0);
-    expect(summaryOf({ stdout, stderr, exit, signal: null }).status).toBe("accepted");
-    expect(processesOf(place.dir)).toEqual([]);
-  });
+  test.each(["SIGKILL", "SIGINT"] as const)(
+    "`up` ends by %s: the run starts a stack of its own and finishes",
+    async (signal) => {
+      const holds = openHolds(place);
+      holds.set("bench");
+      const up = start(["up"], holds.env);
+      await until("the stack to be up", () => up.printed().stdout !== "");
+      const run = start(["run", quest("ridden", holds.command("bench"))], holds.env);
+      await holds.reached("bench");
+      up.signal(signal);
+      await holds.reached("bench");
+      holds.lift("bench");
+      const { exit, stderr, stdout } = await run.ended;
+      expect(exit, stderr).toBe(0);
+      expect(summaryOf({ stdout, stderr, exit, signal: null }).status).toBe("accepted");
+      expect(processesOf(place.dir)).toEqual([]);
+    },
+  );
 
   test("two runs at once: the one that came second finishes too", async () => {
     const holds = openHolds(place);

@@ -1,8 +1,27 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import type { BusClient } from "@questbus/bus";
-import type { ArtifactRef, ClaimAnswer, CommandData, Grant, JournalEvent, Role, Task, TaskResult } from "@questbus/protocol";
-import { type BareStack, fingerprint, makeTarget, openPlace, type Place, questbus, startBareStack, type Target, writeQuest } from "@questbus/testkit";
+import type {
+  ArtifactRef,
+  ClaimAnswer,
+  CommandData,
+  Grant,
+  JournalEvent,
+  Role,
+  Task,
+  TaskResult,
+} from "@questbus/protocol";
+import {
+  type BareStack,
+  fingerprint,
+  makeTarget,
+  openPlace,
+  type Place,
+  questbus,
+  startBareStack,
+  type Target,
+  writeQuest,
+} from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { summaryOf } from "./expectation.ts";
 
@@ -24,7 +43,8 @@ beforeAll(async () => {
   untouched = fingerprint(target.dir);
   mkdirSync(place.path("state"));
   stack = await startBareStack(place.path("state"));
-  for (const role of ["architect", "performance", "qa", "ops"] as const) agent[role] = await stack.clientAs(role);
+  for (const role of ["architect", "performance", "qa", "ops"] as const)
+    agent[role] = await stack.clientAs(role);
   for (const role of ["qa", "performance"] as const) await hello(role, "one");
   const file = writeQuest(place, { fixers: [{ patch: target.patch("gain") }] });
   const submitted = await questbus(place, ["submit", file, "--state", "state"]);
@@ -35,7 +55,8 @@ afterAll(async () => {
   await place.close();
 });
 
-const hello = (role: Role, incarnation: string): Promise<unknown> => agent[role].request("hello", { incarnation, pid: 4_242 });
+const hello = (role: Role, incarnation: string): Promise<unknown> =>
+  agent[role].request("hello", { incarnation, pid: 4_242 });
 
 async function claim(role: Role): Promise<Grant> {
   const answer = (await agent[role].request("claim", { waitMs: 5_000 })) as ClaimAnswer;
@@ -43,7 +64,11 @@ async function claim(role: Role): Promise<Grant> {
   return answer.grant;
 }
 
-const noArtifact: ArtifactRef = { kind: "suite-output", sha256: createHash("sha256").digest("hex"), sizeBytes: 0 };
+const noArtifact: ArtifactRef = {
+  kind: "suite-output",
+  sha256: createHash("sha256").digest("hex"),
+  sizeBytes: 0,
+};
 const greenRun = { passed: true, exit: 0, timedOut: false, durationMs: 5, output: noArtifact, excerpt: "" };
 const targetState = { refs: noArtifact.sha256, head: "refs/heads/main", files: noArtifact.sha256 };
 
@@ -61,7 +86,15 @@ type Changed = Partial<Pick<CommandData["report"], "pass" | "epoch" | "assignmen
 function report(role: Role, { assignment, epoch, brief }: Grant, changed: Changed = {}): Promise<unknown> {
   const head = { assignment, epoch, pass: brief.pass, phase: brief.phase, ...changed };
   const result = found[brief.task as keyof typeof found];
-  const said = { ...head, task: brief.task as Task, summary: "done", fault: null, result, signOff: null, artifacts: [] };
+  const said = {
+    ...head,
+    task: brief.task as Task,
+    summary: "done",
+    fault: null,
+    result,
+    signOff: null,
+    artifacts: [],
+  };
   return agent[role].request("report", said as unknown as CommandData["report"]);
 }
 
@@ -73,7 +106,10 @@ const refused = (work: Promise<unknown>): Promise<string> =>
 
 async function audit(): Promise<JournalEvent[]> {
   const { stdout } = await questbus(place, ["audit", quest, "--state", "state", "--json"]);
-  return stdout.trim().split("\n").map((line) => JSON.parse(line) as JournalEvent);
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as JournalEvent);
 }
 
 const status = async () => summaryOf(await questbus(place, ["status", quest, "--state", "state", "--json"]));
@@ -120,7 +156,9 @@ describe("an agent with valid credentials", () => {
   test("cannot act on another role's assignment, or send what its role may not", async () => {
     const grant = await claim("architect");
     expect(await refused(report("qa", grant))).toBe("ROLE_FORBIDDEN");
-    expect(await refused(agent.qa.request("release", { assignment: grant.assignment, epoch: 1, reason: "mine" }))).toBe("ROLE_FORBIDDEN");
+    expect(
+      await refused(agent.qa.request("release", { assignment: grant.assignment, epoch: 1, reason: "mine" })),
+    ).toBe("ROLE_FORBIDDEN");
     const rule = { escalation: "e-aaaaaaaa", decision: "accept", reason: "because", guidance: null } as const;
     expect(await refused(agent.qa.request("rule", rule))).toBe("ROLE_FORBIDDEN");
     expect(await refused(agent.qa.request("cancel", { quest, reason: "bored" }))).toBe("ROLE_FORBIDDEN");
@@ -143,7 +181,11 @@ describe("an agent with valid credentials", () => {
     expect(summaryOf(cancelled).status).toBe("cancelled");
     const again = await questbus(place, ["cancel", quest, "--state", "state"]);
     expect(again.exit).toBe(5);
-    const late = { assignment: `${quest}.architect`, epoch: 2, brief: { pass: 1, phase: "fix", task: "plan" } } as Grant;
+    const late = {
+      assignment: `${quest}.architect`,
+      epoch: 2,
+      brief: { pass: 1, phase: "fix", task: "plan" },
+    } as Grant;
     expect(await refused(report("architect", late))).toBe("LEASE_STALE");
     expect(await refused(report("architect", late, { pass: 4 }))).toBe("PASS_LIMIT");
   });

@@ -1,4 +1,15 @@
-import { fingerprint, makeTarget, openPlace, type Place, questbus, type Running, startQuestbus, type Target, until, writeQuest } from "@questbus/testkit";
+import {
+  fingerprint,
+  makeTarget,
+  openPlace,
+  type Place,
+  questbus,
+  type Running,
+  startQuestbus,
+  type Target,
+  until,
+  writeQuest,
+} from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClearError, summaryOf, verdictsOf } from "./expectation.ts";
 
@@ -39,7 +50,13 @@ describe("validate", () => {
     const done = await judge(name);
     expect(done.exit, done.stderr).toBe(exit);
     const summary = summaryOf(done);
-    expect(summary).toMatchObject({ status, verdict, accepted: null, escalation: null, passes: [{ n: 1, fixer: name }] });
+    expect(summary).toMatchObject({
+      status,
+      verdict,
+      accepted: null,
+      escalation: null,
+      passes: [{ n: 1, fixer: name }],
+    });
     expect(fingerprint(target.dir)).toBe(untouched);
   });
 
@@ -64,7 +81,11 @@ describe("validate", () => {
 
 describe("improve", () => {
   const improve = (...fixers: Parameters<Target["patch"]>[0][]) =>
-    run({ intent: "improve", goal: { improveBy: undefined }, fixers: fixers.map((name) => ({ patch: target.patch(name) })) });
+    run({
+      intent: "improve",
+      goal: { improveBy: undefined },
+      fixers: fixers.map((name) => ({ patch: target.patch(name) })),
+    });
 
   test("keeps every proven gain within its passes, and integrates them as one commit", async () => {
     const stand = target.stand();
@@ -74,7 +95,10 @@ describe("improve", () => {
     expect(verdictsOf(summary)).toEqual(["KEEP", "NO_EFFECT", "KEEP"]);
     const { branch = "", commit = "" } = summary.accepted ?? {};
     expect(target.git("rev-list", `main..${branch}`)).toBe(commit);
-    expect(target.git("diff", "--name-only", "main", branch, "--", "src").split("\n")).toEqual(["src/least.awk", "src/most.awk"]);
+    expect(target.git("diff", "--name-only", "main", branch, "--", "src").split("\n")).toEqual([
+      "src/least.awk",
+      "src/most.awk",
+    ]);
     expect(target.stand()).toBe(stand);
   });
 

@@ -1,4 +1,16 @@
-import { type ChangeName, fingerprint, makeTarget, openPlace, type Place, questbus, type Running, startQuestbus, type Target, until, writeQuest } from "@questbus/testkit";
+import {
+  type ChangeName,
+  fingerprint,
+  makeTarget,
+  openPlace,
+  type Place,
+  questbus,
+  type Running,
+  startQuestbus,
+  type Target,
+  until,
+  writeQuest,
+} from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClearError, summaryOf, verdictsOf } from "./expectation.ts";
 
@@ -30,7 +42,11 @@ async function escalated(overrides: Record<string, unknown>, ...fixers: ChangeNa
   const run = await cli("run", writeQuest(place, { fixers: patches, ...overrides }), "--json");
   expect(run.exit, run.stderr).toBe(7);
   const summary = summaryOf(run);
-  expect(summary).toMatchObject({ status: "escalated", accepted: null, escalation: expect.stringMatching(/^e-[a-z0-9]{8}$/) });
+  expect(summary).toMatchObject({
+    status: "escalated",
+    accepted: null,
+    escalation: expect.stringMatching(/^e-[a-z0-9]{8}$/),
+  });
   return summary;
 }
 
@@ -41,11 +57,24 @@ async function openOnes(): Promise<{ id: string; quest: string }[]> {
 describe("three candidates that fail", () => {
   test("wait for an arbiter with the evidence; revert puts everything back, exit 0", async () => {
     const untouched = fingerprint(target.dir);
-    const { quest, escalation, passes } = await escalated({ title: "All fail" }, "breaks-test", "no-effect", "no-effect-2");
+    const { quest, escalation, passes } = await escalated(
+      { title: "All fail" },
+      "breaks-test",
+      "no-effect",
+      "no-effect-2",
+    );
     expect(passes.map(({ verdict }) => verdict)).toEqual(["TESTS_FAILED", "NO_EFFECT", "NO_EFFECT"]);
-    expect(await openOnes()).toMatchObject([{ id: escalation, quest, status: "open", reason: "passes-used-up" }]);
+    expect(await openOnes()).toMatchObject([
+      { id: escalation, quest, status: "open", reason: "passes-used-up" },
+    ]);
     const matrix = await cli("escalations");
-    for (const text of ["All fail", "fixes/breaks-test.patch", "TESTS_FAILED", "what an arbiter can rule", "qa no"]) {
+    for (const text of [
+      "All fail",
+      "fixes/breaks-test.patch",
+      "TESTS_FAILED",
+      "what an arbiter can rule",
+      "qa no",
+    ]) {
       expect(matrix.stdout).toContain(text);
     }
     const ruled = await rule(escalation, "revert");
@@ -72,12 +101,19 @@ describe("three candidates that fail", () => {
   });
 
   test("cancel ends a quest that waits, exit 0, and its escalation is closed", async () => {
-    const { quest, escalation } = await escalated({ budget: { passes: 1 }, title: "To be cancelled" }, "no-effect");
+    const { quest, escalation } = await escalated(
+      { budget: { passes: 1 }, title: "To be cancelled" },
+      "no-effect",
+    );
     const cancelled = await cli("cancel", quest, "--reason", "no time", "--json");
     expect(cancelled.exit, cancelled.stderr).toBe(0);
     expect(summaryOf(cancelled)).toMatchObject({ status: "cancelled", escalation: null });
     expect(await openOnes()).toEqual([]);
-    expectClearError(await cli("rule", escalation ?? "", "--decision", "revert", "--reason", "x"), "ESCALATION_NOT_FOUND", 3);
+    expectClearError(
+      await cli("rule", escalation ?? "", "--decision", "revert", "--reason", "x"),
+      "ESCALATION_NOT_FOUND",
+      3,
+    );
   });
 });
 
@@ -100,7 +136,11 @@ describe("retry", () => {
     const { escalation: second, passes } = summaryOf(first);
     expect(passes).toHaveLength(2);
     expect(second).not.toBe(escalation);
-    expectClearError(await cli("rule", second ?? "", "--decision", "retry", "--reason", "x"), "RULING_NOT_ALLOWED", 5);
+    expectClearError(
+      await cli("rule", second ?? "", "--decision", "retry", "--reason", "x"),
+      "RULING_NOT_ALLOWED",
+      5,
+    );
     expect((await rule(second, "revert")).exit).toBe(0);
   });
 });
@@ -126,7 +166,11 @@ describe("gains that were kept, short of the goal", () => {
 
   test("the next quest builds on them: two small gains reach a goal that neither reaches alone", async () => {
     const patches = gains.slice(0, 2).map((name) => ({ patch: target.patch(name) }));
-    const run = await cli("run", writeQuest(place, { fixers: patches, goal: { improveBy: "25%" } }), "--json");
+    const run = await cli(
+      "run",
+      writeQuest(place, { fixers: patches, goal: { improveBy: "25%" } }),
+      "--json",
+    );
     expect(run.exit, run.stderr).toBe(0);
     expect(verdictsOf(summaryOf(run))).toEqual(["KEEP", "ACCEPT"]);
   });

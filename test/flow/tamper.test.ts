@@ -1,5 +1,13 @@
 import { cpSync } from "node:fs";
-import { makeTarget, openPlace, type Place, questbus, readValue, tamper, writeQuest } from "@questbus/testkit";
+import {
+  makeTarget,
+  openPlace,
+  type Place,
+  questbus,
+  readValue,
+  tamper,
+  writeQuest,
+} from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClearError, expectNoTrace, faultsOf } from "./expectation.ts";
 
@@ -12,7 +20,10 @@ let copies = 0;
 beforeAll(async () => {
   place = openPlace("tamper");
   const target = makeTarget(place);
-  const file = writeQuest(place, { fixers: [{ patch: target.patch("gain") }], onAccept: { changelog: null } });
+  const file = writeQuest(place, {
+    fixers: [{ patch: target.patch("gain") }],
+    onAccept: { changelog: null },
+  });
   const run = await questbus(place, ["run", file, "--state", "state", "--json"]);
   expect(run.exit, run.stderr).toBe(0);
   length = JSON.parse(run.stdout).audit.length;
@@ -28,11 +39,15 @@ function changed(sql: string, ...values: (string | number)[]): string {
   return dir;
 }
 
-const audit = (dir: string, what: string, ...more: string[]) => questbus(place, ["audit", what, "--state", dir, ...more]);
+const audit = (dir: string, what: string, ...more: string[]) =>
+  questbus(place, ["audit", what, "--state", dir, ...more]);
 
 test("the untouched state is green, both ways", async () => {
   const dir = changed("");
-  const [verify, replay] = await Promise.all([audit(dir, "verify", "--json"), audit(dir, "replay", "--json")]);
+  const [verify, replay] = await Promise.all([
+    audit(dir, "verify", "--json"),
+    audit(dir, "replay", "--json"),
+  ]);
   expect(JSON.parse(verify.stdout)).toMatchObject({ ok: true, length });
   expect(JSON.parse(replay.stdout)).toEqual({ ok: true, events: length });
 });
@@ -47,9 +62,17 @@ describe("audit verify exits 1 and names the row", () => {
     ["one byte of a hash", () => [flip("hash"), middle()], /row N\b/],
     ["one byte of the first row", () => [flip("body"), 1], /row N\b/],
     ["one byte of the last row", () => [flip("body"), length], /row N\b/],
-    ["a time by one millisecond", () => ["UPDATE journal SET time_ms = time_ms + 1 WHERE seq = ?", middle()], /row N\b/],
+    [
+      "a time by one millisecond",
+      () => ["UPDATE journal SET time_ms = time_ms + 1 WHERE seq = ?", middle()],
+      /row N\b/,
+    ],
     ["who did it", () => ["UPDATE journal SET actor_role = 'arbiter' WHERE seq = ?", middle()], /row N\b/],
-    ["a row removed from the middle", () => ["DELETE FROM journal WHERE seq = ?", middle()], /row N is missing/],
+    [
+      "a row removed from the middle",
+      () => ["DELETE FROM journal WHERE seq = ?", middle()],
+      /row N is missing/,
+    ],
     ["the first row removed", () => ["DELETE FROM journal WHERE seq = ?", 1], /row N is missing/],
     ["the last row removed", () => ["DELETE FROM journal WHERE seq = ?", length], /row N is missing/],
   ])("%s", async (_, change, names) => {
@@ -77,7 +100,10 @@ test("a journal whose end was cut off is not written to: run refuses it", async 
 });
 
 test("audit replay finds a projection that the journal does not give", async () => {
-  const column = readValue(place.path("state"), "SELECT name FROM pragma_table_info('quest') WHERE name = 'title'");
+  const column = readValue(
+    place.path("state"),
+    "SELECT name FROM pragma_table_info('quest') WHERE name = 'title'",
+  );
   expect(column).toBe("title");
   const done = await audit(changed("UPDATE quest SET title = 'Another title'"), "replay");
   expectClearError(done, "REPLAY_DIFFERS", 1);

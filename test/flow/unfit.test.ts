@@ -1,4 +1,16 @@
-import { fingerprint, makeTarget, openPlace, type Place, processesOf, questbus, type Running, startQuestbus, type Target, until, writeQuest } from "@questbus/testkit";
+import {
+  fingerprint,
+  makeTarget,
+  openPlace,
+  type Place,
+  processesOf,
+  questbus,
+  type Running,
+  startQuestbus,
+  type Target,
+  until,
+  writeQuest,
+} from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClearError, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
 
@@ -46,7 +58,12 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
     const run = await cli("run", quest(overrides), "--json");
     expectClearError(run, code, 1);
     const summary = summaryOf(run);
-    expect(summary).toMatchObject({ status: "unfit", verdict: "ENV_UNFIT", accepted: null, escalation: null });
+    expect(summary).toMatchObject({
+      status: "unfit",
+      verdict: "ENV_UNFIT",
+      accepted: null,
+      escalation: null,
+    });
     expect(verdictsOf(summary)).toEqual(["ENV_UNFIT"]);
     expect(fingerprint(target.dir)).toBe(untouched);
     const ours = processesOf(place.dir).filter(({ command }) => command.includes("sleep 600"));
@@ -56,7 +73,9 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
 
 describe("a candidate that fails is put back; it waits for an arbiter, exit 7", () => {
   test("a bench that crashes, hungry memory, a broken test", async () => {
-    const fixers = (["crash", "hungry", "breaks-test"] as const).map((name) => ({ patch: target.patch(name) }));
+    const fixers = (["crash", "hungry", "breaks-test"] as const).map((name) => ({
+      patch: target.patch(name),
+    }));
     const run = await cli("run", writeQuest(place, { fixers }), "--json");
     expect(run.exit, run.stderr).toBe(7);
     expect(verdictsOf(summaryOf(run))).toEqual(["CRASH", "GUARD_REGRESSION", "TESTS_FAILED"]);
@@ -67,13 +86,21 @@ describe("a candidate that fails is put back; it waits for an arbiter, exit 7", 
 
 describe("fixers that are commands", () => {
   const run = (commands: string[]) =>
-    cli("run", writeQuest(place, { fixers: commands.map((command) => ({ command, timeout: "500ms" })) }), "--json");
+    cli(
+      "run",
+      writeQuest(place, { fixers: commands.map((command) => ({ command, timeout: "500ms" })) }),
+      "--json",
+    );
 
   test("one fails, one changes nothing, one writes what it may not", async () => {
     const done = await run(["echo cannot >&2; exit 4", "true", "echo >> bench.sh; echo >> src/new.awk"]);
     expect(done.exit, done.stderr).toBe(7);
     const summary = summaryOf(done);
-    expect(verdictsOf(summary)).toEqual(["CRASH", expect.stringMatching(/NO_EFFECT|CRASH/), "HACK_SUSPECTED"]);
+    expect(verdictsOf(summary)).toEqual([
+      "CRASH",
+      expect.stringMatching(/NO_EFFECT|CRASH/),
+      "HACK_SUSPECTED",
+    ]);
     expect(done.stderr).toContain("exit code 4: cannot");
     expect(done.stderr).toContain("FIXER_FAILED");
     expect(done.stderr).toMatch(/changed nothing|changes nothing/);
@@ -109,11 +136,13 @@ describe("one orchestrator a state directory", () => {
   test("the quests so far are all there, and the audit trail holds", async () => {
     const list = JSON.parse((await cli("list", "--json")).stdout) as { status: string }[];
     const counted = Object.groupBy(list, ({ status }) => status);
-    expect(Object.fromEntries(Object.entries(counted).map(([status, all]) => [status, all?.length]))).toEqual({
-      unfit: 8,
-      escalated: 2,
-      accepted: 1,
-    });
+    expect(Object.fromEntries(Object.entries(counted).map(([status, all]) => [status, all?.length]))).toEqual(
+      {
+        unfit: 8,
+        escalated: 2,
+        accepted: 1,
+      },
+    );
     expect((await cli("audit", "verify")).exit).toBe(0);
     expect((await cli("audit", "replay")).exit).toBe(0);
   });

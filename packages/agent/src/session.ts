@@ -1,9 +1,12 @@
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { BusClient } from "@questbus/bus";
 import { stepMachine } from "@questbus/core";
 import {
   type ArtifactRef,
   type ClaimAnswer,
+  type ErrorCode,
+  errorRegistry,
   type Fault,
   faultsOf,
   type Grant,
@@ -17,6 +20,7 @@ import {
   openProcessGroups,
   openWorkspace,
   type ProcessGroups,
+  removeTrees,
 } from "@questbus/workbench";
 import type { Logger } from "pino";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
@@ -42,6 +46,8 @@ export type Session = {
 };
 
 const claimAnswerSlackMs = 2_000;
+/** After a claim that was refused at once (a full queue, a full disk), so that asking again is no storm. */
+const claimPauseMs = 1_000;
 /** How long an agent keeps trying to reach the orchestrator before it gives a task up. */
 const patienceMs = 60_000;
 
@@ -70,6 +76,7 @@ async function claim({ client, log, signal }: Session): Promise<Grant | null> {
     return answer.status === "granted" ? answer.grant : null;
   } catch (error) {
     if (!signal.aborted) log.warn({ faults: faultsOf(error) }, "claim failed");
+    await delay(claimPauseMs, undefined, { signal }).catch(() => {});
     return null;
   }
 }
@@ -94,14 +101,21 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   }
 }
 
-/** Sends a report; one that the bus cannot carry becomes the report of that fault, or it would be tried for ever. */
-async function deliver({ client, signal }: Session, grant: Grant, report: Report): Promise<void> {
+/** Refusals of a report that are the task's own doing. */
+const reportable: readonly ErrorCode[] = ["MESSAGE_TOO_LARGE", "MESSAGE_INVALID", "DISK_FULL"];
+
+const workspaceDir = (stateDir: string, { brief }: Grant): string => join(stateDir, "quests", brief.quest);
+
+/** Sends a report; one that cannot be taken becomes the report of that fault, or it would be tried for ever. */
+async function deliver({ client, signal, stateDir }: Session, grant: Grant, report: Report): Promise<void> {
   const options = { retryForMs: patienceMs, signal };
   try {
     await client.request("report", report, options);
   } catch (error) {
     const [fault] = faultsOf(error);
-    if (fault?.code !== "MESSAGE_TOO_LARGE" && fault?.code !== "MESSAGE_INVALID") throw error;
+    if (!fault || !reportable.includes(fault.code)) throw error;
+    // The journal is on the same disk as the quest's trees: it needs room to say what happened.
+    if (fault.code === "DISK_FULL") await removeTrees({ dir: workspaceDir(stateDir, grant) });
     await client.request("report", faultReport(grant, fault, []), options);
   }
 }
@@ -113,7 +127,8 @@ function keepLease({ client, log }: Session, grant: Grant, lost: AbortController
     client
       .request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs })
       .catch((error: unknown) => {
-        if (!(error instanceof QuestbusError) || error.retryable) return;
+        // A full disk, say, is no word on the lease.
+        if (!(error instanceof QuestbusError) || errorRegistry[error.code].class !== "terminal") return;
         log.warn({ assignment, epoch, code: error.code }, "lease lost");
         lost.abort();
       });
@@ -138,7 +153,7 @@ async function perform(
     signal,
     workspace: () =>
       openWorkspace({
-        dir: join(stateDir, "quests", brief.quest),
+        dir: workspaceDir(stateDir, grant),
         targetRoot: brief.spec.target.repo,
         commit: brief.base.commit,
       }),

@@ -66,7 +66,10 @@ describe("a definition", () => {
   });
 
   it("may have the line ends of Windows, and rules of --- in its text", () => {
-    const { definition } = parseDefinition(`${file(front)}\n---\nmore\n`.replaceAll("\n", "\r\n"), "AGENT.md");
+    const { definition } = parseDefinition(
+      `${file(front)}\n---\nmore\n`.replaceAll("\n", "\r\n"),
+      "AGENT.md",
+    );
     expect(definition.role).toBe("qa");
     expect(definition.body).toContain("more");
   });
@@ -99,16 +102,26 @@ describe("a definition", () => {
     const faults = faultsIn(file(text));
     expect(faults.length).toBeGreaterThan(0);
     for (const fault of faults) {
-      expect(fault).toMatchObject({ code: "AGENT_FILE_INVALID", where: expect.stringMatching(/^AGENT\.md:\d+:\d+$/) });
+      expect(fault).toMatchObject({
+        code: "AGENT_FILE_INVALID",
+        where: expect.stringMatching(/^AGENT\.md:\d+:\d+$/),
+      });
     }
     if (where) expect(faults.map((fault) => fault.where)).toContain(where);
   });
 
-  it.each(["", "# QA\n", `---\n${front}`, front])("without front matter is an error at its first line: %j", (text) => {
-    expect(faultsIn(text)).toMatchObject([
-      { code: "AGENT_FILE_INVALID", where: "AGENT.md:1:1", next: expect.stringContaining("agents/qa/AGENT.md") },
-    ]);
-  });
+  it.each(["", "# QA\n", `---\n${front}`, front])(
+    "without front matter is an error at its first line: %j",
+    (text) => {
+      expect(faultsIn(text)).toMatchObject([
+        {
+          code: "AGENT_FILE_INVALID",
+          where: "AGENT.md:1:1",
+          next: expect.stringContaining("agents/qa/AGENT.md"),
+        },
+      ]);
+    },
+  );
 });
 
 describe("the definition of a role", () => {

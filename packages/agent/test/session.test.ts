@@ -30,7 +30,15 @@ const grantOf = (part: Partial<Grant["brief"]> = {}, epoch = 1): Grant =>
     role: "performance",
     epoch,
     leaseMs: limit.leaseMs,
-    brief: { quest: "q-00000000", pass: 1, phase: "fix", task: "produce", base: {}, spec: { target: {} }, ...part },
+    brief: {
+      quest: "q-00000000",
+      pass: 1,
+      phase: "fix",
+      task: "produce",
+      base: {},
+      spec: { target: {} },
+      ...part,
+    },
   }) as unknown as Grant;
 
 const outcome: Outcome = { result: { candidate: null, forbiddenPaths: [] }, summary: "changed nothing" };
@@ -62,7 +70,8 @@ function bus(grants: readonly Grant[], handlers: Partial<Record<Verb, Handler>> 
     },
     watchEvents: async () => () => {},
   };
-  const of = (verb: Verb): CommandData[Verb][] => sent.filter((each) => each.verb === verb).map((each) => each.data);
+  const of = (verb: Verb): CommandData[Verb][] =>
+    sent.filter((each) => each.verb === verb).map((each) => each.data);
   return { client, sent, stop, of, reports: () => of("report") as Report[] };
 }
 
@@ -77,14 +86,25 @@ afterEach(() => {
 
 type Bus = ReturnType<typeof bus>;
 
-function live({ client, stop }: Bus, work: (context: TaskContext) => Promise<Outcome>, incarnation = "one"): Promise<void> {
+function live(
+  { client, stop }: Bus,
+  work: (context: TaskContext) => Promise<Outcome>,
+  incarnation = "one",
+): Promise<void> {
   const behaviour: Behaviour = { test: work, fix: work, validate: work };
   return runSession(sessionWith(client, stop.signal, behaviour), incarnation);
 }
 
 const sessionWith = (client: BusClient, signal: AbortSignal, behaviour: Behaviour): Session => ({
   client,
-  definition: { name: "performance", description: "", role: "performance", phases: { test: "", fix: "", validate: "" }, never: [], body: "" },
+  definition: {
+    name: "performance",
+    description: "",
+    role: "performance",
+    phases: { test: "", fix: "", validate: "" },
+    never: [],
+    body: "",
+  },
   behaviour,
   name: "performance",
   stateDir,
@@ -96,7 +116,14 @@ describe("the life of an agent", () => {
   it("says hello once, then claims, works and reports, and claims again until it is stopped", async () => {
     const line = bus([grantOf({}, 3), grantOf({ task: "base-measure", phase: "test", pass: 2 }, 4)]);
     await live(line, async () => outcome);
-    expect(line.sent.map((each) => each.verb)).toEqual(["hello", "claim", "report", "claim", "report", "claim"]);
+    expect(line.sent.map((each) => each.verb)).toEqual([
+      "hello",
+      "claim",
+      "report",
+      "claim",
+      "report",
+      "claim",
+    ]);
     expect(line.of("hello")).toEqual([{ incarnation: "one", pid: process.pid }]);
     expect(line.reports()[0]).toEqual({
       assignment: "q-00000000.performance",
@@ -124,7 +151,14 @@ describe("the life of an agent", () => {
       return outcome;
     };
     const line = bus([grantOf({ phase, task: task as Task, pass: 3 })]);
-    await runSession(sessionWith(line.client, line.stop.signal, { test: of("test"), fix: of("fix"), validate: of("validate") }), "x");
+    await runSession(
+      sessionWith(line.client, line.stop.signal, {
+        test: of("test"),
+        fix: of("fix"),
+        validate: of("validate"),
+      }),
+      "x",
+    );
     expect(asked).toEqual([phase]);
   });
 
@@ -139,9 +173,11 @@ describe("the life of an agent", () => {
   });
 
   it("I3: ends what an earlier process of its name left running, before it says hello", async () => {
-    const orphan = spawn("sleep", ["60"], { detached: true, stdio: "ignore" });
+    const dir = join(stateDir, "run", "groups", "performance");
+    const [program, ...rest] = openProcessGroups(dir).wrap(["sh", "-c", "echo up; exec sleep 60"]);
+    const orphan = spawn(program, rest, { detached: true, stdio: ["ignore", "pipe", "ignore"] });
     const gone = once(orphan, "exit");
-    openProcessGroups(join(stateDir, "run", "groups", "performance")).add(orphan.pid ?? 0);
+    await once(orphan.stdout, "data");
     let alive = true;
     void gone.then(() => {
       alive = false;
@@ -174,7 +210,16 @@ describe("the life of an agent", () => {
     const answers = [{ status: "none" }, { status: "none" }];
     const { client } = line;
     const life = live(
-      { ...line, client: { ...client, request: async (verb, data, options) => (verb === "claim" ? (answers.shift() ?? client.request(verb, data, options)) : client.request(verb, data, options)) } },
+      {
+        ...line,
+        client: {
+          ...client,
+          request: async (verb, data, options) =>
+            verb === "claim"
+              ? (answers.shift() ?? client.request(verb, data, options))
+              : client.request(verb, data, options),
+        },
+      },
       async () => outcome,
     );
     await life;
@@ -194,7 +239,12 @@ describe("a task that cannot be done", () => {
   };
 
   it("is reported as its fault", async () => {
-    const fault = { code: "FIXER_FAILED", message: "exit code 3", where: "./improve.sh", next: "run it by hand" } as const;
+    const fault = {
+      code: "FIXER_FAILED",
+      message: "exit code 3",
+      where: "./improve.sh",
+      next: "run it by hand",
+    } as const;
     expect(await reported(new QuestbusError(fault))).toMatchObject({
       fault,
       result: null,
@@ -204,12 +254,17 @@ describe("a task that cannot be done", () => {
   });
 
   it("for a reason that nobody foresaw is INTERNAL", async () => {
-    expect((await reported(new TypeError("x is undefined"))).fault).toMatchObject({ code: "INTERNAL", message: "x is undefined" });
+    expect((await reported(new TypeError("x is undefined"))).fault).toMatchObject({
+      code: "INTERNAL",
+      message: "x is undefined",
+    });
   });
 
   it("is reported however long its words are", async () => {
     const long = "long ".repeat(2_000);
-    const report = await reported(new QuestbusError({ code: "FIXER_FAILED", message: long, where: long, next: long }));
+    const report = await reported(
+      new QuestbusError({ code: "FIXER_FAILED", message: long, where: long, next: long }),
+    );
     expect(report.fault?.code).toBe("FIXER_FAILED");
     expect(report.summary).toHaveLength(400);
   });
@@ -242,23 +297,26 @@ describe("I1: a lost lease aborts the work under it", () => {
     return { begun: begun.promise, work };
   }
 
-  it.each(["LEASE_STALE", "QUEST_NOT_FOUND"] as const)("refused with %s: nothing is reported, and it claims again", async (code) => {
-    renewing();
-    const line = bus([grantOf({}, 7)], {
-      renew: () => {
-        throw refusal(code);
-      },
-    });
-    const { begun, work } = endless();
-    const life = live(line, work);
-    const { signal } = await begun;
-    await vi.advanceTimersByTimeAsync(limit.renewEveryMs);
-    await life;
-    expect(signal.aborted).toBe(true);
-    expect(line.of("renew")).toEqual([{ assignment: "q-00000000.performance", epoch: 7 }]);
-    expect(line.reports()).toEqual([]);
-    expect(line.of("claim")).toHaveLength(2);
-  });
+  it.each(["LEASE_STALE", "QUEST_NOT_FOUND"] as const)(
+    "refused with %s: nothing is reported, and it claims again",
+    async (code) => {
+      renewing();
+      const line = bus([grantOf({}, 7)], {
+        renew: () => {
+          throw refusal(code);
+        },
+      });
+      const { begun, work } = endless();
+      const life = live(line, work);
+      const { signal } = await begun;
+      await vi.advanceTimersByTimeAsync(limit.renewEveryMs);
+      await life;
+      expect(signal.aborted).toBe(true);
+      expect(line.of("renew")).toEqual([{ assignment: "q-00000000.performance", epoch: 7 }]);
+      expect(line.reports()).toEqual([]);
+      expect(line.of("claim")).toHaveLength(2);
+    },
+  );
 
   it("work that ends after its lease was lost is not reported either", async () => {
     renewing();
@@ -280,27 +338,30 @@ describe("I1: a lost lease aborts the work under it", () => {
     expect(line.reports()).toEqual([]);
   });
 
-  it("a renewal that got no answer is no loss: the work goes on, and is renewed again", async () => {
-    renewing();
-    const line = bus([grantOf()], {
-      renew: (_, times) => {
-        if (times === 1) throw refusal("BUS_UNAVAILABLE");
-        return { leaseMs: limit.leaseMs };
-      },
-    });
-    const release = Promise.withResolvers<Outcome>();
-    const begun = Promise.withResolvers<void>();
-    const life = live(line, () => {
-      begun.resolve();
-      return release.promise;
-    });
-    await begun.promise;
-    await vi.advanceTimersByTimeAsync(limit.renewEveryMs * 3);
-    release.resolve(outcome);
-    await life;
-    expect(line.of("renew")).toHaveLength(3);
-    expect(line.reports()).toHaveLength(1);
-  });
+  it.each(["BUS_UNAVAILABLE", "DISK_FULL"] as const)(
+    "a renewal that %s kept from its answer is no loss: the work goes on, and is renewed again",
+    async (code) => {
+      renewing();
+      const line = bus([grantOf()], {
+        renew: (_, times) => {
+          if (times === 1) throw refusal(code);
+          return { leaseMs: limit.leaseMs };
+        },
+      });
+      const release = Promise.withResolvers<Outcome>();
+      const begun = Promise.withResolvers<void>();
+      const life = live(line, () => {
+        begun.resolve();
+        return release.promise;
+      });
+      await begun.promise;
+      await vi.advanceTimersByTimeAsync(limit.renewEveryMs * 3);
+      release.resolve(outcome);
+      await life;
+      expect(line.of("renew")).toHaveLength(3);
+      expect(line.reports()).toHaveLength(1);
+    },
+  );
 
   it("renewing ends with the task", async () => {
     renewing();
@@ -324,26 +385,32 @@ describe("I1: a lost lease aborts the work under it", () => {
 });
 
 describe("I2: a report that was answered is never sent again", () => {
-  it.each(["LEASE_STALE", "REPORT_OUT_OF_TURN", "PASS_LIMIT", "DISK_FULL"] as const)("refused with %s it is dropped", async (code) => {
-    const line = bus([grantOf()], {
-      report: () => {
-        throw refusal(code);
-      },
-    });
-    await live(line, async () => outcome);
-    expect(line.reports()).toHaveLength(1);
-    expect(line.of("claim")).toHaveLength(2);
-  });
+  it.each(["LEASE_STALE", "REPORT_OUT_OF_TURN", "PASS_LIMIT"] as const)(
+    "refused with %s it is dropped",
+    async (code) => {
+      const line = bus([grantOf()], {
+        report: () => {
+          throw refusal(code);
+        },
+      });
+      await live(line, async () => outcome);
+      expect(line.reports()).toHaveLength(1);
+      expect(line.of("claim")).toHaveLength(2);
+    },
+  );
 
-  it.each(["MESSAGE_TOO_LARGE", "MESSAGE_INVALID"] as const)("one that the bus cannot carry (%s) becomes the report of that fault", async (code) => {
-    const line = bus([grantOf()], {
-      report: (_, times) => {
-        if (times === 1) throw refusal(code);
-        return {};
-      },
-    });
-    await live(line, async () => outcome);
-    expect(line.reports()).toHaveLength(2);
-    expect(line.reports()[1]).toMatchObject({ fault: { code }, result: null });
-  });
+  it.each(["MESSAGE_TOO_LARGE", "MESSAGE_INVALID", "DISK_FULL"] as const)(
+    "one that cannot be taken (%s) becomes the report of that fault",
+    async (code) => {
+      const line = bus([grantOf()], {
+        report: (_, times) => {
+          if (times === 1) throw refusal(code);
+          return {};
+        },
+      });
+      await live(line, async () => outcome);
+      expect(line.reports()).toHaveLength(2);
+      expect(line.reports()[1]).toMatchObject({ fault: { code }, result: null });
+    },
+  );
 });

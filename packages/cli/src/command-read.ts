@@ -190,7 +190,7 @@ export async function watch(quest: string | undefined, common: Common): Promise<
           afterSeq: 0,
           quest,
           onRow: rowPrinter(common, progress.show),
-          done: atRest,
+          done: () => atRest() || !session.isThere(),
           signal: common.signal,
         });
       } finally {

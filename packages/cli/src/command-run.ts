@@ -1,11 +1,13 @@
 import type { QuestState } from "@questbus/core";
 import { exitCode, QuestbusError } from "@questbus/protocol";
+import { openDiskWatch } from "./disk-watch.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { note, paintError, printData, printFault, printJson } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { readSubmission, type Submission } from "./quest-file.ts";
 import { matrixText, writeReport } from "./report.ts";
-import { type StackSession, withStack } from "./session.ts";
+import { type StackSession, withLastingStack, withStack } from "./session.ts";
+import { notRunning } from "./stack.ts";
 import { exitOf, summaryOf } from "./summary.ts";
 
 export type Common = { state: string; json: boolean; signal: AbortSignal };
@@ -15,12 +17,16 @@ export async function runQuest(file: string, common: Common): Promise<number> {
   const submission = await readSubmission(file);
   const onStart = (broker: string): void =>
     note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
-  return withStack(
+  let submitted: { quest: string; resumed: boolean } | null = null;
+  return withLastingStack(
     { stateDir: common.state, running: "any", signal: common.signal, onStart },
     async (session) => {
-      const { quest, resumed } = await submit(submission, session, common);
-      if (resumed) note(paintError("dim", `this quest was left unfinished: going on with ${quest}`));
-      return follow(quest, session, common);
+      if (!submitted) {
+        submitted = await submit(submission, session, common);
+        if (submitted.resumed)
+          note(paintError("dim", `this quest was left unfinished: going on with ${submitted.quest}`));
+      }
+      return follow(submitted.quest, session, common);
     },
   );
 }
@@ -56,20 +62,32 @@ export async function submitQuest(file: string, common: Common): Promise<number>
 async function follow(quest: string, session: StackSession, common: Common, quietUntil = 0): Promise<number> {
   const progress = openProgress();
   const view = openJournalView(session.store, await session.clientAs("operator"));
+  const isFull = openDiskWatch(common.state);
+  const isStuck = (): boolean => !session.isThere() || isFull();
   try {
     await view.follow({
       afterSeq: 0,
       quest,
       onRow: (row) => progress.show(row, row.seq <= quietUntil),
-      done: () => isAtRest(questState(session.store, quest)),
+      done: () => isAtRest(questState(session.store, quest)) || isStuck(),
       signal: common.signal,
     });
   } finally {
     progress.stop();
   }
   if (common.signal.aborted) return exitCode.interrupted;
-  return conclude(questState(session.store, quest), session, common);
+  const state = questState(session.store, quest);
+  if (!isAtRest(state)) throw session.isThere() ? diskFull(common.state) : notRunning(common.state);
+  return conclude(state, session, common);
 }
+
+const diskFull = (stateDir: string): QuestbusError =>
+  new QuestbusError({
+    code: "DISK_FULL",
+    message: "there is no space left for the journal, so that the quest cannot go on",
+    where: stateDir,
+    next: "free some space, then run the same again: it goes on where it stands",
+  });
 
 function conclude(state: QuestState, session: StackSession, common: Common): number {
   const report = writeReport(common.state, state);
@@ -99,7 +117,9 @@ export async function ruleOn(
   ruling: { decision: "accept" | "revert" | "retry" | "abandon"; reason: string; guidance: string | null },
   common: Common,
 ): Promise<number> {
-  return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
+  let before: number | null = null;
+  const options = { stateDir: common.state, running: "any", signal: common.signal } as const;
+  return withLastingStack(options, async (session) => {
     const known = session.store.getEscalation(escalation);
     if (!known) {
       const next = "list the open ones: questbus escalations";
@@ -109,9 +129,12 @@ export async function ruleOn(
         next,
       });
     }
-    const arbiter = await session.clientAs("arbiter");
-    const before = session.store.head().seq;
-    await arbiter.request("rule", { escalation, ...ruling });
+    if (before === null) {
+      const arbiter = await session.clientAs("arbiter");
+      const { seq } = session.store.head();
+      await arbiter.request("rule", { escalation, ...ruling });
+      before = seq;
+    }
     return followRuling(known.quest, session, common, before);
   });
 }

@@ -3,12 +3,15 @@ import { join, resolve } from "node:path";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
 import type { Principal } from "@questbus/protocol";
 import { openStore, type StoreReader } from "@questbus/store";
+import { note, paintError } from "./output.ts";
 import { findStack, notRunning, startStack } from "./stack.ts";
 
 /** A command's way to the stack of a state directory: a client for each role it speaks as, and the store to read. */
 export type StackSession = {
   store: StoreReader;
   clientAs(role: Extract<Principal, "operator" | "arbiter">): Promise<BusClient>;
+  /** False when the stack was another command's, and has ended. */
+  isThere(): boolean;
 };
 
 /**
@@ -56,13 +59,35 @@ export async function withStack<T>(
       return createClient(connection);
     };
     try {
-      return await work({ store, clientAs });
+      return await work({ store, clientAs, isThere: () => own !== null || findStack(stateDir) !== null });
     } finally {
       store.close();
     }
   } finally {
     await Promise.all(connections.map((connection) => connection.close()));
     await own?.stop();
+  }
+}
+
+/**
+ * Like `withStack`, for work that takes as long as a quest: where the stack was another command's and ends under it,
+ * `work` is begun again on a stack of its own, and must then go on with what it had begun.
+ */
+export async function withLastingStack<T>(
+  options: Parameters<typeof withStack>[0],
+  work: (session: StackSession) => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    const lost = { isThere: () => true };
+    try {
+      return await withStack(options, (session) => {
+        lost.isThere = session.isThere;
+        return work(session);
+      });
+    } catch (error) {
+      if (options.signal.aborted || lost.isThere()) throw error;
+      note(paintError("dim", "the stack that it ran on has ended: going on with one of its own"));
+    }
   }
 }
 

@@ -50,6 +50,8 @@ const restartWaitMs = { first: 100, max: 5_000 } as const;
 /** A child that lived this long had started well, so that its next restart waits the short time again. */
 const steadyMs = 10_000;
 const readyMsMax = 20_000;
+/** How long the orchestrator of a stack that is ending is waited for. */
+const lockWaitMsMax = 3_000;
 const stopMsMax = 8_000;
 const probeMs = 2_000;
 
@@ -143,14 +145,14 @@ class Supervisor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    // Refused because another stack is there: that one's record stays.
-    if (recordOf(this.#dir)?.pid === process.pid) rmSync(stackFile(this.#dir), { force: true });
     const agents = roles.flatMap((role) => this.#children.get(role) ?? []);
     await Promise.all(agents.map(endChild));
     const orchestrator = this.#children.get("orchestrator");
     if (orchestrator) await endChild(orchestrator);
     await this.#broker?.stop();
     await Promise.all(this.#guards);
+    // Last, so that who waits for it to go can start anew at once. Another stack's record stays: this one was refused.
+    if (recordOf(this.#dir)?.pid === process.pid) rmSync(stackFile(this.#dir), { force: true });
   }
 
   /** True when an agent's command reaches the orchestrator: only with the accounts of this state directory does it. */
@@ -220,15 +222,26 @@ class Supervisor {
       await this.#broker.exited;
       if (this.#stopping.signal.aborted) return;
       this.#broker = await restart().catch(() => this.#broker);
+      if (this.#stopping.signal.aborted) return this.#broker?.stop();
       await this.#pause(restartWaitMs.first);
     }
   }
 
   async #startOrchestrator(): Promise<void> {
     const begin = (): ChildProcess => this.#fork("orchestrator", programOf.orchestrator, []);
-    const first = begin();
-    await untilReady(first, this.#dir);
-    this.#keep(begin, first);
+    const untilMs = performance.now() + lockWaitMsMax;
+    for (;;) {
+      const child = begin();
+      try {
+        await untilReady(child, this.#dir);
+        return this.#keep(begin, child);
+      } catch (error) {
+        // One whose parent was just killed is about to end.
+        const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";
+        if (!locked || performance.now() > untilMs) throw error;
+      }
+      await this.#pause(restartWaitMs.first);
+    }
   }
 
   #fork(name: string, program: string, args: string[]): ChildProcess {

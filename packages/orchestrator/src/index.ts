@@ -1,2 +1,2 @@
-export { startOrchestrator, type Orchestrator } from "./orchestrator.ts";
+export { type Orchestrator, startOrchestrator } from "./orchestrator.ts";
 export { checkReplay, recheckVerdicts } from "./replay.ts";

@@ -1,5 +1,13 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream } from "@questbus/bus";
-import { type Answer, type ErrorCode, faultsOf, limit, QuestbusError, type Role, type Verb } from "@questbus/protocol";
+import {
+  type Answer,
+  type ErrorCode,
+  faultsOf,
+  limit,
+  QuestbusError,
+  type Role,
+  type Verb,
+} from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
 import { Desk } from "./desk.ts";

@@ -29,7 +29,14 @@ describe("I1: nobody is answered before the commit", () => {
     const rig = await openRig({ store });
     const answered: number[] = [];
     const respond = (): void => void answered.push(store.head().seq);
-    rig.handlers.onCommand({ id: "c", actor: operator, verb: "submit", data: submission(), traceparent: null, respond });
+    rig.handlers.onCommand({
+      id: "c",
+      actor: operator,
+      verb: "submit",
+      data: submission(),
+      traceparent: null,
+      respond,
+    });
     expect(answered).toEqual([]);
     await poke(rig);
     const types = rows(store).map((row) => row.type);
@@ -176,26 +183,41 @@ describe("I3: a command that is refused changes nothing but the record of its re
     const grant = await granted(rig, agent("architect"));
     const report = { ...scriptedReport(grant), pass: 4 };
     expect(codeOf(await send(rig, agent("architect"), "report", report))).toBe("PASS_LIMIT");
-    expect(rows(rig.store).at(-1)).toMatchObject({ type: "command.refused", quest, body: { code: "PASS_LIMIT" } });
+    expect(rows(rig.store).at(-1)).toMatchObject({
+      type: "command.refused",
+      quest,
+      body: { code: "PASS_LIMIT" },
+    });
     expect(codeOf(await send(rig, agent("architect"), "report", scriptedReport(grant)))).toBe("ok");
   });
 
   it.each([
     ["qa may not cancel", agent("qa"), "cancel", { quest: "q-00000000", reason: "x" }],
-    ["operator may not rule", operator, "rule", { escalation: "e-00000000", decision: "revert", reason: "x", guidance: null }],
+    [
+      "operator may not rule",
+      operator,
+      "rule",
+      { escalation: "e-00000000", decision: "revert", reason: "x", guidance: null },
+    ],
     ["arbiter may not claim", arbiter, "claim", { waitMs: 0 }],
     ["ops may not submit", agent("ops"), "submit", submission()],
   ] as const)("%s, whatever the broker let through", async (_, actor, verb, data) => {
     const rig = await openRig();
     expect(codeOf(await send(rig, actor, verb, data))).toBe("ROLE_FORBIDDEN");
-    expect(rows(rig.store)).toMatchObject([{ type: "command.refused", body: { verb, code: "ROLE_FORBIDDEN" } }]);
+    expect(rows(rig.store)).toMatchObject([
+      { type: "command.refused", body: { verb, code: "ROLE_FORBIDDEN" } },
+    ]);
   });
 
   it("what is not there has its own code", async () => {
     const rig = await openRig();
     const lease = { assignment: "q-00000000.qa", epoch: 1 };
-    expect(codeOf(await send(rig, operator, "cancel", { quest: "q-00000000", reason: "x" }))).toBe("QUEST_NOT_FOUND");
-    expect(codeOf(await send(rig, agent("qa"), "release", { ...lease, reason: "x" }))).toBe("QUEST_NOT_FOUND");
+    expect(codeOf(await send(rig, operator, "cancel", { quest: "q-00000000", reason: "x" }))).toBe(
+      "QUEST_NOT_FOUND",
+    );
+    expect(codeOf(await send(rig, agent("qa"), "release", { ...lease, reason: "x" }))).toBe(
+      "QUEST_NOT_FOUND",
+    );
     expect(codeOf(await send(rig, agent("qa"), "renew", lease))).toBe("QUEST_NOT_FOUND");
     const ruling = { escalation: "e-00000000", decision: "revert", reason: "x", guidance: null } as const;
     expect(codeOf(await send(rig, arbiter, "rule", ruling))).toBe("ESCALATION_NOT_FOUND");
@@ -290,7 +312,13 @@ describe("a message that could not be read", () => {
     };
     rig.handlers.onDead(dead);
     expect(rows(rig.store)).toMatchObject([
-      { type: "message.dead", quest: null, actor: agent("qa"), command: null, body: { code: "MESSAGE_INVALID", faults: dead.faults } },
+      {
+        type: "message.dead",
+        quest: null,
+        actor: agent("qa"),
+        command: null,
+        body: { code: "MESSAGE_INVALID", faults: dead.faults },
+      },
     ]);
     await poke(rig);
     expect(rig.stream.dead).toEqual([{ ...dead, timeMs: rig.clock.nowMs }]);
@@ -302,7 +330,14 @@ describe("a message that could not be read", () => {
     const { store, fail } = failing();
     const rig = await openRig({ store });
     fail.transactions = 1;
-    const dead = { subject: "x", actor: null, code: "MESSAGE_INVALID" as const, faults: [], sha256: sha("x"), excerpt: "" };
+    const dead = {
+      subject: "x",
+      actor: null,
+      code: "MESSAGE_INVALID" as const,
+      faults: [],
+      sha256: sha("x"),
+      excerpt: "",
+    };
     expect(() => rig.handlers.onDead(dead)).not.toThrow();
     await until(rig, await submit(rig), "fitness");
     expect(rows(rig.store, "message.dead")).toEqual([]);
@@ -320,7 +355,8 @@ function failing() {
       if (fail.appends-- > 0) throw full();
       fail.appends = Math.max(0, fail.appends);
       const [first] = events;
-      if (first?.type === "command.refused" && first.body.verb === fail.breaks) throw new TypeError("a mistake of ours");
+      if (first?.type === "command.refused" && first.body.verb === fail.breaks)
+        throw new TypeError("a mistake of ours");
       return tx.append(events, context);
     },
   });

@@ -45,7 +45,9 @@ describe("a claim", () => {
 
   it("of several that wait one gets the work, and the others wait on", async () => {
     const rig = await openRig();
-    const all = ["a", "b", "c"].map((name) => post(rig, agent("architect", name), "claim", { waitMs: 20_000 }));
+    const all = ["a", "b", "c"].map((name) =>
+      post(rig, agent("architect", name), "claim", { waitMs: 20_000 }),
+    );
     await submit(rig);
     await poke(rig);
     await poke(rig);
@@ -95,7 +97,9 @@ describe("a lease", () => {
     expect(second.epoch).toBe(2);
     expect(second.brief).toEqual(first.brief);
     expect(codeOf(await send(rig, agent("architect"), "report", scriptedReport(first)))).toBe("LEASE_STALE");
-    expect(codeOf(await send(rig, agent("architect", "architect-2"), "report", scriptedReport(second)))).toBe("ok");
+    expect(codeOf(await send(rig, agent("architect", "architect-2"), "report", scriptedReport(second)))).toBe(
+      "ok",
+    );
   });
 
   it("ends by itself: the orchestrator wakes up for it, and for who waits", async () => {
@@ -105,7 +109,10 @@ describe("a lease", () => {
     await granted(rig, agent("architect"));
     offset.ms = limit.leaseMs - 60;
     const waiting = post(rig, agent("architect", "architect-2"), "claim", { waitMs: 20_000 });
-    expect(dataOf<ClaimAnswer>(await waiting.answer)).toMatchObject({ status: "granted", grant: { epoch: 2 } });
+    expect(dataOf<ClaimAnswer>(await waiting.answer)).toMatchObject({
+      status: "granted",
+      grant: { epoch: 2 },
+    });
     expect(stateOf(rig, quest).assignments.architect.agent).toBe("architect-2");
   });
 
@@ -128,8 +135,12 @@ describe("a lease", () => {
     const rig = await openRig();
     await submit(rig);
     const { assignment, epoch } = await granted(rig, agent("architect"));
-    expect(codeOf(await send(rig, agent("architect", "b"), "renew", { assignment, epoch }))).toBe("LEASE_STALE");
-    expect(codeOf(await send(rig, agent("architect"), "renew", { assignment, epoch: 2 }))).toBe("LEASE_STALE");
+    expect(codeOf(await send(rig, agent("architect", "b"), "renew", { assignment, epoch }))).toBe(
+      "LEASE_STALE",
+    );
+    expect(codeOf(await send(rig, agent("architect"), "renew", { assignment, epoch: 2 }))).toBe(
+      "LEASE_STALE",
+    );
     expect(codeOf(await send(rig, agent("qa"), "renew", { assignment, epoch }))).toBe("ROLE_FORBIDDEN");
   });
 
@@ -318,7 +329,11 @@ describe("a restart", () => {
       await close(rig);
       rig = await openRig({ dir });
     }
-    expect(stateOf(rig, quest).passes.map((each) => each.verdict?.verdict)).toEqual(["NO_EFFECT", "KEEP", "ACCEPT"]);
+    expect(stateOf(rig, quest).passes.map((each) => each.verdict?.verdict)).toEqual([
+      "NO_EFFECT",
+      "KEEP",
+      "ACCEPT",
+    ]);
     expect(stateOf(rig, quest).status).toBe("accepted");
   });
 });

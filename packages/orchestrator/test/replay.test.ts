@@ -1,11 +1,16 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { dumpProjections, type Store } from "@questbus/store";
 import { improving } from "@questbus/testkit/scripted-report";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkReplay, recheckVerdicts, replayInto } from "../src/replay.ts";
 import {
   agent,
   arbiter,
+  close,
+  freshDir,
   freshStore,
   openRig,
   operator,
@@ -18,9 +23,12 @@ import {
   until,
 } from "./rig.ts";
 
-/** A store in which about everything has happened once. */
-async function lived(): Promise<{ rig: Rig; open: string }> {
-  const rig = await openRig();
+/** A state directory in which about everything has happened once; each test gets a copy. */
+const lifetime = { dir: "", open: "" };
+
+beforeAll(async () => {
+  lifetime.dir = mkdtempSync(join(tmpdir(), "questbus-lifetime-"));
+  const rig = await openRig({ dir: lifetime.dir });
   await send(rig, agent("qa"), "hello", { incarnation: "first", pid: 1 });
   const accepted = await submit(rig, improving);
   await play(rig, accepted, [{}, { suite: "red" }, { gain: 0.12 }]);
@@ -34,7 +42,16 @@ async function lived(): Promise<{ rig: Rig; open: string }> {
   await send(rig, operator, "cancel", { quest: cancelled, reason: "x" });
   const open = await submit(rig, { title: "Open" });
   await until(rig, open, "gate");
-  return { rig, open };
+  lifetime.open = open;
+  await close(rig);
+});
+
+afterAll(() => rmSync(lifetime.dir, { recursive: true, force: true }));
+
+async function lived(): Promise<{ rig: Rig; open: string }> {
+  const dir = freshDir();
+  cpSync(lifetime.dir, dir, { recursive: true });
+  return { rig: await openRig({ dir }), open: lifetime.open };
 }
 
 const codeOf = (action: () => unknown): string => {
@@ -63,7 +80,11 @@ describe("replaying the journal into an empty store", () => {
     const quest = await submit(rig);
     for (let steps = 0; steps < 6; steps++) {
       rig.clock.nowMs += 7;
-      await until(rig, quest, ["fitness", "base-suite", "base-measure", "choose", "separate", "prepare"][steps] ?? "");
+      await until(
+        rig,
+        quest,
+        ["fitness", "base-suite", "base-measure", "choose", "separate", "prepare"][steps] ?? "",
+      );
       expect(replayed(rig.store)).toBe("same");
     }
   });
@@ -71,7 +92,11 @@ describe("replaying the journal into an empty store", () => {
   it("gives them when the last row of a quest is a refusal", async () => {
     const { rig, open } = await lived();
     rig.clock.nowMs += 1_000;
-    await send(rig, agent("performance"), "release", { assignment: `${open}.performance`, epoch: 99, reason: "x" });
+    await send(rig, agent("performance"), "release", {
+      assignment: `${open}.performance`,
+      epoch: 99,
+      reason: "x",
+    });
     expect(rows(rig.store).at(-1)).toMatchObject({ type: "command.refused", quest: open });
     expect(replayed(rig.store)).toBe("same");
   });

@@ -56,7 +56,8 @@ afterEach(async () => {
   for (const each of Object.values(opened)) each.clear();
 });
 
-function freshDir(): string {
+/** A directory that is removed after the test. */
+export function freshDir(): string {
   const dir = mkdtempSync(join(tmpdir(), "questbus-orchestrator-"));
   opened.dirs.add(dir);
   return dir;
@@ -102,7 +103,14 @@ export async function openRig(options: Options = {}): Promise<Rig> {
       return { stop: async () => {} };
     },
   });
-  const rig: Rig = { dir: store.dir, store, stream, clock, handlers: handlers as unknown as CommandHandlers, orchestrator };
+  const rig: Rig = {
+    dir: store.dir,
+    store,
+    stream,
+    clock,
+    handlers: handlers as unknown as CommandHandlers,
+    orchestrator,
+  };
   opened.rigs.add(rig);
   return rig;
 }
@@ -120,12 +128,18 @@ export const operator: Actor = { role: "operator", name: "olga" };
 export const arbiter: Actor = { role: "arbiter", name: "ada" };
 
 let ids = 0;
-export const freshId = (): string => `c-${++ids}`;
+const freshId = (): string => `c-${++ids}`;
 
 /** A command on its way: `answer` resolves with the first answer, `answers` counts them all. */
 export type Sent = { answer: Promise<Answer>; answers: Answer[] };
 
-export function post<V extends Verb>(rig: Rig, actor: Actor, verb: V, data: CommandData[V], id = freshId()): Sent {
+export function post<V extends Verb>(
+  rig: Rig,
+  actor: Actor,
+  verb: V,
+  data: CommandData[V],
+  id = freshId(),
+): Sent {
   const answers: Answer[] = [];
   const { promise, resolve } = Promise.withResolvers<Answer>();
   const respond = (answer: Answer): void => {
@@ -136,8 +150,13 @@ export function post<V extends Verb>(rig: Rig, actor: Actor, verb: V, data: Comm
   return { answer: promise, answers };
 }
 
-export const send = <V extends Verb>(rig: Rig, actor: Actor, verb: V, data: CommandData[V], id = freshId()): Promise<Answer> =>
-  post(rig, actor, verb, data, id).answer;
+export const send = <V extends Verb>(
+  rig: Rig,
+  actor: Actor,
+  verb: V,
+  data: CommandData[V],
+  id = freshId(),
+): Promise<Answer> => post(rig, actor, verb, data, id).answer;
 
 /** The code of a refusal; "ok" when there was none. */
 export const codeOf = (answer: Answer): string => (answer.ok ? "ok" : (answer.faults[0]?.code ?? "none"));
@@ -151,7 +170,8 @@ export async function submit(rig: Rig, part: Parameters<typeof submission>[0] = 
   return dataOf<{ quest: string }>(await send(rig, operator, "submit", submission(part))).quest;
 }
 
-export const claim = (rig: Rig, who: Actor, waitMs = 0, id = freshId()): Promise<Answer> => send(rig, who, "claim", { waitMs }, id);
+export const claim = (rig: Rig, who: Actor, waitMs = 0, id = freshId()): Promise<Answer> =>
+  send(rig, who, "claim", { waitMs }, id);
 
 export async function granted(rig: Rig, who: Actor): Promise<Grant> {
   const answer = dataOf<ClaimAnswer>(await claim(rig, who));
@@ -159,9 +179,10 @@ export async function granted(rig: Rig, who: Actor): Promise<Grant> {
   throw new TypeError(`no work for ${who.role}`);
 }
 
-export const stateOf = (rig: { store: Store }, quest: string): QuestState => rig.store.getQuestState(quest) as QuestState;
+export const stateOf = (rig: { store: Store }, quest: string): QuestState =>
+  rig.store.getQuestState(quest) as QuestState;
 
-export const offeredRole = (rig: Rig, quest: string): Role | null =>
+const offeredRole = (rig: Rig, quest: string): Role | null =>
   roles.find((role) => stateOf(rig, quest).assignments[role].status === "offered") ?? null;
 
 /** Claims and reports one task of the quest. */
@@ -174,13 +195,22 @@ export async function step(rig: Rig, quest: string, scripts: readonly PassScript
 }
 
 /** Plays until nothing of the quest is offered any more. */
-export async function play(rig: Rig, quest: string, scripts: readonly PassScript[] = []): Promise<QuestState> {
+export async function play(
+  rig: Rig,
+  quest: string,
+  scripts: readonly PassScript[] = [],
+): Promise<QuestState> {
   while (offeredRole(rig, quest)) await step(rig, quest, scripts);
   return stateOf(rig, quest);
 }
 
 /** Plays until `task` is offered. */
-export async function until(rig: Rig, quest: string, task: string, scripts: readonly PassScript[] = []): Promise<void> {
+export async function until(
+  rig: Rig,
+  quest: string,
+  task: string,
+  scripts: readonly PassScript[] = [],
+): Promise<void> {
   while (stateOf(rig, quest).task !== task) await step(rig, quest, scripts);
 }
 

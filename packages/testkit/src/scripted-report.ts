@@ -28,7 +28,7 @@ const hex = (word: string, algorithm: "sha1" | "sha256"): string =>
 export const oid = (word: string): string => hex(word, "sha1");
 export const sha = (word: string): string => hex(word, "sha256");
 
-export const base = { commit: oid("base commit"), tree: oid("base tree") };
+const base = { commit: oid("base commit"), tree: oid("base tree") };
 
 /** What an agent of the right role finds in one pass; what is left out goes well. */
 export type PassScript = {
@@ -58,7 +58,7 @@ export type PassScript = {
   unsigned?: Task[];
 };
 
-export const targetState: TargetState = { refs: sha("refs"), head: "refs/heads/main", files: sha("files") };
+const targetState: TargetState = { refs: sha("refs"), head: "refs/heads/main", files: sha("files") };
 
 const suiteRun = (passed: boolean): SuiteRun => ({
   passed,
@@ -98,7 +98,7 @@ function samplesOf({ brief }: Grant, script: PassScript): GateSamples {
   };
 }
 
-export function candidateOf({ brief }: Pick<Grant, "brief">, script: PassScript = {}): Candidate {
+function candidateOf({ brief }: Pick<Grant, "brief">, script: PassScript = {}): Candidate {
   const name = `${brief.quest} ${brief.pass}`;
   return {
     commit: oid(`commit ${name}`),
@@ -202,7 +202,7 @@ export function scriptedReport(grant: Grant, script: PassScript = {}): Report {
 type Written = Parameters<typeof questDocument.parse>[0] & object;
 
 /** A quest file that names three patches and one guard. */
-export function document(part: Partial<Record<keyof QuestDocument, unknown>> = {}): QuestDocument {
+function document(part: Partial<Record<keyof QuestDocument, unknown>> = {}): QuestDocument {
   const written: Written = {
     version: 1,
     title: "Make word search 20 % faster",

@@ -69,7 +69,7 @@ export const treeOf = (ws: Workspace, commit: string): Promise<string> =>
   privateText(ws, ["rev-parse", "--verify", `${commit}^{tree}`]);
 
 /** Removes every checked-out tree and arm; the private repository and its candidates stay. */
-export async function removeTrees(ws: Workspace): Promise<void> {
+export async function removeTrees(ws: Pick<Workspace, "dir">): Promise<void> {
   await removeTree(join(ws.dir, "trees"));
   await removeTree(join(ws.dir, "arms"));
 }

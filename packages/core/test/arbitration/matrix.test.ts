@@ -17,9 +17,21 @@ describe("what an arbiter may rule", () => {
   const cases: { name: string; quest?: object; passes: PassScript[]; accept: boolean }[] = [
     { name: "three failures", passes: [none, none, none], accept: false },
     { name: "a gain kept below the goal", passes: [keep, none, none], accept: true },
-    { name: "a gain that was proven and could not be kept", passes: [{ ...keep, faults: { settle: "DISK_FULL" } }], accept: false },
-    { name: "the goal reached, but not integrated", passes: [{ faults: { settle: "BRANCH_EXISTS" } }], accept: true },
-    { name: "a workspace that could not be put back", passes: [{ ...none, faults: { settle: "DISK_FULL" } }], accept: false },
+    {
+      name: "a gain that was proven and could not be kept",
+      passes: [{ ...keep, faults: { settle: "DISK_FULL" } }],
+      accept: false,
+    },
+    {
+      name: "the goal reached, but not integrated",
+      passes: [{ faults: { settle: "BRANCH_EXISTS" } }],
+      accept: true,
+    },
+    {
+      name: "a workspace that could not be put back",
+      passes: [{ ...none, faults: { settle: "DISK_FULL" } }],
+      accept: false,
+    },
     {
       name: "a validated change: intent validate integrates nothing",
       quest: validating,
@@ -94,7 +106,12 @@ describe("the evidence matrix", () => {
         guards: [{ name: "rss", state: "holds" }],
         signOffs: { architect: "yes", qa: "yes", performance: "yes", ops: "yes" },
       },
-      { pass: 3, fixer: "c.patch", verdict: "GUARD_REGRESSION", guards: [{ name: "rss", state: "regressed" }] },
+      {
+        pass: 3,
+        fixer: "c.patch",
+        verdict: "GUARD_REGRESSION",
+        guards: [{ name: "rss", state: "regressed" }],
+      },
     ]);
     expect(rows[1]?.effect?.estimate).toBeCloseTo(0.12, 9);
     expect(rows[1]?.e).toBeGreaterThan(80);
@@ -116,7 +133,9 @@ describe("the evidence matrix", () => {
     until(play, "settle");
     const named = evidenceMatrix(play.state).rows[0]?.artifacts ?? [];
     expect(named).toEqual(
-      play.state.passes[0]?.findings.flatMap((each) => each.artifacts.map(({ kind, sha256 }) => ({ kind, sha256 }))),
+      play.state.passes[0]?.findings.flatMap((each) =>
+        each.artifacts.map(({ kind, sha256 }) => ({ kind, sha256 })),
+      ),
     );
   });
 });

@@ -1,12 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type MachineEvent, type MachineState, newMachine, stepMachine } from "../../src/assignment/machine.ts";
+import {
+  type MachineEvent,
+  type MachineState,
+  newMachine,
+  stepMachine,
+} from "../../src/assignment/machine.ts";
 
 type Name = MachineState["value"];
 type EventName = MachineEvent["type"];
 
 const names: readonly Name[] = ["idle", "test", "fix", "validate", "escalated", "ended"];
-const eventNames: readonly EventName[] = ["PASS_STARTED", "PHASE_DONE", "PASS_ENDED", "ESCALATED", "PASS_GRANTED", "ENDED"];
+const eventNames: readonly EventName[] = [
+  "PASS_STARTED",
+  "PHASE_DONE",
+  "PASS_ENDED",
+  "ESCALATED",
+  "PASS_GRANTED",
+  "ENDED",
+];
 
 /** Every transition there is; what is not named here must not exist. */
 const table: Record<Name, Partial<Record<EventName, Name>>> = {
@@ -18,16 +30,20 @@ const table: Record<Name, Partial<Record<EventName, Name>>> = {
   ended: {},
 };
 
-const cases = names.flatMap((from) => eventNames.map((type) => ({ from, type, to: table[from][type] ?? null })));
+const cases = names.flatMap((from) =>
+  eventNames.map((type) => ({ from, type, to: table[from][type] ?? null })),
+);
 const counters = { pass: 1, passesMax: 3, grantsLeft: 1 };
 const events = fc.array(fc.constantFrom(...eventNames), { maxLength: 60 });
 
 /** The states a machine goes through; an event it has no transition for leaves it where it is. */
 function walk(first: MachineState, types: readonly EventName[]): MachineState[] {
-  return types.reduce<MachineState[]>(
-    (seen, type) => [...seen, stepMachine(seen.at(-1) as MachineState, { type }) ?? (seen.at(-1) as MachineState)],
-    [first],
-  );
+  const seen = [first];
+  for (const type of types) {
+    const at = seen.at(-1) as MachineState;
+    seen.push(stepMachine(at, { type }) ?? at);
+  }
+  return seen;
 }
 
 describe("every state and every event", () => {
@@ -80,7 +96,10 @@ describe("the limits", () => {
 });
 
 describe("whatever happens in whatever order", () => {
-  const limits = fc.record({ passesMax: fc.integer({ min: 1, max: 3 }), grants: fc.integer({ min: 0, max: 1 }) });
+  const limits = fc.record({
+    passesMax: fc.integer({ min: 1, max: 3 }),
+    grants: fc.integer({ min: 0, max: 1 }),
+  });
 
   it("I1: a phase is entered only from the one before it", () => {
     const before: Partial<Record<Name, Name>> = { test: "idle", fix: "test", validate: "fix" };
@@ -99,7 +118,9 @@ describe("whatever happens in whatever order", () => {
     fc.assert(
       fc.property(limits, events, ({ passesMax, grants }, types) => {
         const seen = walk(newMachine(passesMax, grants), types);
-        const started = seen.filter((state, at) => at > 0 && state.context.pass > (seen[at - 1] as MachineState).context.pass);
+        const started = seen.filter(
+          (state, at) => at > 0 && state.context.pass > (seen[at - 1] as MachineState).context.pass,
+        );
         expect(started.length).toBe(seen.at(-1)?.context.pass);
         for (const { context } of seen) {
           expect(context.pass).toBeLessThanOrEqual(context.passesMax);

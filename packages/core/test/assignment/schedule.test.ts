@@ -16,8 +16,11 @@ describe("the order in which a pass asks the roles", () => {
     }
   });
 
-  it.each(tasks.map((task, at) => ({ task, next: tasks[at + 1] ?? null })))("after $task comes $next, but settle only after a verdict", ({ task, next }) => {
-    expect(stepOf(task).task).toBe(task);
-    expect(stepAfter(task)?.task ?? null).toBe(next === "settle" ? null : next);
-  });
+  it.each(tasks.map((task, at) => ({ task, next: tasks[at + 1] ?? null })))(
+    "after $task comes $next, but settle only after a verdict",
+    ({ task, next }) => {
+      expect(stepOf(task).task).toBe(task);
+      expect(stepAfter(task)?.task ?? null).toBe(next === "settle" ? null : next);
+    },
+  );
 });

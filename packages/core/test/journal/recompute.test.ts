@@ -13,7 +13,11 @@ function recheck(journal: readonly JournalEvent[]): VerdictFault[] {
 type Body<T extends keyof EventBody> = EventBody[T];
 
 /** The journal as if the last event of a type had been written with another body. */
-function rewritten<T extends keyof EventBody>(play: Play, type: T, change: (body: Body<T>) => Body<T>): JournalEvent[] {
+function rewritten<T extends keyof EventBody>(
+  play: Play,
+  type: T,
+  change: (body: Body<T>) => Body<T>,
+): JournalEvent[] {
   const at = play.journal.findLastIndex((event) => event.type === type);
   return play.journal.map((event, index) =>
     index === at ? ({ ...event, body: change(event.body as Body<T>) } as JournalEvent) : event,
@@ -38,7 +42,9 @@ describe("verdicts that follow from their evidence", () => {
     { faults: { gate: "BENCH_FAILED" } },
     { faults: { separate: "SUITE_FAILED" } },
   ];
-  const higher = { measure: { command: "b", metric: { name: "ops", from: "metric-line", better: "higher" } } };
+  const higher = {
+    measure: { command: "b", metric: { name: "ops", from: "metric-line", better: "higher" } },
+  };
   const highGuard = { guards: [{ name: "hits", from: "metric-line", better: "higher", worseBy: "10%" }] };
 
   it.each(scripts)("whatever a pass found: %o", (script) => {
@@ -84,7 +90,9 @@ describe("a verdict that was tampered with is named", () => {
 
   it("the samples under it", () => {
     const play = played();
-    const at = play.journal.findLastIndex((event) => event.type === "task.reported" && event.body.report.task === "gate");
+    const at = play.journal.findLastIndex(
+      (event) => event.type === "task.reported" && event.body.report.task === "gate",
+    );
     const journal = structuredClone(play.journal) as JournalEvent[];
     const event = journal[at];
     if (event?.type === "task.reported" && event.body.report.task === "gate" && event.body.report.result) {

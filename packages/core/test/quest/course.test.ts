@@ -22,7 +22,12 @@ type Course = {
 };
 
 const courses: Course[] = [
-  { name: "a gain at the goal is accepted in pass 1", passes: [accept], words: ["ACCEPT"], status: "accepted" },
+  {
+    name: "a gain at the goal is accepted in pass 1",
+    passes: [accept],
+    words: ["ACCEPT"],
+    status: "accepted",
+  },
   {
     name: "a broken suite, then no effect, then the goal",
     passes: [red, none, accept],
@@ -140,6 +145,12 @@ const courses: Course[] = [
     status: "unfit",
   },
   {
+    name: "a full disk that keeps the workspace from being put back is still an unfit machine",
+    passes: [{ faults: { prepare: "DISK_FULL", settle: "DISK_FULL" } }],
+    words: ["ENV_UNFIT"],
+    status: "unfit",
+  },
+  {
     name: "an unfit machine does not throw away what was kept",
     passes: [keep, { faults: { fitness: "MACHINE_UNFIT" } }],
     words: ["KEEP", "ENV_UNFIT"],
@@ -181,8 +192,20 @@ const courses: Course[] = [
     words: ["KEEP", "CRASH"],
     status: "accepted",
   },
-  { name: "validate accepts a given change", quest: validating, passes: [accept], words: ["ACCEPT"], status: "accepted" },
-  { name: "validate rejects a given change", quest: validating, passes: [none], words: ["NO_EFFECT"], status: "reverted" },
+  {
+    name: "validate accepts a given change",
+    quest: validating,
+    passes: [accept],
+    words: ["ACCEPT"],
+    status: "accepted",
+  },
+  {
+    name: "validate rejects a given change",
+    quest: validating,
+    passes: [none],
+    words: ["NO_EFFECT"],
+    status: "reverted",
+  },
   {
     name: "validate of a gain short of the goal is no acceptance",
     quest: validating,
@@ -223,9 +246,14 @@ describe("what an accepted quest leaves", () => {
     const play = openPlay();
     until(play, "settle", keep);
     run(play, [keep, { gain: 0.15 }]);
-    const orders = play.journal.flatMap((event) => (event.type === "assignment.offered" ? [event.body.settle] : []));
+    const orders = play.journal.flatMap((event) =>
+      event.type === "assignment.offered" ? [event.body.settle] : [],
+    );
     const [order] = orders.filter((each) => each?.kind === "integrate");
-    const trailers = order?.kind === "integrate" ? order.message.split("\n").filter((line) => line.startsWith("Questbus-")) : [];
+    const trailers =
+      order?.kind === "integrate"
+        ? order.message.split("\n").filter((line) => line.startsWith("Questbus-"))
+        : [];
     expect(trailers).toEqual([
       `Questbus-Quest: ${play.state.id}`,
       "Questbus-Fixer: a.patch",
@@ -264,14 +292,21 @@ describe("last known-good", () => {
     expect(play.state.passes[1]?.lastGood).toEqual(play.state.lastGood);
   });
 
-  it.each([none, red, nothing, { worse: 0.5 }, { files: ["test/a.js"] }])("is restored after a pass that shows no gain", (script) => {
-    const play = openPlay();
-    until(play, "settle", script);
-    expect(play.state.settle).toMatchObject({ kind: "restore", commit: play.state.base.commit, tree: play.state.base.tree });
-    step(play);
-    expect(play.state.lastGood).toEqual(play.state.base);
-    expect(count(play, "workspace.restored")).toBe(1);
-  });
+  it.each([none, red, nothing, { worse: 0.5 }, { files: ["test/a.js"] }])(
+    "is restored after a pass that shows no gain",
+    (script) => {
+      const play = openPlay();
+      until(play, "settle", script);
+      expect(play.state.settle).toMatchObject({
+        kind: "restore",
+        commit: play.state.base.commit,
+        tree: play.state.base.tree,
+      });
+      step(play);
+      expect(play.state.lastGood).toEqual(play.state.base);
+      expect(count(play, "workspace.restored")).toBe(1);
+    },
+  );
 });
 
 describe("a pass that cannot be accepted any more is not measured", () => {
@@ -279,18 +314,36 @@ describe("a pass that cannot be accepted any more is not measured", () => {
     play.journal.filter((event) => event.type === "assignment.offered" && event.body.task === "gate").length;
 
   it.each([
-    { name: "a refusal of the architect", script: { refuses: ["review"] }, word: "INCONCLUSIVE", says: "architect says no: review found a problem" },
+    {
+      name: "a refusal of the architect",
+      script: { refuses: ["review"] },
+      word: "INCONCLUSIVE",
+      says: "architect says no: review found a problem",
+    },
     { name: "a red suite", script: { suite: "red" }, word: "TESTS_FAILED", says: "The test suite fails" },
-    { name: "forbidden paths", script: { forbiddenPaths: ["bench.mjs"] }, word: "HACK_SUSPECTED", says: "bench.mjs" },
+    {
+      name: "forbidden paths",
+      script: { forbiddenPaths: ["bench.mjs"] },
+      word: "HACK_SUSPECTED",
+      says: "bench.mjs",
+    },
     { name: "no change", script: { nothing: true }, word: "NO_EFFECT", says: "changes nothing" },
-    { name: "a fault", script: { faults: { produce: "FIXER_TIMEOUT" } }, word: "CRASH", says: "FIXER_TIMEOUT" },
-  ] as { name: string; script: PassScript; word: string; says: string }[])("$name", ({ script, word, says }) => {
-    const play = openPlay();
-    until(play, "settle", script);
-    expect(words(play.state)).toEqual([word]);
-    expect(play.state.passes[0]?.verdict?.reasons[0]).toContain(says);
-    expect(gatesOf(play)).toBe(0);
-  });
+    {
+      name: "a fault",
+      script: { faults: { produce: "FIXER_TIMEOUT" } },
+      word: "CRASH",
+      says: "FIXER_TIMEOUT",
+    },
+  ] as { name: string; script: PassScript; word: string; says: string }[])(
+    "$name",
+    ({ script, word, says }) => {
+      const play = openPlay();
+      until(play, "settle", script);
+      expect(words(play.state)).toEqual([word]);
+      expect(play.state.passes[0]?.verdict?.reasons[0]).toContain(says);
+      expect(gatesOf(play)).toBe(0);
+    },
+  );
 
   it("a candidate whose tree is last known-good's changes nothing, whatever the agent calls it", () => {
     const play = openPlay();
@@ -328,7 +381,10 @@ describe("the escalated quest and its ruling", () => {
     expect(play.state.status).toBe("running");
     expect(play.state.settle).toMatchObject({ kind: "integrate", tree: play.state.lastGood.tree });
     run(play);
-    expect(play.state.ending).toMatchObject({ ending: "accepted", reason: "the arbiter accepted what was kept" });
+    expect(play.state.ending).toMatchObject({
+      ending: "accepted",
+      reason: "the arbiter accepted what was kept",
+    });
     expect(play.state.accepted).not.toBeNull();
   });
 
@@ -381,7 +437,10 @@ describe("the escalated quest and its ruling", () => {
   it("an accepted change whose integration failed can be accepted once its cause is gone", () => {
     const play = run(openPlay(), [{ faults: { settle: "BRANCH_EXISTS" } }]);
     rule(play, "accept");
-    expect(play.state.settle).toMatchObject({ kind: "integrate", tree: play.state.passes[0]?.candidate?.tree });
+    expect(play.state.settle).toMatchObject({
+      kind: "integrate",
+      tree: play.state.passes[0]?.candidate?.tree,
+    });
     run(play);
     expect(play.state.status).toBe("accepted");
   });
@@ -396,4 +455,3 @@ describe("the escalated quest and its ruling", () => {
     expect(message).not.toContain("Questbus-Fixer: a.patch");
   });
 });
-

@@ -56,7 +56,10 @@ const move: fc.Arbitrary<Move> = fc.oneof(
       script: fc.constantFrom(...scripts),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("claim", "expire", "release", "stale", "start") }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom("claim", "expire", "release", "stale", "start") }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("deadline", "late", "cancel") }) },
   {
     weight: 3,
@@ -122,17 +125,22 @@ function make(play: Play, next: Move): void {
 /** What must hold of a quest between any two commands. */
 function assertSound(play: Play): void {
   const { state } = play;
-  const grants = play.journal.filter((event) => event.type === "ruling.made" && event.body.decision === "retry");
+  const grants = play.journal.filter(
+    (event) => event.type === "ruling.made" && event.body.decision === "retry",
+  );
   expect(grants.length, "I2: at most one extra pass is granted").toBeLessThanOrEqual(limit.passesGrantedMax);
   expect(state.passes.length, "I2: passes").toBeLessThanOrEqual(state.spec.budget.passes + grants.length);
   state.passes.forEach((pass, at) => {
     expect(pass.n).toBe(at + 1);
-    if (at < state.passes.length - 1) expect(pass.verdict, "a pass before the last has a verdict").not.toBeNull();
+    if (at < state.passes.length - 1)
+      expect(pass.verdict, "a pass before the last has a verdict").not.toBeNull();
   });
   if (state.status === "escalated" || isEnded(state)) {
     for (const pass of state.passes) expect(pass.verdict, "no pass is left without a verdict").not.toBeNull();
   }
-  const open = Object.values(state.assignments).filter(({ status }) => status === "offered" || status === "leased");
+  const open = Object.values(state.assignments).filter(
+    ({ status }) => status === "offered" || status === "leased",
+  );
   expect(open.length, "one task at a time").toBeLessThanOrEqual(1);
   if (state.status !== "running") expect(open).toEqual([]);
   if (state.status === "running") expect(open).toHaveLength(1);
@@ -160,7 +168,9 @@ function assertIntegrations(play: Play): void {
     if (event.type !== "assignment.offered" || event.body.settle?.kind !== "integrate") continue;
     expect(proven).toContain(event.body.settle.tree);
   }
-  expect(play.state.status === "accepted" && play.state.spec.intent !== "validate").toBe(play.state.accepted !== null);
+  expect(play.state.status === "accepted" && play.state.spec.intent !== "validate").toBe(
+    play.state.accepted !== null,
+  );
 }
 
 function assertReplays(play: Play): void {
@@ -203,7 +213,16 @@ describe("any commands in any order", () => {
       { numRuns: 250 },
     );
     // A property that never got anywhere would prove nothing.
-    for (const each of ["escalated", "accepted", "reverted", "ACCEPT", "KEEP", "NO_EFFECT", "CRASH", "ENV_UNFIT"]) {
+    for (const each of [
+      "escalated",
+      "accepted",
+      "reverted",
+      "ACCEPT",
+      "KEEP",
+      "NO_EFFECT",
+      "CRASH",
+      "ENV_UNFIT",
+    ]) {
       expect([...reached]).toContain(each);
     }
   });

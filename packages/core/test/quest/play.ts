@@ -8,6 +8,7 @@ import {
   type Report,
   type Role,
   roles,
+  type Task,
 } from "@questbus/protocol";
 import { type PassScript, scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { expect } from "vitest";
@@ -40,7 +41,7 @@ export type Play = {
 export const agentOf = (role: Role, name: string = role): Actor => ({ role, name });
 export const operator: Actor = { role: "operator", name: "olga" };
 export const arbiter: Actor = { role: "arbiter", name: "ada" };
-export const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
+const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
 
 export const contextAt = (nowMs: number, actor: Actor, serial = 0): DecideContext => ({
   nowMs,
@@ -72,7 +73,11 @@ function record(play: Play, draft: Draft, before: QuestState | null): void {
 }
 
 /** Carries a decision out; a millisecond passes. */
-export function act(play: Play, by: Actor, decide: (state: QuestState, context: DecideContext) => Draft): Draft {
+export function act(
+  play: Play,
+  by: Actor,
+  decide: (state: QuestState, context: DecideContext) => Draft,
+): Draft {
   play.nowMs += 1;
   const draft = decide(play.state, contextAt(play.nowMs, by, play.journal.length));
   record(play, draft, play.state);
@@ -84,13 +89,19 @@ export const deadline = (play: Play): Draft => act(play, orchestrator, decideDea
 export const cancel = (play: Play, reason = "not needed"): Draft =>
   act(play, operator, (state, context) => decideCancel(state, reason, context));
 export const expire = (play: Play, role: Role): Draft =>
-  act(play, orchestrator, (state, context) => decideExpire(state, role, "the lease was not renewed", context));
+  act(play, orchestrator, (state, context) =>
+    decideExpire(state, role, "the lease was not renewed", context),
+  );
 export const release = (play: Play, grant: Grant, by = agentOf(grant.role)): Draft =>
   act(play, by, (state, context) =>
     decideRelease(state, { assignment: grant.assignment, epoch: grant.epoch, reason: "stopping" }, context),
   );
 
-export function rule(play: Play, decision: "accept" | "revert" | "retry" | "abandon", guidance: string | null = null): Draft {
+export function rule(
+  play: Play,
+  decision: "accept" | "revert" | "retry" | "abandon",
+  guidance: string | null = null,
+): Draft {
   const escalation = play.state.escalation?.id ?? "e-00000000";
   const data = { escalation, decision, reason: "the evidence says so", guidance };
   return act(play, arbiter, (state, context) => decideRule(state, data, context));
@@ -124,6 +135,18 @@ export function until(play: Play, task: string, script: PassScript = {}): void {
     if (steps > 30) throw new RangeError(`${task} never comes`);
     step(play, script);
   }
+}
+
+/** A quest on which `task` is offered, in pass `pass`. */
+export function at(task: Task, pass = 1, script: PassScript = { gain: 0 }): Play {
+  const play = openPlay();
+  start(play);
+  while (play.state.passes.length < pass) {
+    until(play, "settle", script);
+    step(play, script);
+  }
+  until(play, task, {});
+  return play;
 }
 
 /** Plays on, pass n in the world of `scripts[n - 1]`, until an arbiter, the measurement lease or nobody has to act. */

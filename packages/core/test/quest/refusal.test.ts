@@ -1,19 +1,22 @@
 import type { Report, Task } from "@questbus/protocol";
 import { report as reportSchema, tasks } from "@questbus/protocol";
-import { oid, type PassScript, scriptedReport, submission, validating } from "@questbus/testkit/scripted-report";
+import {
+  oid,
+  type PassScript,
+  scriptedReport,
+  submission,
+  validating,
+} from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
-import { decideClaim, decideRule, decideSubmit } from "../../src/quest/decide.ts";
+import { decideClaim, decideSubmit } from "../../src/quest/decide.ts";
 import {
   act,
-  afterEnd,
   agentOf,
-  arbiter,
-  cancel,
+  at,
   claim,
   codeOf,
   contextAt,
   count,
-  deadline,
   expire,
   offeredRole,
   openPlay,
@@ -26,26 +29,17 @@ import {
   start,
   step,
   until,
-  words,
 } from "./play.ts";
 
 const fail: PassScript = { gain: 0 };
 const keep: PassScript = { gain: 0.12 };
 
-/** A quest on which `task` is offered, in pass `pass`. */
-function at(task: Task, pass = 1, script: PassScript = fail): Play {
-  const play = openPlay();
-  start(play);
-  while (play.state.passes.length < pass) {
-    until(play, "settle", script);
-    step(play, script);
-  }
-  until(play, task, {});
-  return play;
-}
-
 /** What a report is answered with after `change` was made to it. */
-function sent(play: Play, change: (report: Report) => Report = (each) => each, by = offeredRole(play.state)): string {
+function sent(
+  play: Play,
+  change: (report: Report) => Report = (each) => each,
+  by = offeredRole(play.state),
+): string {
   const grant = claim(play);
   const changed = change(scriptedReport(grant));
   const role = by ?? grant.role;
@@ -87,7 +81,9 @@ describe("I1: a report counts only under the current epoch of a lease its sender
     const play = at("plan");
     const grant = claim(play, "architect-2");
     expect(codeOf(() => report(play, scriptedReport(grant), agentOf("architect")))).toBe("LEASE_STALE");
-    expect(codeOf(() => report(play, scriptedReport(grant), agentOf("architect", "architect-2")))).toBe("allowed");
+    expect(codeOf(() => report(play, scriptedReport(grant), agentOf("architect", "architect-2")))).toBe(
+      "allowed",
+    );
   });
 
   it("another role may not act on it", () => {
@@ -98,7 +94,9 @@ describe("I1: a report counts only under the current epoch of a lease its sender
   });
 
   it("an assignment of another quest is not there", () => {
-    expect(sent(at("plan"), (each) => ({ ...each, assignment: "q-zzzzzzzz.architect" }))).toBe("ASSIGNMENT_NOT_FOUND");
+    expect(sent(at("plan"), (each) => ({ ...each, assignment: "q-zzzzzzzz.architect" }))).toBe(
+      "ASSIGNMENT_NOT_FOUND",
+    );
   });
 
   it("what is offered and not claimed is held by nobody", () => {
@@ -145,7 +143,11 @@ describe("I2: a pass beyond the limit is refused whoever asks", () => {
 describe("I3: reports come in the order of the schedule", () => {
   it("a task that was not asked for", () => {
     const play = at("choose");
-    const early = (each: Report): Report => ({ ...each, task: "review", result: { files: [], withinPlan: true } });
+    const early = (each: Report): Report => ({
+      ...each,
+      task: "review",
+      result: { files: [], withinPlan: true },
+    });
     expect(sent(play, early)).toBe("REPORT_OUT_OF_TURN");
   });
 
@@ -162,7 +164,9 @@ describe("I3: reports come in the order of the schedule", () => {
     const before = play.state;
     const grant = claim(play);
     const held = play.state;
-    expect(codeOf(() => report(play, { ...scriptedReport(grant), pass: 1 }, agentOf("architect")))).toBe("REPORT_OUT_OF_TURN");
+    expect(codeOf(() => report(play, { ...scriptedReport(grant), pass: 1 }, agentOf("architect")))).toBe(
+      "REPORT_OUT_OF_TURN",
+    );
     expect(play.state).toBe(held);
     expect(before.passes).toHaveLength(2);
     report(play, scriptedReport(grant), agentOf("architect"));
@@ -171,19 +175,32 @@ describe("I3: reports come in the order of the schedule", () => {
 });
 
 describe("I5: what an agent says is checked", () => {
-  const of = <T extends Task>(task: T, change: (result: NonNullable<Extract<Report, { task: T }>["result"]>) => object) =>
-    (each: Report): Report => ({ ...each, task, result: change(each.result as never) }) as Report;
+  const of =
+    <T extends Task>(
+      task: T,
+      change: (result: NonNullable<Extract<Report, { task: T }>["result"]>) => object,
+    ) =>
+    (each: Report): Report =>
+      ({ ...each, task, result: change(each.result as never) }) as Report;
 
   it("a fixer that the quest does not name", () => {
     const play = at("choose");
-    expect(sent(play, of("choose", (result) => ({ ...result, fixer: 3 })))).toBe("MESSAGE_INVALID");
+    expect(
+      sent(
+        play,
+        of("choose", (result) => ({ ...result, fixer: 3 })),
+      ),
+    ).toBe("MESSAGE_INVALID");
   });
 
   it("a candidate that hides forbidden files is taken out, and its files are named", () => {
     const play = at("produce");
     const files = ["src/search.js", "test/search.test.js", "package.json"];
     expect(
-      sent(play, of("produce", (result) => ({ ...result, candidate: { ...result.candidate, files } }))),
+      sent(
+        play,
+        of("produce", (result) => ({ ...result, candidate: { ...result.candidate, files } })),
+      ),
     ).toBe("allowed");
     expect(play.state.passes[0]).toMatchObject({
       candidate: null,
@@ -195,38 +212,58 @@ describe("I5: what an agent says is checked", () => {
   it("samples whose order another seed drew", () => {
     const play = at("gate");
     expect(
-      sent(play, of("gate", ({ samples }) => ({ samples: { ...samples, seed: "of-my-own-choice" } }))),
+      sent(
+        play,
+        of("gate", ({ samples }) => ({ samples: { ...samples, seed: "of-my-own-choice" } })),
+      ),
     ).toBe("MESSAGE_INVALID");
   });
 
   it.each(["restore", "advance"])("a worktree that is not at the tree of the order to %s", (kind) => {
     const play = openPlay();
     until(play, "settle", kind === "restore" ? fail : keep);
-    expect(sent(play, of("settle", (result) => ({ ...result, tree: oid("another tree") })))).toBe("ROLLBACK_UNPROVEN");
+    expect(
+      sent(
+        play,
+        of("settle", (result) => ({ ...result, tree: oid("another tree") })),
+      ),
+    ).toBe("ROLLBACK_UNPROVEN");
     expect(count(play, "workspace.restored") + count(play, "good.moved")).toBe(0);
   });
 
   it("another order than the one that was given", () => {
     const play = at("settle");
     expect(play.state.settle?.kind).toBe("integrate");
-    expect(sent(play, of("settle", (result) => ({ ...result, kind: "restore" })))).toBe("REPORT_OUT_OF_TURN");
+    expect(
+      sent(
+        play,
+        of("settle", (result) => ({ ...result, kind: "restore" })),
+      ),
+    ).toBe("REPORT_OUT_OF_TURN");
   });
 
-  it.each([
-    { branch: null, commit: oid("c") },
-    { branch: "main", commit: oid("c") },
-    { commit: null },
-  ])("an integration without its branch or its commit: %o", (change) => {
-    const play = at("settle");
-    expect(sent(play, of("settle", (result) => ({ ...result, ...change })))).toBe("MESSAGE_INVALID");
-    expect(play.state.status).toBe("running");
-  });
+  it.each([{ branch: null, commit: oid("c") }, { branch: "main", commit: oid("c") }, { commit: null }])(
+    "an integration without its branch or its commit: %o",
+    (change) => {
+      const play = at("settle");
+      expect(
+        sent(
+          play,
+          of("settle", (result) => ({ ...result, ...change })),
+        ),
+      ).toBe("MESSAGE_INVALID");
+      expect(play.state.status).toBe("running");
+    },
+  );
 
   it("an unproven rollback can still be reported as what it is", () => {
     const play = openPlay();
     until(play, "settle", fail);
     step(play, { faults: { settle: "ROLLBACK_UNPROVEN" } });
-    expect(play.state.escalation).toMatchObject({ reason: "conflict", detail: expect.stringContaining("ROLLBACK_UNPROVEN") });
+    expect(play.state.escalation).toMatchObject({
+      reason: "conflict",
+      detail: expect.stringContaining("ROLLBACK_UNPROVEN"),
+    });
   });
 
   it.each([{ resolved: [] }, { resolved: [...submission().resolved, ...submission().resolved] }])(
@@ -238,7 +275,9 @@ describe("I5: what an agent says is checked", () => {
   );
 
   it("a submission whose candidate is not resolved", () => {
-    expect(codeOf(() => decideSubmit({ ...submission(validating), resolved: [] }, contextAt(1, operator)))).toBe("MESSAGE_INVALID");
+    expect(
+      codeOf(() => decideSubmit({ ...submission(validating), resolved: [] }, contextAt(1, operator))),
+    ).toBe("MESSAGE_INVALID");
   });
 });
 
@@ -247,7 +286,12 @@ describe("a lease that ends", () => {
     const play = at("gate");
     const first = claim(play, "performance-1");
     expire(play, "performance");
-    expect(play.state.assignments.performance).toMatchObject({ status: "offered", task: "gate", agent: null, epoch: first.epoch });
+    expect(play.state.assignments.performance).toMatchObject({
+      status: "offered",
+      task: "gate",
+      agent: null,
+      epoch: first.epoch,
+    });
     const second = claim(play, "performance-2");
     expect(second.epoch).toBe(first.epoch + 1);
     expect(second.brief).toEqual(first.brief);
@@ -257,7 +301,11 @@ describe("a lease that ends", () => {
     const play = at("gate");
     const grant = claim(play);
     release(play, grant);
-    expect(play.state.assignments.performance).toMatchObject({ status: "offered", task: "gate", agent: null });
+    expect(play.state.assignments.performance).toMatchObject({
+      status: "offered",
+      task: "gate",
+      agent: null,
+    });
     expect(count(play, "assignment.released")).toBe(1);
   });
 
@@ -271,205 +319,9 @@ describe("a lease that ends", () => {
     const play = at("gate");
     claim(play);
     for (const role of ["performance", "qa", "ops"] as const) {
-      expect(act(play, agentOf(role), (state, context) => decideClaim(state, role, context)).events).toEqual([]);
+      expect(act(play, agentOf(role), (state, context) => decideClaim(state, role, context)).events).toEqual(
+        [],
+      );
     }
   });
-});
-
-describe("the end of the wall-clock budget", () => {
-  it.each(["plan", "base-suite", "choose", "produce", "review", "suite", "gate", "guard"] as Task[])(
-    "during %s cuts the pass, and the quest is escalated",
-    (task) => {
-      const play = at(task);
-      const grant = claim(play);
-      play.nowMs = play.state.deadlineMs ?? 0;
-      deadline(play);
-      expect(words(play.state)).toEqual(["INCONCLUSIVE"]);
-      expect(play.state.passes[0]?.verdict?.reasons).toEqual([
-        "the wall-clock budget was used up before this pass was decided",
-      ]);
-      expect(codeOf(() => report(play, scriptedReport(grant), agentOf(grant.role)))).toBe("LEASE_STALE");
-      run(play);
-      expect(play.state.escalation?.reason).toBe("budget-used-up");
-    },
-  );
-
-  it("between passes ends the quest after the pass that is being settled", () => {
-    const play = at("settle", 1);
-    const open = openPlay();
-    until(open, "settle", fail);
-    open.nowMs = (open.state.deadlineMs ?? 0) + 1;
-    expect(deadline(open).events).toEqual([]);
-    step(open);
-    expect(open.state.escalation?.reason).toBe("budget-used-up");
-    // An accepted change is integrated, however late.
-    play.nowMs = (play.state.deadlineMs ?? 0) + 1;
-    deadline(play);
-    expect(run(play).state.status).toBe("accepted");
-  });
-
-  it("with a gain kept leaves it to the arbiter", () => {
-    const play = at("gate", 2, keep);
-    play.nowMs = play.state.deadlineMs ?? 0;
-    deadline(play);
-    run(play);
-    expect(play.state.escalation?.reason).toBe("budget-used-up");
-    rule(play, "accept");
-    expect(run(play).state.status).toBe("accepted");
-  });
-
-  it("of an improve quest integrates what was kept", () => {
-    const play = openPlay({ intent: "improve", goal: {} });
-    until(play, "settle");
-    step(play);
-    play.nowMs = play.state.deadlineMs ?? 0;
-    deadline(play);
-    expect(run(play).state.status).toBe("accepted");
-  });
-
-  it("starts anew with a retry", () => {
-    const play = at("gate");
-    play.nowMs = play.state.deadlineMs ?? 0;
-    const first = play.state.deadlineMs ?? 0;
-    deadline(play);
-    run(play);
-    rule(play, "retry");
-    start(play);
-    expect(play.state.deadlineMs).toBe(play.nowMs + play.state.spec.budget.wallClockMs);
-    expect(play.state.deadlineMs).toBeGreaterThan(first);
-  });
-
-  it("means nothing to a quest that waits", () => {
-    const play = openPlay();
-    expect(deadline(play).events).toEqual([]);
-    run(play, [fail, fail, fail]);
-    expect(deadline(play).events).toEqual([]);
-  });
-});
-
-describe("cancelling", () => {
-  const ended = (play: Play): void => {
-    expect(play.state).toMatchObject({ status: "cancelled", task: null, settle: null, ending: { ending: "cancelled" } });
-    expect(play.state.accepted).toBeNull();
-    for (const each of Object.values(play.state.assignments)) {
-      expect(each).toMatchObject({ status: "done", task: null, agent: null, machine: { value: "ended" } });
-    }
-    for (const pass of play.state.passes) expect(pass.verdict).not.toBeNull();
-  };
-
-  it("before it started", () => {
-    const play = openPlay();
-    cancel(play);
-    ended(play);
-  });
-
-  it.each(["plan", "base-measure", "choose", "produce", "review", "gate", "guard"] as Task[])(
-    "during %s judges the pass first",
-    (task) => {
-      const play = at(task);
-      claim(play);
-      cancel(play, "wrong branch");
-      ended(play);
-      expect(play.state.passes[0]?.verdict).toMatchObject({
-        verdict: "INCONCLUSIVE",
-        reasons: ["cancelled: wrong branch"],
-      });
-    },
-  );
-
-  it("while a pass is being put back", () => {
-    const play = openPlay();
-    until(play, "settle", fail);
-    cancel(play);
-    ended(play);
-  });
-
-  it("while it is escalated, and while it waits after a retry", () => {
-    for (const retried of [false, true]) {
-      const play = run(openPlay(), [fail, fail, fail]);
-      if (retried) rule(play, "retry");
-      cancel(play);
-      ended(play);
-    }
-  });
-
-  it("is refused while a change is being integrated", () => {
-    const play = at("settle");
-    expect(codeOf(() => cancel(play))).toBe("QUEST_ENDED");
-    claim(play);
-    expect(codeOf(() => cancel(play))).toBe("QUEST_ENDED");
-    const ruled = run(openPlay(), [keep, fail, fail]);
-    rule(ruled, "accept");
-    expect(codeOf(() => cancel(ruled))).toBe("QUEST_ENDED");
-  });
-});
-
-describe("ruling", () => {
-  const failed = (): Play => run(openPlay(), [fail, fail, fail]);
-
-  it("needs the escalation that is open", () => {
-    const play = at("gate");
-    expect(codeOf(() => rule(play, "revert"))).toBe("ESCALATION_NOT_FOUND");
-    const open = failed();
-    const other = { escalation: "e-11111111", decision: "revert", reason: "no", guidance: null } as const;
-    const ruling = () => act(open, arbiter, (state, context) => decideRule(state, other, context));
-    expect(codeOf(ruling)).toBe("ESCALATION_NOT_FOUND");
-  });
-
-  it("accept is refused when nothing was kept", () => {
-    expect(codeOf(() => rule(failed(), "accept"))).toBe("RULING_NOT_ALLOWED");
-  });
-
-  it("I2: retry is granted once", () => {
-    const play = failed();
-    rule(play, "retry");
-    run(play, [fail, fail, fail, fail]);
-    expect(play.state.passes).toHaveLength(4);
-    expect(codeOf(() => rule(play, "retry"))).toBe("RULING_NOT_ALLOWED");
-  });
-
-  it("is made once: a second one finds no open escalation", () => {
-    const play = failed();
-    rule(play, "revert");
-    expect(codeOf(() => rule(play, "abandon"))).toBe("ESCALATION_NOT_FOUND");
-  });
-});
-
-describe("I4: an ended quest stays ended", () => {
-  const endings: [string, () => Play][] = [
-    ["accepted", () => run(openPlay())],
-    ["unfit", () => run(openPlay(), [{ faults: { fitness: "MACHINE_UNFIT" } }])],
-    ["reverted", () => rested("revert")],
-    ["abandoned", () => rested("abandon")],
-    [
-      "cancelled",
-      () => {
-        const play = run(openPlay(), [fail, fail, fail]);
-        cancel(play);
-        return play;
-      },
-    ],
-  ];
-
-  it.each(endings)("%s", (status, play) => {
-    const ended = play();
-    expect(ended.state.status).toBe(status);
-    const grant = claim(at("plan"));
-    expect(afterEnd(ended, grant)).toEqual({
-      start: "nothing",
-      claim: "nothing",
-      report: "LEASE_STALE",
-      release: "LEASE_STALE",
-      expire: "nothing",
-      deadline: "nothing",
-      cancel: "QUEST_ENDED",
-      rule: "ESCALATION_NOT_FOUND",
-    });
-  });
-
-  function rested(decision: "revert" | "abandon"): Play {
-    const play = run(openPlay(), [fail, fail, fail]);
-    rule(play, decision);
-    return run(play);
-  }
 });
