@@ -102,9 +102,22 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
 }
 
 /** Refusals of a report that are the task's own doing. */
-const reportable: readonly ErrorCode[] = ["MESSAGE_TOO_LARGE", "MESSAGE_INVALID", "DISK_FULL"];
+const reportable: readonly ErrorCode[] = [
+  "MESSAGE_TOO_LARGE",
+  "MESSAGE_INVALID",
+  "DISK_FULL",
+  "ROLLBACK_UNPROVEN",
+];
 
 const workspaceDir = (stateDir: string, { brief }: Grant): string => join(stateDir, "quests", brief.quest);
+
+/** The journal is on the same disk as the quest's trees: it got its room back first. */
+const diskFilled = (stateDir: string): Fault => ({
+  code: "DISK_FULL",
+  message: "the disk was full when this task ended; what it had laid out was removed",
+  where: stateDir,
+  next: "free some space, or let the quest's commands write less, then run it again",
+});
 
 /** Sends a report; one that cannot be taken becomes the report of that fault, or it would be tried for ever. */
 async function deliver({ client, signal, stateDir }: Session, grant: Grant, report: Report): Promise<void> {
@@ -114,9 +127,9 @@ async function deliver({ client, signal, stateDir }: Session, grant: Grant, repo
   } catch (error) {
     const [fault] = faultsOf(error);
     if (!fault || !reportable.includes(fault.code)) throw error;
-    // The journal is on the same disk as the quest's trees: it needs room to say what happened.
     if (fault.code === "DISK_FULL") await removeTrees({ dir: workspaceDir(stateDir, grant) });
-    await client.request("report", faultReport(grant, fault, []), options);
+    const told = fault.code === "DISK_FULL" ? diskFilled(stateDir) : fault;
+    await client.request("report", faultReport(grant, told, []), options);
   }
 }
 

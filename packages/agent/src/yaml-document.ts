@@ -131,7 +131,7 @@ export function readDocument<S extends z.ZodType>(
 ): z.output<S> {
   const { file, code, schema, lineOffset = 0 } = options;
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const places = placesIn(document, lines, file, lineOffset);
   const { data, faults } = dataOf(document, code, places);
   const parsed = faults.length > 0 ? null : schema.safeParse(data);

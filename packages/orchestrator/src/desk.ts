@@ -38,8 +38,8 @@ import { project, setTimers } from "./projection.ts";
  * orchestrator's transaction and does no I/O of its own but through the store.
  *
  * Owns the states of the quests that have not ended. Invariants: I1 what is in memory is what the transaction wrote:
- * `rollback` drops everything since `begin`; I2 at most one quest runs at a time, because it holds the machine's
- * measurement lease.
+ * `rollback` drops everything since `begin`; I2 a quest begins a pass only while no other runs, because it holds
+ * the machine's measurement lease; what an arbiter ruled is settled beside it, and measures nothing.
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
 export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
@@ -122,9 +122,7 @@ export class Desk {
   startNext(): void {
     const states = [...this.#active.values()];
     if (states.some((state) => state.status === "running")) return;
-    const next = states
-      .filter((state) => state.status === "queued")
-      .sort((a, b) => a.createdMs - b.createdMs)[0];
+    const next = states.filter((state) => state.status === "queued").sort(inOrderOfArrival)[0];
     if (next) this.#commit(decideStart(next, this.#context(orchestrator)), null);
   }
 
@@ -173,7 +171,7 @@ export class Desk {
     const role = actor.role as Role;
     const offered = [...this.#active.values()]
       .filter((state) => state.assignments[role].status === "offered")
-      .sort((a, b) => a.createdMs - b.createdMs)[0];
+      .sort(inOrderOfArrival)[0];
     if (!offered) return null;
     const state = this.#commit(decideClaim(offered, role, this.#context(actor)), id);
     return { status: "granted", grant: grantOf(state, role) };
@@ -269,6 +267,10 @@ function unfinished(store: Store): QuestState[] {
   const found = store.listQuests({ status: ["queued", "running", "escalated"], limit: questsMax });
   return found.map(({ id }) => store.getQuestState(id) as QuestState);
 }
+
+/** Two of the same millisecond stand in the order of their ids, also after a restart. */
+const inOrderOfArrival = (a: QuestState, b: QuestState): number =>
+  a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1);
 
 /** Unfinished quests one installation holds in memory. */
 const questsMax = 100_000;

@@ -153,6 +153,7 @@ class Running {
         this.#fireTimers(tx);
         const done = batch.flatMap((received) => this.#settle(tx, received));
         this.#desk.startNext();
+        tx.forgetAnswers(this.#desk.lastSeq - limit.answersKeptRows, limit.batchCommandsMax);
         return done;
       });
       this.#failed = false;

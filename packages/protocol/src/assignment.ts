@@ -37,7 +37,7 @@ export const task = z.enum(tasks).meta({ id: "Task" });
 export type Task = z.infer<typeof task>;
 
 export const fault: z.ZodType<Fault> = z.object({
-  code: z.custom<ErrorCode>((code) => typeof code === "string" && code in errorRegistry, {
+  code: z.custom<ErrorCode>((code) => typeof code === "string" && Object.hasOwn(errorRegistry, code), {
     error: "not a known code",
   }),
   message: z.string().max(limit.reasonCharsMax),

@@ -39,6 +39,8 @@ export const limit = {
   guardsMax: 16,
   /** Commands that one transaction takes; more wait for the next. */
   batchCommandsMax: 256,
+  /** Rows of the journal for which answers to commands are kept, for who asks again; far more than a minute's. */
+  answersKeptRows: 100_000,
   /** Commands that may wait; beyond it the caller is told to come back. */
   queueCommandsMax: 10_000,
   /** Journal rows that one page of a read answers. */

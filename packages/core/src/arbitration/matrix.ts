@@ -24,7 +24,7 @@ export type EvidenceMatrix = { rows: MatrixRow[]; options: DecisionOption[] };
 export function allowedDecisions(state: QuestState): DecisionOption[] {
   const kept = hasKept(state);
   const proven = provenGood(state) !== null;
-  const { pass, passesMax, grantsLeft } = machineOf(state).context;
+  const { pass, grantsLeft } = machineOf(state).context;
   return [
     {
       decision: "accept",
@@ -41,10 +41,7 @@ export function allowedDecisions(state: QuestState): DecisionOption[] {
     {
       decision: "retry",
       allowed: grantsLeft > 0,
-      why:
-        grantsLeft > 0
-          ? `grants pass ${pass + 1} beside the ${passesMax} of the quest`
-          : "the extra pass was already granted",
+      why: grantsLeft > 0 ? `grants one more pass, pass ${pass + 1}` : "the extra pass was already granted",
     },
     { decision: "abandon", allowed: true, why: "closes the quest; the target stays as it was" },
   ];

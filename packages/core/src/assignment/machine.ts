@@ -9,8 +9,8 @@ import { assign, setup, transition } from "xstate";
  * once. The orchestrator steps one instance for each role of a quest; an agent steps its own through the phases of
  * its grant. No `after`, no `invoke`: time and work belong to the shells (design, decision 7).
  *
- * Invariants: I1 a pass runs test, fix, validate in this order; I2 a pass beyond `passesMax` cannot start; I3 the
- * limit moves by at most `grantsMax`; I4 nothing leaves `ended`.
+ * Invariants: I1 a pass runs test, fix, validate in this order; I2 a pass beyond `passesMax` cannot start; I3 one
+ * pass is granted, once; I4 nothing leaves `ended`.
  */
 type MachineContext = { pass: number; passesMax: number; grantsLeft: number };
 
@@ -31,7 +31,7 @@ export const assignmentMachine = setup({
   actions: {
     countPass: assign({ pass: ({ context }) => context.pass + 1 }),
     grantPass: assign({
-      passesMax: ({ context }) => context.passesMax + 1,
+      passesMax: ({ context }) => context.pass + 1,
       grantsLeft: ({ context }) => context.grantsLeft - 1,
     }),
   },

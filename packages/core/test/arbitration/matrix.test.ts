@@ -67,7 +67,7 @@ describe("what an arbiter may rule", () => {
   it("says what each would do", () => {
     const failed = run(openPlay(), [none, none, none]).state;
     expect(why(failed, "accept")).toContain("nothing was proven");
-    expect(why(failed, "retry")).toContain("grants pass 4");
+    expect(why(failed, "retry")).toContain("grants one more pass, pass 4");
     expect(why(failed, "revert")).toBe("leaves the target as it was");
     const kept = run(openPlay(), [keep, { gain: 0.06, total: 0.17 }, none]).state;
     expect(why(kept, "accept")).toBe(

@@ -58,7 +58,12 @@ describe("every state and every event", () => {
       const next = stepMachine({ value: from, context: counters }, { type });
       const passes = type === "PASS_STARTED" ? 1 : 0;
       const grants = type === "PASS_GRANTED" ? 1 : 0;
-      expect(next?.context).toEqual({ pass: 1 + passes, passesMax: 3 + grants, grantsLeft: 1 - grants });
+      expect(next?.context).toEqual({
+        pass: 1 + passes,
+        // One pass is granted from where the quest stands, however many it had left.
+        passesMax: grants === 1 ? counters.pass + 1 : counters.passesMax,
+        grantsLeft: 1 - grants,
+      });
     }
   });
 
@@ -124,7 +129,7 @@ describe("whatever happens in whatever order", () => {
         expect(started.length).toBe(seen.at(-1)?.context.pass);
         for (const { context } of seen) {
           expect(context.pass).toBeLessThanOrEqual(context.passesMax);
-          expect(context.passesMax + context.grantsLeft).toBe(passesMax + grants);
+          expect(context.passesMax + context.grantsLeft).toBeLessThanOrEqual(passesMax + grants);
           expect(context.grantsLeft).toBeGreaterThanOrEqual(0);
         }
       }),
