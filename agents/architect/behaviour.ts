@@ -9,7 +9,15 @@ import {
   yes,
 } from "@questbus/agent";
 import { type FixerPlan, type FixerSpec, faultsOf, forbiddenPaths, QuestbusError } from "@questbus/protocol";
-import { diffFiles, inspectPatch, patchTree, privateText, type Workspace } from "@questbus/workbench";
+import {
+  diffFiles,
+  inspectPatch,
+  patchTree,
+  privateText,
+  refuseForbiddenChanges,
+  treeOf,
+  type Workspace,
+} from "@questbus/workbench";
 
 /** The architect looks at what a change touches, from the repository itself, before anybody measures it. */
 export const behaviour: Behaviour = { test: plan, fix: choose, validate: review };
@@ -78,7 +86,7 @@ async function choose(context: TaskContext): Promise<Outcome<"choose">> {
   const again = brief.spec.fixers.findLastIndex((fixer) => fixer.kind === "command");
   if (again >= 0)
     return chosen(again, brief.spec.fixers[again]?.name ?? "", dropped, "the command is asked again");
-  const promising = brief.pass > brief.spec.budget.passes ? mostPromising(context) : null;
+  const promising = brief.granted ? mostPromising(context) : null;
   if (promising !== null) {
     return chosen(
       promising,
@@ -113,6 +121,17 @@ function mostPromising({ brief }: TaskContext): number | null {
   return at >= 0 ? at : null;
 }
 
+/** Symbolic links, submodules and the like, found in the difference itself. */
+async function forbiddenChanges(ws: Workspace, from: string, to: string): Promise<string[]> {
+  try {
+    await refuseForbiddenChanges(ws, from, to);
+    return [];
+  } catch (error) {
+    if (!(error instanceof QuestbusError)) throw error;
+    return error.faults.map((fault) => fault.message);
+  }
+}
+
 /** Holds the candidate against the plan: the difference is derived anew, not taken from the report. */
 async function review(context: TaskContext): Promise<Outcome<"review">> {
   const { brief, artifacts } = context;
@@ -120,10 +139,14 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   if (!candidate) throw new RangeError(`${brief.quest}: no candidate to review`);
   const ws = await context.workspace();
   const { files } = await diffFiles(ws, lastGood.commit, candidate.commit);
+  const forbidden = await forbiddenChanges(ws, lastGood.commit, candidate.commit);
+  const sameTree = (await treeOf(ws, candidate.commit)) === candidate.tree;
   const fixer = chosenFixer(brief);
   const planned =
     fixer.kind === "patch" ? inspectPatch(await artifacts.get(fixer.sha256), fixer).files : files;
   const problems = [
+    ...(sameTree ? [] : ["the commit has another tree than was reported"]),
+    ...forbidden,
     ...files
       .filter((file) => !candidate.files.includes(file))
       .map((file) => `${file} was changed and not reported`),

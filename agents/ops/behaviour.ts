@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   authorityOf,
   type Behaviour,
@@ -10,7 +11,16 @@ import {
 } from "@questbus/agent";
 import { judgeGuard } from "@questbus/core";
 import { forbiddenPaths, QuestbusError, type SettleOrder } from "@questbus/protocol";
-import { diffFiles, integrate, readMachine, removeTrees, restore, targetState } from "@questbus/workbench";
+import {
+  diffFiles,
+  integrate,
+  readMachine,
+  refuseForbiddenChanges,
+  removeTrees,
+  restore,
+  targetState,
+  treeOf,
+} from "@questbus/workbench";
 
 /** Ops keeps machine and workspace fit, checks the guards, and carries out the verdict. */
 export const behaviour: Behaviour = {
@@ -88,9 +98,11 @@ async function putBack({ brief, workspace }: TaskContext, order: SettleOrder): P
   const target = await targetState(brief.spec.target.repo);
   const what =
     order.kind === "advance" ? "worktree moved to the kept gain" : "worktree put back to last known-good";
+  const same = brief.target === null || isDeepStrictEqual(target, brief.target);
+  const changed = same ? "" : "; somebody else has changed the target meanwhile";
   return {
     result: { kind: order.kind, tree, branch: null, commit: null, target },
-    summary: `${what}: tree ${tree.slice(0, 12)} proven by its hash`,
+    summary: `${what}: tree ${tree.slice(0, 12)} proven by its hash${changed}`,
   };
 }
 
@@ -100,12 +112,20 @@ type IntegrateOrder = Extract<SettleOrder, { kind: "integrate" }>;
 async function bringIn(context: TaskContext, order: IntegrateOrder): Promise<Outcome<"settle">> {
   const { brief } = context;
   const ws = await context.workspace();
+  await refuseForbiddenChanges(ws, brief.base.commit, order.commit);
   const { files } = await diffFiles(ws, brief.base.commit, order.commit);
   const outside = forbiddenPaths(files, authorityOf(context));
   if (outside.length > 0) {
     throw new QuestbusError({
       code: "PATH_FORBIDDEN",
       message: `the change writes ${outside.join(", ")}, which performance may not`,
+      next: "let an arbiter look at the quest",
+    });
+  }
+  if ((await treeOf(ws, order.commit)) !== order.tree) {
+    throw new QuestbusError({
+      code: "ROLLBACK_UNPROVEN",
+      message: `the commit ${order.commit} has not the tree that was judged`,
       next: "let an arbiter look at the quest",
     });
   }

@@ -17,7 +17,9 @@ import {
   watchJournal,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /**
  * Must show 3: kill -9 of each process in each phase. The target stays as it is until acceptance, the run goes on or
@@ -249,7 +251,6 @@ describe("kill -9 of the command line: every process ends, and a second run take
   afterAll(async () => {
     for (const each of running) each.signal("SIGTERM");
     await Promise.all(running.map((each) => each.ended));
-    await closeBench(bench);
   });
 
   /** Kills the command line and starts another, which must find the same quest and get as far. */
@@ -293,6 +294,7 @@ describe("kill -9 of the command line: every process ends, and a second run take
 describe("an agent that hangs", () => {
   test("loses its lease, drops its work when it comes back, and does it again", async () => {
     const bench = openBench("hang");
+    onTestFinished(() => closeBench(bench));
     const { holds, journal, state } = bench;
     const stand = bench.target.stand();
     holds.set("run-qa");
@@ -308,7 +310,6 @@ describe("an agent that hangs", () => {
     expect(pidOf(state, "qa")).toBe(pid);
     holds.lift("run-qa");
     await expectAccepted(bench, running, stand);
-    await closeBench(bench);
   });
 });
 
@@ -317,6 +318,8 @@ describe("Ctrl-C", () => {
     "%s ends with 130 and every process; a second run takes the quest up",
     async (signal) => {
       const bench = openBench(`interrupt-${signal.toLowerCase()}`);
+      onTestFinished(() => closeBench(bench));
+      onTestFinished(() => closeBench(bench));
       const { holds, place } = bench;
       const stand = bench.target.stand();
       holds.set("run-performance");
@@ -331,7 +334,6 @@ describe("Ctrl-C", () => {
       holds.lift("run-performance");
       await expectAccepted(bench, bench.start(), stand);
       expect(bench.journal.of("quest.submitted")).toHaveLength(1);
-      await closeBench(bench);
     },
   );
 });

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { makeTarget, openPlace, type Place, questbus, type Target, writeQuest } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Summary, summaryOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** Must show: the first quest of the issue. One candidate breaks a test, one does nothing, one is a real gain. */
 describe("a quest with a real gain", () => {

@@ -22,8 +22,10 @@ import {
   type Target,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { summaryOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /**
  * Must show 4: the journal decides what counts, whatever an agent with valid credentials says. Broker and orchestrator

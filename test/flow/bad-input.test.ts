@@ -1,4 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import {
   fingerprint,
   makeTarget,
@@ -11,8 +13,10 @@ import {
   tamper,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, expectNoTrace, faultsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** "Bad input" of the issue, as far as it is refused before anything runs: nothing is stored, nothing is touched. */
 
@@ -257,6 +261,18 @@ describe("no stack, no state, no bus", () => {
     const file = withPatch("gain");
     expectClearError(await questbus(place, ["submit", file, "--state", state()]), "NOT_RUNNING", 4);
     expectNothingDone();
+  });
+
+  test("a record of a stack that was killed, with the number that this process got: NOT_RUNNING", () => {
+    const program = resolve(import.meta.dirname, "../../packages/cli/src/main.ts");
+    const file = withPatch("gain");
+    const dir = place.path("killed");
+    mkdirSync(dir);
+    const record = `{"url":"nats://127.0.0.1:9","space":"local","pid":%d,"since":"2025-01-01T00:00:00.000Z"}`;
+    const line = `printf '${record}' $$ > ${dir}/stack.json; exec "${process.execPath}" ${program} submit ${file} --state ${dir}`;
+    const done = spawnSync("/bin/sh", ["-c", line], { env: place.env, encoding: "utf8" });
+    expect(done.stderr).toContain("error NOT_RUNNING");
+    expect(done.status).toBe(4);
   });
 
   test("NATS_URL to a broker that is not there: BUS_UNAVAILABLE, exit 4", async () => {

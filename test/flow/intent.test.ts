@@ -10,8 +10,10 @@ import {
   until,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, summaryOf, verdictsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** Intents `validate`, which judges one change and integrates nothing, and `improve`, which keeps what is proven. */
 

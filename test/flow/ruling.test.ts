@@ -11,8 +11,10 @@ import {
   until,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, summaryOf, verdictsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** What three passes cannot settle waits for an arbiter, who rules at the command line; the ruling is carried out. */
 

@@ -8,8 +8,10 @@ import {
   tamper,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, expectNoTrace, faultsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** Must show 5 and 6: `audit verify` names what was changed in the journal, whichever byte it is. */
 

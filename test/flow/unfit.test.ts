@@ -11,8 +11,10 @@ import {
   until,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** "Bad input" of the issue that shows only when it is run, and the stack in the foreground that runs all of it. */
 

@@ -189,6 +189,12 @@ function phaseOf(behaviour: Behaviour, { brief }: Grant): Behaviour["test"] {
   return behaviour[brief.phase];
 }
 
+/** Text that was cut inside a character outside the BMP is no Unicode any more, and would be refused. */
+const wellFormed = (report: Report): Report =>
+  JSON.parse(
+    JSON.stringify(report, (_, value) => (typeof value === "string" ? value.toWellFormed() : value)),
+  );
+
 const headOf = ({ assignment, epoch, brief }: Grant) => ({
   assignment,
   epoch,
@@ -210,7 +216,7 @@ function recorded(artifacts: Artifacts, stored: ArtifactRef[]): Artifacts {
 }
 
 function reportOf(grant: Grant, outcome: Outcome, artifacts: ArtifactRef[]): Report {
-  return {
+  return wellFormed({
     ...headOf(grant),
     task: grant.brief.task,
     summary: line(outcome.summary),
@@ -218,7 +224,7 @@ function reportOf(grant: Grant, outcome: Outcome, artifacts: ArtifactRef[]): Rep
     result: outcome.result,
     signOff: outcome.signOff ?? null,
     artifacts,
-  } as Report;
+  } as Report);
 }
 
 function faultReport(grant: Grant, fault: Fault, artifacts: ArtifactRef[]): Report {
@@ -229,7 +235,7 @@ function faultReport(grant: Grant, fault: Fault, artifacts: ArtifactRef[]): Repo
     where: cut(fault.where, limit.placeCharsMax),
     next: cut(fault.next, limit.reasonCharsMax),
   };
-  return {
+  return wellFormed({
     ...headOf(grant),
     task: grant.brief.task,
     summary: line(`${fault.code}: ${fault.message}`),
@@ -237,5 +243,5 @@ function faultReport(grant: Grant, fault: Fault, artifacts: ArtifactRef[]): Repo
     result: null,
     signOff: null,
     artifacts,
-  } as Report;
+  } as Report);
 }

@@ -184,12 +184,20 @@ function attempt(options: BrokerOptions, configFile: string): Promise<Attempt> {
  * Writes the configuration that a broker needs to serve this state directory, accounts and all, for somebody else to
  * run it with: `nats-server -c <path>`. Answers with its path.
  */
-export function writeBrokerConfig(options: Pick<BrokerOptions, "dir" | "credentials" | "space"> & { port: number }): string {
+export function writeBrokerConfig(
+  options: Pick<BrokerOptions, "dir" | "credentials" | "space"> & { port: number },
+): string {
   const { dir, credentials, port, space = spaceDefault } = options;
   const folder = resolve(dir, "broker");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const configFile = join(folder, "external.conf");
-  const settings = { port, storeDir: join(folder, "js"), pidFile: join(folder, "external.pid"), space, credentials };
+  const settings = {
+    port,
+    storeDir: join(folder, "js"),
+    pidFile: join(folder, "external.pid"),
+    space,
+    credentials,
+  };
   writeFileSync(configFile, brokerConfig(settings), { mode: 0o600 });
   return configFile;
 }

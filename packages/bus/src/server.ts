@@ -50,8 +50,8 @@ function receive(message: Msg, handlers: CommandHandlers): void {
       handlers.onCommand({ ...reading.command, respond: (answer) => void send(message, answer) });
       return;
     }
-    send(message, refusal(reading.faults));
     handlers.onDead(reading.dead);
+    send(message, refusal(reading.faults));
   } catch (error) {
     send(message, refusal(faultsOf(error)));
   }

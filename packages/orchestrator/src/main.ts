@@ -42,7 +42,8 @@ try {
 } catch (error) {
   const faults = faultsOf(error);
   log.fatal({ err: error, faults }, "cannot start");
-  process.send?.({ faults });
-  process.exitCode = 1;
-  process.disconnect?.();
+  // A connection that is open would keep a process alive that does nothing, and holds the lock of the state.
+  const leave = (): never => process.exit(1);
+  if (process.send) process.send({ faults }, leave);
+  else leave();
 }

@@ -34,8 +34,12 @@ export function replayInto(from: StoreReader, into: Store): { events: number } {
  * @throws QuestbusError REPLAY_DIFFERS, naming the first line that differs.
  */
 export function checkReplay(live: StoreReader, empty: Store): { events: number } {
-  const { events } = replayInto(live, empty);
-  const [expected, actual] = [dumpProjections(live).split("\n"), dumpProjections(empty).split("\n")];
+  // One view of a database that may be written meanwhile.
+  const { events, expected } = live.snapshot(() => ({
+    ...replayInto(live, empty),
+    expected: dumpProjections(live).split("\n"),
+  }));
+  const actual = dumpProjections(empty).split("\n");
   const at = expected.findIndex((line, index) => line !== actual[index]);
   if (at < 0 && expected.length === actual.length) return { events };
   const index = at < 0 ? expected.length : at;

@@ -196,6 +196,8 @@ export type Brief = {
   /** The target as ops found it before the quest. */
   target: TargetState | null;
   history: readonly PassSummary[];
+  /** This pass was granted by the arbiter. */
+  granted: boolean;
   /** The arbiter's words for a granted pass. */
   guidance: string | null;
 };

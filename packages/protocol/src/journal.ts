@@ -34,6 +34,8 @@ export const eventBody = {
     reason: z.string(),
   }),
   "task.reported": z.object({ report }),
+  /** A task that nobody finished, however often it was offered. */
+  "task.failed": z.object({ assignment: assignmentId, pass, phase, task, fault }),
   /** `cut`: why the pass was ended before its evidence was complete. */
   "pass.judged": z.object({
     pass,

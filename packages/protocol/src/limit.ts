@@ -9,6 +9,8 @@ export const limit = {
   passesGrantedMax: 1,
   /** A lease that is not renewed for this long is taken back. */
   leaseMs: 10_000,
+  /** How often one task is offered before it counts as failed: whatever ends its holders would end the next, too. */
+  offersMax: 5,
   /** How often a healthy agent renews: three chances in one lease. */
   renewEveryMs: 3_000,
   /** Longest a `claim` waits for work before it answers "none". */
@@ -32,6 +34,8 @@ export const limit = {
   /** Fewer could not prove any gain, however large, at a pass's share of the error budget. */
   pairsMin: 16,
   pairsDefault: 90,
+  /** Pairs × (guards + 2): about 70 bytes of each travel in the one report of a measurement. */
+  pairValuesMax: 6_000,
   /** Fresh pairs that measure the effect to report, after the decision. */
   confirmationPairs: 16,
   /** Fixers one quest may name. */

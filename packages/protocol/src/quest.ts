@@ -148,6 +148,13 @@ export const questDocument = z
     if (quest.intent !== "validate" && quest.fixers.length === 0) {
       fault(["fixers"], "name at least one fixer: a patch, or a command");
     }
+    const values = (quest.budget?.pairs ?? limit.pairsDefault) * (quest.guards.length + 2);
+    if (values > limit.pairValuesMax) {
+      fault(
+        ["budget", "pairs"],
+        `pairs times guards are more than one report can carry: ask for ${Math.floor(limit.pairValuesMax / (quest.guards.length + 2))} at most`,
+      );
+    }
     const names = [quest.measure.metric.name, ...quest.guards.map((each) => each.name)];
     const twice = names.find((each, at) => names.indexOf(each) !== at);
     if (twice) fault(["guards"], `the name ${twice} is used twice`);
@@ -208,7 +215,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
             ? next()
             : {
                 kind: "command",
-                name: each.command,
+                name: each.command.split("\n", 1)[0] as string,
                 command: each.command,
                 timeoutMs: parseDurationMs(each.timeout),
               },

@@ -17,6 +17,7 @@ export {
   diffFiles,
   type FileChange,
   patchTree,
+  refuseForbiddenChanges,
   type TreeComparison,
 } from "./candidate.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
@@ -29,4 +30,4 @@ export { openProcessGroups, type ProcessGroups } from "./process-group.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
-export { openWorkspace, privateText, removeTrees, type Workspace } from "./workspace.ts";
+export { openWorkspace, privateText, removeTrees, treeOf, type Workspace } from "./workspace.ts";

@@ -6,6 +6,7 @@ import {
   type Report,
   type Role,
   roles,
+  type SuiteRun,
   type TaskResult,
 } from "@questbus/protocol";
 import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
@@ -60,6 +61,7 @@ function submitted(quest: string, body: Of<"quest.submitted">, event: Applied): 
     status: "waiting",
     task: null,
     epoch: 0,
+    offers: 0,
     agent: null,
   });
   return {
@@ -108,7 +110,12 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
 
 function offered(state: QuestState, body: Of<"assignment.offered">): QuestState {
   const role = roleOf(body.assignment);
-  const next = withAssignment(state, body.assignment, { status: "offered", task: body.task, agent: null });
+  const next = withAssignment(state, body.assignment, {
+    status: "offered",
+    task: body.task,
+    agent: null,
+    offers: 1,
+  });
   // An assignment enters a phase when it is first asked for one of its tasks.
   const { machine } = next.assignments[role];
   const entered =
@@ -124,11 +131,23 @@ function offered(state: QuestState, body: Of<"assignment.offered">): QuestState 
   };
 }
 
+function offeredAgain(state: QuestState, assignment: string): QuestState {
+  const { offers } = state.assignments[roleOf(assignment)];
+  return withAssignment(state, assignment, { status: "offered", agent: null, offers: offers + 1 });
+}
+
+/** As if its holder had reported the fault. */
+function failed(state: QuestState, body: Of<"task.failed">): QuestState {
+  const { epoch } = state.assignments[roleOf(body.assignment)];
+  const summary = `${body.fault.code}: ${body.fault.message}`;
+  return reported(state, { ...body, epoch, summary, result: null, signOff: null, artifacts: [] } as Report);
+}
+
 const isUnfit = (report: Report): boolean =>
   stepOf(report.task).phase === "test" ||
   report.task === "separate" ||
   report.task === "prepare" ||
-  ["DISK_FULL", "MACHINE_UNFIT", "MACHINE_BUSY", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
+  ["DISK_FULL", "MACHINE_UNFIT", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
 
 /** Without a fixer there is no candidate to go on with. */
 function chosen(result: TaskResult["choose"] | null): Partial<PassState> {
@@ -139,8 +158,12 @@ function chosen(result: TaskResult["choose"] | null): Partial<PassState> {
   };
 }
 
-/** What a report adds to its pass. */
-function findings(pass: PassState, report: Report): Partial<PassState> {
+/** The first run counts; a green repetition only where the base itself was seen to be flaky. */
+const isGreen = (runs: readonly SuiteRun[], flaky: boolean): boolean =>
+  runs[0]?.passed === true || (flaky && runs.some((run) => run.passed));
+
+/** What a report adds to its pass. What follows from its evidence is computed here, whatever its author concluded. */
+function findings(pass: PassState, report: Report, flaky: boolean): Partial<PassState> {
   if (report.fault) {
     if (report.task === "settle") return {};
     if (report.fault.code === "FIXER_CHANGED_NOTHING") return { changedNothing: true };
@@ -157,8 +180,10 @@ function findings(pass: PassState, report: Report): Partial<PassState> {
       const same = candidate === null || candidate.tree === pass.lastGood.tree;
       return { candidate, forbiddenPaths, changedNothing: same && forbiddenPaths.length === 0 };
     }
+    case "review":
+      return report.result && !report.result.withinPlan ? { forbiddenPaths: report.result.files } : {};
     case "suite":
-      return { tests: report.result?.passed ? "passed" : "failed" };
+      return { tests: isGreen(report.result?.runs ?? [], flaky) ? "passed" : "failed" };
     case "gate":
       return { samples: report.result?.samples ?? pass.samples };
     default:
@@ -166,11 +191,15 @@ function findings(pass: PassState, report: Report): Partial<PassState> {
   }
 }
 
+/** A sign-off is about the candidate, so none counts before there is one, or after the verdict. */
+const isSignedOff = (report: Report): boolean =>
+  report.signOff !== null && stepOf(report.task).phase === "validate" && report.task !== "settle";
+
 function reported(state: QuestState, report: Report): QuestState {
   const role = roleOf(report.assignment);
   const next = withPass(state, (pass) => ({
-    ...findings(pass, report),
-    signOffs: report.signOff ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
+    ...findings(pass, report, state.flaky),
+    signOffs: isSignedOff(report) ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
     findings: [
       ...pass.findings,
       { task: report.task, role, summary: report.summary, artifacts: report.artifacts },
@@ -179,7 +208,7 @@ function reported(state: QuestState, report: Report): QuestState {
   const target =
     report.task === "fitness" && report.result && !state.target ? report.result.target : state.target;
   const flaky =
-    report.task === "separate" && report.result ? state.flaky || report.result.flaky : state.flaky;
+    state.flaky || (report.task === "separate" && (report.result?.runs.some((run) => run.passed) ?? false));
   return {
     ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null }),
     target,
@@ -226,12 +255,11 @@ function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestStat
     }
     case "assignment.released":
     case "lease.expired":
-      return withAssignment(state, (body as Of<"lease.expired">).assignment, {
-        status: "offered",
-        agent: null,
-      });
+      return offeredAgain(state, (body as Of<"lease.expired">).assignment);
     case "task.reported":
       return reported(state, (body as Of<"task.reported">).report);
+    case "task.failed":
+      return failed(state, body as Of<"task.failed">);
     case "pass.judged": {
       const { verdict } = body as Of<"pass.judged">;
       const closed = closeAssignments(

@@ -18,6 +18,9 @@ function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
   ];
 }
 
+const endsWithRuling = ({ escalation }: QuestState): boolean =>
+  escalation?.ruling?.decision === "revert" || escalation?.ruling?.decision === "abandon";
+
 const passLeft = (state: QuestState): boolean =>
   stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
 
@@ -46,12 +49,10 @@ export function grantOf(state: QuestState, role: Role): Grant {
     suiteRed: pass?.suiteRed ?? false,
     samples: task === "guard" ? (pass?.samples ?? null) : null,
     settle: state.settle,
-    lastSettle:
-      state.escalation?.ruling?.decision === "revert" ||
-      state.escalation?.ruling?.decision === "abandon" ||
-      !passLeft(state),
+    lastSettle: endsWithRuling(state) || pass?.verdict?.verdict === "ENV_UNFIT" || !passLeft(state),
     target: state.target,
     history: state.passes.flatMap((each) => summaryOf(state, each)),
+    granted: state.escalation?.ruling?.decision === "retry",
     guidance: state.escalation?.ruling?.guidance ?? null,
   };
   return {

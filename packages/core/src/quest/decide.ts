@@ -1,13 +1,16 @@
 import {
   assignmentOf,
   type CommandData,
+  type Fault,
   forbiddenPaths,
+  limit,
   type Report,
   type Role,
   roles,
   type TaskResult,
 } from "@questbus/protocol";
 import { allowedDecisions } from "../arbitration/matrix.ts";
+import { stepOf } from "../assignment/schedule.ts";
 import { applyEvent } from "./apply.ts";
 import { type DecideContext, type Draft, emit, refuse } from "./draft.ts";
 import {
@@ -23,6 +26,7 @@ import { passSeed } from "./judge-pass.ts";
 import {
   type AssignmentState,
   currentPass,
+  hasKept,
   isEnded,
   machineOf,
   provenGood,
@@ -177,6 +181,16 @@ function checkedReport(state: QuestState, report: Report): Report {
       "result.samples.seed",
     );
   }
+  if (report.task === "gate" && report.result && (report.result.samples.total !== null) !== hasKept(state)) {
+    refuse(
+      "MESSAGE_INVALID",
+      hasKept(state)
+        ? "pairs against the quest's own base are missing"
+        : "nothing was kept to measure a total over",
+      "measure what the grant asks for",
+      "result.samples.total",
+    );
+  }
   if (report.task === "settle" && report.result) checkSettled(state, report.result);
   if (report.task !== "produce" || !report.result?.candidate) return report;
   const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
@@ -232,6 +246,7 @@ export function decideRelease(
   const draft: Draft = { state, events: [], context };
   heldAssignment(state, data.assignment, data.epoch, context);
   emit(draft, "assignment.released", data, "caller");
+  giveUpAfterOffers(draft, context.actor.role as Role);
   return draft;
 }
 
@@ -246,7 +261,25 @@ export function decideExpire(state: QuestState, role: Role, reason: string, cont
     agent: agent ?? "",
     reason,
   });
+  giveUpAfterOffers(draft, role);
   return draft;
+}
+
+/** A task that was offered `offersMax` times and never finished counts as failed: the next holder would fare no better. */
+function giveUpAfterOffers(draft: Draft, role: Role): void {
+  const { offers, task } = draft.state.assignments[role];
+  if (!task || offers <= limit.offersMax) return;
+  const order = draft.state.settle;
+  const fault: Fault = {
+    code: "AGENT_LOST",
+    message: `${task} was taken ${limit.offersMax} times and never finished`,
+    next: `read the log of the agent ${role}`,
+  };
+  const pass = Math.max(1, machineOf(draft.state).context.pass);
+  const { phase } = stepOf(task);
+  emit(draft, "task.failed", { assignment: assignmentOf(draft.state.id, role), pass, phase, task, fault });
+  if (task !== "settle") afterTask(draft, task);
+  else if (order) afterSettle(draft, order, fault);
 }
 
 /** Work that reaches into the target cannot be stopped half way. */

@@ -28,10 +28,12 @@ export type AssignmentState = {
   task: Task | null;
   /** Fencing token: goes up with each claim, never down. */
   epoch: number;
+  /** How often its present task was offered. */
+  offers: number;
   agent: string | null;
 };
 
-/** What is known of one pass; the verdict is a function of it (see `passEvidence`). */
+/** What is known of one pass; the verdict is a function of it (see `evidenceOf`). */
 export type PassState = {
   n: number;
   lastGood: Good;

@@ -209,6 +209,8 @@ function ruleOnGoal(reached: Effect, { policy, step, gate, total }: Judged): Rul
   const { improveBy } = policy.goal;
   const measured = effectPhrase(reached, policy.metric) + (total ? " against the quest's base" : "");
   const proof = `Proven over ${step.pairs} pairs (${evidencePhrase(step.e, gate.alpha)}).`;
+  if (improveBy === null && !(reached.estimate > gate.margin))
+    return rule("INCONCLUSIVE", `The fresh pairs do not confirm the gain: ${measured}.`, proof);
   if (improveBy === null)
     return rule("ACCEPT", `${measured}; every gain above ${percent(gate.margin)} counts.`, proof);
   return reached.estimate >= improveBy
