@@ -46,21 +46,37 @@ function install() {
   const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   process.stderr.write("questbus: setting up packages (only the first time) ...\n");
   if (!npm(process.execPath, ["ci", ...quiet])) {
-    fail("SETUP_FAILED", "npm could not install the packages.", "read npm's message above; is the npm registry reachable?");
+    fail(
+      "SETUP_FAILED",
+      "npm could not install the packages.",
+      "read npm's message above; is the npm registry reachable?",
+    );
   }
   if (atLeast(process.version, nodeMin)) return;
   const node = bundledNode();
   if (!node) {
-    fail("NODE_TOO_OLD", `Node ${process.version} is too old, and no Node 24 package exists for ${platform}.`, "install Node 24.11 or newer, then run the command again");
+    fail(
+      "NODE_TOO_OLD",
+      `Node ${process.version} is too old, and no Node 24 package exists for ${platform}.`,
+      "install Node 24.11 or newer, then run the command again",
+    );
   }
   // npm on Node 20 skips optional packages that ask for a newer Node (the nats-server); Node 24 takes them.
   if (!npm(node, ["install", "--no-save", ...quiet])) {
-    fail("SETUP_FAILED", "npm could not add the packages that need Node 24.", "read npm's message above, then run the command again");
+    fail(
+      "SETUP_FAILED",
+      "npm could not add the packages that need Node 24.",
+      "read npm's message above, then run the command again",
+    );
   }
 }
 
 if (!supported.includes(platform)) {
-  fail("PLATFORM_UNSUPPORTED", `Questbus runs on ${supported.join(", ")}; this is ${platform}.`, "use one of these, or a container with Linux");
+  fail(
+    "PLATFORM_UNSUPPORTED",
+    `Questbus runs on ${supported.join(", ")}; this is ${platform}.`,
+    "use one of these, or a container with Linux",
+  );
 }
 const wanted = stamp();
 if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== wanted) {

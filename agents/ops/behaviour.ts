@@ -12,6 +12,7 @@ import {
 import { judgeGuard } from "@questbus/core";
 import { forbiddenPaths, QuestbusError, type SettleOrder } from "@questbus/protocol";
 import {
+  describeMachine,
   diffFiles,
   integrate,
   readMachine,
@@ -20,6 +21,7 @@ import {
   restore,
   targetState,
   treeOf,
+  unfitReasons,
 } from "@questbus/workbench";
 
 /** Ops keeps machine and workspace fit, checks the guards, and carries out the verdict. */
@@ -29,22 +31,12 @@ export const behaviour: Behaviour = {
   validate: (context) => (context.brief.task === "settle" ? settle(context) : guard(context)),
 };
 
-/** Below these the figures of a run would say more about the machine than about the program. */
-const diskFreeBytesMin = 268_435_456;
-const memoryFreeBytesMin = 134_217_728;
-/** Above this load for each core a measurement has company; above the second one it has no chance. */
+/** Above this load for each core a measurement has company. */
 const loadPerCpuWarn = 1;
-const loadPerCpuMax = 8;
-
-const gib = (bytes: number): string => `${(bytes / 1_073_741_824).toFixed(1)} GiB`;
 
 async function fitness({ brief, stateDir }: TaskContext): Promise<Outcome<"fitness">> {
-  const { loadPerCpu, diskFreeBytes, memoryFreeBytes } = await readMachine(stateDir);
-  const unfit = [
-    ...(diskFreeBytes < diskFreeBytesMin ? [`only ${gib(diskFreeBytes)} of disk is free`] : []),
-    ...(memoryFreeBytes < memoryFreeBytesMin ? [`only ${gib(memoryFreeBytes)} of memory is free`] : []),
-    ...(loadPerCpu > loadPerCpuMax ? [`the load is ${loadPerCpu.toFixed(1)} for each core`] : []),
-  ];
+  const machine = await readMachine(stateDir);
+  const unfit = unfitReasons(machine);
   if (unfit.length > 0) {
     throw new QuestbusError({
       code: "MACHINE_UNFIT",
@@ -52,12 +44,12 @@ async function fitness({ brief, stateDir }: TaskContext): Promise<Outcome<"fitne
       next: "free what is short, then run the quest again",
     });
   }
+  const { loadPerCpu, diskFreeBytes, memoryFreeBytes } = machine;
   const warnings = loadPerCpu > loadPerCpuWarn ? ["a load above 1 may cost more pairs"] : [];
   const target = await targetState(brief.spec.target.repo);
-  const facts = `load ${loadPerCpu.toFixed(2)} a core, ${gib(memoryFreeBytes)} memory and ${gib(diskFreeBytes)} disk free`;
   return {
     result: { loadPerCpu, diskFreeBytes, memoryFreeBytes, target, warnings },
-    summary: `machine is fit: ${[facts, ...warnings].join("; ")}`,
+    summary: `machine is fit: ${[describeMachine(machine), ...warnings].join("; ")}`,
   };
 }
 

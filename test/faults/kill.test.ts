@@ -70,7 +70,7 @@ async function closeBench({ journal, place }: Bench): Promise<void> {
   await place.close();
 }
 
-/** Kills one process of the stack with SIGKILL; null when there is none. */
+/** Kills one process of the stack with SIGKILL, and gives its number. */
 function kill(bench: Bench, part: StackPart): number {
   const pid = pidOf(bench.state, part);
   if (pid === null) throw new Error(`no ${part} is running`);
@@ -251,6 +251,7 @@ describe("kill -9 of the command line: every process ends, and a second run take
   afterAll(async () => {
     for (const each of running) each.signal("SIGTERM");
     await Promise.all(running.map((each) => each.ended));
+    await closeBench(bench);
   });
 
   /** Kills the command line and starts another, which must find the same quest and get as far. */
@@ -318,7 +319,6 @@ describe("Ctrl-C", () => {
     "%s ends with 130 and every process; a second run takes the quest up",
     async (signal) => {
       const bench = openBench(`interrupt-${signal.toLowerCase()}`);
-      onTestFinished(() => closeBench(bench));
       onTestFinished(() => closeBench(bench));
       const { holds, place } = bench;
       const stand = bench.target.stand();

@@ -268,7 +268,7 @@ describe("no stack, no state, no bus", () => {
     const file = withPatch("gain");
     const dir = place.path("killed");
     mkdirSync(dir);
-    const record = `{"url":"nats://127.0.0.1:9","space":"local","pid":%d,"since":"2025-01-01T00:00:00.000Z"}`;
+    const record = `{"id":"old","url":"nats://127.0.0.1:9","space":"local","pid":%d,"start":"1","since":"2025-01-01T00:00:00.000Z"}`;
     const line = `printf '${record}' $$ > ${dir}/stack.json; exec "${process.execPath}" ${program} submit ${file} --state ${dir}`;
     const done = spawnSync("/bin/sh", ["-c", line], { env: place.env, encoding: "utf8" });
     expect(done.stderr).toContain("error NOT_RUNNING");

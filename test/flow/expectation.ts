@@ -31,10 +31,18 @@ export function summaryOf({ stdout, stderr }: Finished): Summary {
 export const verdictsOf = (summary: Summary): (string | null)[] =>
   summary.passes.map(({ verdict }) => verdict);
 
-/** The faults that a run told with `--json`; the whole of stderr is for programs then. */
+/** The faults that a run told with `--json`: one line of stderr, for programs. */
 export function faultsOf({ stderr }: Finished): Fault[] {
-  const line = stderr.trim().split("\n").at(-1) ?? "";
-  return (JSON.parse(line) as { error: { faults: Fault[] } }).error.faults;
+  const lines = stderr.split("\n").filter((line) => line.startsWith('{"error":'));
+  expect(lines, stderr).toHaveLength(1);
+  return (JSON.parse(lines[0] as string) as { error: { faults: Fault[] } }).error.faults;
+}
+
+/** One fault with its next step, as a run with `--json` tells it, and no stack trace. */
+export function expectFault(run: Finished, code: string, exit: number): void {
+  expect(run.exit, run.stderr).toBe(exit);
+  expect(faultsOf(run)).toEqual([expect.objectContaining({ code, next: expect.stringMatching(/\S.{8,}/) })]);
+  expectNoTrace(run);
 }
 
 /** One clear error for people: its code, the next step, and no stack trace. */

@@ -12,7 +12,7 @@ import {
   writeQuest,
 } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { expectClearError, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
+import { expectClearError, expectFault, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
@@ -58,7 +58,7 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
     ["prepare fails", "PREPARE_FAILED", { target: { prepare: "echo no network; exit 1" } }],
   ])("%s: %s", async (_, code, overrides) => {
     const run = await cli("run", quest(overrides), "--json");
-    expectClearError(run, code, 1);
+    expectFault(run, code, 1);
     const summary = summaryOf(run);
     expect(summary).toMatchObject({
       status: "unfit",

@@ -1,5 +1,5 @@
 export * from "./behaviour.ts";
-export { type AgentDefinition, loadDefinition, parseDefinition } from "./definition.ts";
+export { type AgentDefinition, loadDefinition } from "./definition.ts";
 export { measurePairs, whileMeasuring } from "./measurement.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
-export { readDocument } from "./yaml-document.ts";
+export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

@@ -36,7 +36,7 @@ function placesIn(document: Document.Parsed, lines: LineCounter, file: string, l
   return { offset, value, key };
 }
 
-export const pathText = (path: Path): string =>
+const pathText = (path: Path): string =>
   path
     .map((part, at) =>
       typeof part === "number" ? `[${part}]` : at === 0 ? String(part) : `.${String(part)}`,
@@ -120,22 +120,37 @@ function dataOf(
 
 const aliasesMax = 100;
 
+/** A document that was read, and where each value of it stands. */
+export type PlacedDocument<T> = {
+  data: T;
+  /** `quest.yaml:12:5` of the value at a path such as `fixers[0].patch`; null when there is none. */
+  placeOf(path: string): string | null;
+};
+
 /**
  * Reads a YAML (or JSON) document against a schema. Every fault is reported, each with file:line:column.
  *
  * @throws QuestbusError with `code`, one fault for each thing that is wrong.
  */
-export function readDocument<S extends z.ZodType>(
+export function readPlacedDocument<S extends z.ZodType>(
   text: string,
   options: { file: string; code: ErrorCode; schema: S; lineOffset?: number },
-): z.output<S> {
+): PlacedDocument<z.output<S>> {
   const { file, code, schema, lineOffset = 0 } = options;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const places = placesIn(document, lines, file, lineOffset);
   const { data, faults } = dataOf(document, code, places);
   const parsed = faults.length > 0 ? null : schema.safeParse(data);
-  if (parsed?.success) return parsed.data;
+  if (parsed?.success) {
+    const placeOf = (at: string): string | null => {
+      const path = at
+        .split(/[.[\]]+/)
+        .flatMap((part) => (part === "" ? [] : [/^\d+$/.test(part) ? Number(part) : part]));
+      return path.length > 0 && document.hasIn(path) ? places.value(path) : null;
+    };
+    return { data: parsed.data, placeOf };
+  }
   const issues = parsed?.error.issues ?? [];
   const [first, ...rest] = [
     ...faults,
@@ -143,3 +158,8 @@ export function readDocument<S extends z.ZodType>(
   ];
   throw new QuestbusError(first ?? { code, message: "the document could not be read", where: file }, ...rest);
 }
+
+/** The data of {@link readPlacedDocument} alone. */
+export const readDocument = <S extends z.ZodType>(
+  ...read: Parameters<typeof readPlacedDocument<S>>
+): z.output<S> => readPlacedDocument(...read).data;

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createUser, fromSeed } from "@nats-io/nkeys";
 import { type Authenticator, nkeyAuthenticator } from "@nats-io/transport-node";
@@ -71,9 +71,16 @@ function ensureOne(dir: string, role: CredentialRole, name: string): Credential 
   const path = credentialPath(dir, role, name);
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found) {
+    // Linked, not renamed: where another process made it meanwhile, its own is kept, and used by both.
     const fresh = `${path}.${process.pid}.new`;
     writeFileSync(fresh, createUser().getSeed(), { mode: 0o600 });
-    renameSync(fresh, path);
+    try {
+      linkSync(fresh, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    } finally {
+      rmSync(fresh, { force: true });
+    }
   } else if ((found.mode & 0o077) !== 0) {
     chmodSync(path, 0o600);
   }

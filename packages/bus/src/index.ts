@@ -1,4 +1,3 @@
-export { type BrokerSettings, brokerConfig } from "./account.ts";
 export {
   type Broker,
   type BrokerExit,

@@ -6,12 +6,12 @@ import { checkReplay, recheckVerdicts } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
 import { openStore, type StoreReader, verifyJournal } from "@questbus/store";
 import type { Common } from "./command-run.ts";
-import { openJournalView, questState } from "./journal-view.ts";
+import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { matrixText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
-import { findStack, hasState } from "./stack.ts";
+import { findStack, hasState, notRunning } from "./stack.ts";
 import { exitOf, summaryOf } from "./summary.ts";
 
 const listMax = 1_000;
@@ -103,17 +103,23 @@ export function listAgents(common: Common): number {
   });
 }
 
+/** The rows of the journal, of one quest or all, oldest first. */
+function* rowsOf(store: StoreReader, quest: string | undefined): Generator<JournalEvent> {
+  for (let afterSeq = 0; ; ) {
+    const rows = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
+    yield* rows;
+    const last = rows.at(-1);
+    if (!last) return;
+    afterSeq = last.seq;
+  }
+}
+
 /** `questbus audit [ID]`: the journal, oldest first. */
 export function showAudit(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
-    for (let afterSeq = 0; ; ) {
-      const rows = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
-      for (const row of rows) printData(common.json ? JSON.stringify(row) : auditLine(row));
-      const last = rows.at(-1);
-      if (!last) return exitCode.ok;
-      afterSeq = last.seq;
-    }
+    for (const row of rowsOf(store, quest)) printData(common.json ? JSON.stringify(row) : auditLine(row));
+    return exitCode.ok;
   });
 }
 
@@ -124,7 +130,7 @@ function auditLine(row: JournalEvent): string {
   return `${String(row.seq).padStart(5)}  ${time}  ${row.actor.role}/${row.actor.name}  ${paint("bold", row.type)}  ${row.quest ?? "-"}  ${short}`;
 }
 
-/** `questbus audit verify`: the chain, and every verdict from its own evidence. */
+/** `questbus audit verify`: the chain, every verdict from its own evidence, and the state that follows from it all. */
 export function verifyAudit(common: Common): number {
   return withStore(common.state, (store) => {
     const chain = verifyJournal(store);
@@ -137,12 +143,13 @@ export function verifyAudit(common: Common): number {
     }));
     if (first) throw new QuestbusError(first, ...rest);
     if (!chain.ok) return exitCode.failure;
+    replayed(store);
     if (common.json) printJson({ ok: true, length: chain.length, head: chain.head });
     else
       printData(
         paint(
           "green",
-          `audit trail intact: ${chain.length} rows, every verdict recomputed, head ${chain.head.slice(0, 16)}`,
+          `audit trail intact: ${chain.length} rows, every verdict and the state recomputed, head ${chain.head.slice(0, 16)}`,
         ),
       );
     return exitCode.ok;
@@ -155,23 +162,28 @@ const verdictFaults = (store: StoreReader): string[] =>
       `row ${each.seq}: verdict ${each.stored} of ${each.quest} is ${each.recomputed} by its own evidence`,
   );
 
+/** Replays the journal into a database of its own, which is gone afterwards. */
+function replayed(store: StoreReader): { events: number } {
+  const dir = mkdtempSync(join(tmpdir(), "questbus-replay-"));
+  try {
+    const empty = openStore({ dir, mode: "write" });
+    try {
+      return checkReplay(store, empty);
+    } finally {
+      empty.close();
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
 /** `questbus audit replay`: the journal into an empty database, compared with the stored state. */
 export function replayAudit(common: Common): number {
   return withStore(common.state, (store) => {
-    const dir = mkdtempSync(join(tmpdir(), "questbus-replay-"));
-    try {
-      const empty = openStore({ dir, mode: "write" });
-      try {
-        const { events } = checkReplay(store, empty);
-        if (common.json) printJson({ ok: true, events });
-        else printData(paint("green", `replay of ${events} events gives the stored state, byte for byte`));
-        return exitCode.ok;
-      } finally {
-        empty.close();
-      }
-    } finally {
-      rmSync(dir, { recursive: true, force: true });
-    }
+    const { events } = replayed(store);
+    if (common.json) printJson({ ok: true, events });
+    else printData(paint("green", `replay of ${events} events gives the stored state, byte for byte`));
+    return exitCode.ok;
   });
 }
 
@@ -184,7 +196,7 @@ export async function watch(quest: string | undefined, common: Common): Promise<
       if (quest) questState(session.store, quest);
       const progress = openProgress();
       const view = openJournalView(session.store, await session.clientAs("operator"));
-      const atRest = (): boolean => quest !== undefined && questState(session.store, quest).ending !== null;
+      const atRest = (): boolean => quest !== undefined && isAtRest(questState(session.store, quest));
       try {
         await view.follow({
           afterSeq: 0,
@@ -196,7 +208,9 @@ export async function watch(quest: string | undefined, common: Common): Promise<
       } finally {
         progress.stop();
       }
-      return quest && !common.signal.aborted ? exitOf(questState(session.store, quest)) : exitCode.ok;
+      if (common.signal.aborted) return exitCode.ok;
+      if (!session.isThere()) throw notRunning(common.state);
+      return quest ? exitOf(questState(session.store, quest)) : exitCode.ok;
     },
   );
 }
@@ -211,8 +225,7 @@ function showStored(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
     const progress = openProgress();
-    const rows = store.readJournal({ limit: Number.MAX_SAFE_INTEGER, ...(quest ? { quest } : {}) });
-    for (const row of rows) progress.show(row);
+    for (const row of rowsOf(store, quest)) progress.show(row);
     progress.stop();
     note("no stack is running: this is what was stored");
     return exitCode.ok;

@@ -1,8 +1,11 @@
+import { randomUUID } from "node:crypto";
+import { join, resolve } from "node:path";
 import type { QuestState } from "@questbus/core";
 import { exitCode, QuestbusError } from "@questbus/protocol";
+import { removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
-import { note, paintError, printData, printFault, printJson } from "./output.ts";
+import { note, paintError, printData, printFaults, printJson } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { readSubmission, type Submission } from "./quest-file.ts";
 import { matrixText, writeReport } from "./report.ts";
@@ -18,6 +21,7 @@ export async function runQuest(file: string, common: Common): Promise<number> {
   const onStart = (broker: string): void =>
     note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
   let submitted: { quest: string; resumed: boolean } | null = null;
+  let seen = 0;
   return withLastingStack(
     { stateDir: common.state, running: "any", signal: common.signal, onStart },
     async (session) => {
@@ -26,7 +30,9 @@ export async function runQuest(file: string, common: Common): Promise<number> {
         if (submitted.resumed)
           note(paintError("dim", `this quest was left unfinished: going on with ${submitted.quest}`));
       }
-      return follow(submitted.quest, session, common);
+      return follow(submitted.quest, session, common, seen, (seq) => {
+        seen = Math.max(seen, seq);
+      });
     },
   );
 }
@@ -59,7 +65,13 @@ export async function submitQuest(file: string, common: Common): Promise<number>
  * Shows a quest live until nothing more happens without a person; prints its summary and gives its exit code. Rows up
  * to `quietUntil` were seen before.
  */
-async function follow(quest: string, session: StackSession, common: Common, quietUntil = 0): Promise<number> {
+async function follow(
+  quest: string,
+  session: StackSession,
+  common: Common,
+  quietUntil = 0,
+  onSeen: (seq: number) => void = () => {},
+): Promise<number> {
   const progress = openProgress();
   const view = openJournalView(session.store, await session.clientAs("operator"));
   const isFull = openDiskWatch(common.state);
@@ -68,7 +80,10 @@ async function follow(quest: string, session: StackSession, common: Common, quie
     await view.follow({
       afterSeq: 0,
       quest,
-      onRow: (row) => progress.show(row, row.seq <= quietUntil),
+      onRow: (row) => {
+        progress.show(row, row.seq <= quietUntil);
+        onSeen(row.seq);
+      },
       done: () => isAtRest(questState(session.store, quest)) || isStuck(),
       signal: common.signal,
     });
@@ -89,11 +104,16 @@ const diskFull = (stateDir: string): QuestbusError =>
     next: "free some space, then run the same again: it goes on where it stands",
   });
 
-function conclude(state: QuestState, session: StackSession, common: Common): number {
+/** An ended quest needs no checked-out trees; its candidates and artifacts stay. */
+const sweep = (stateDir: string, quest: string): Promise<void> =>
+  removeTrees({ dir: join(resolve(stateDir), "quests", quest) });
+
+async function conclude(state: QuestState, session: StackSession, common: Common): Promise<number> {
+  if (state.ending) await sweep(common.state, state.id);
   const report = writeReport(common.state, state);
   if (common.json) printJson(summaryOf(state, session.store.head()));
   else if (state.status === "escalated") note(`\n${matrixText(state)}\n\n${rulingHint(state, common.state)}`);
-  if (state.ending?.fault) printFault(state.ending.fault);
+  if (state.ending?.fault) printFaults([state.ending.fault], common.json);
   note(paintError("dim", `report: ${report}`));
   if (!common.json) printData(outcomeLine(state));
   return exitOf(state);
@@ -105,7 +125,7 @@ const outcomeLine = (state: QuestState): string =>
     .filter(Boolean)
     .join(" ");
 
-export function rulingHint(state: QuestState, stateDir: string): string {
+function rulingHint(state: QuestState, stateDir: string): string {
   const id = state.escalation?.id ?? "";
   const where = stateDir === ".questbus" ? "" : ` --state ${stateDir}`;
   return `it waits for an arbiter:\n  questbus rule ${id} --decision accept|revert|retry|abandon --reason "..."${where}`;
@@ -118,6 +138,8 @@ export async function ruleOn(
   common: Common,
 ): Promise<number> {
   let before: number | null = null;
+  // One id for all tries: a ruling that was stored before its answer was lost is answered again, not refused.
+  const id = randomUUID();
   const options = { stateDir: common.state, running: "any", signal: common.signal } as const;
   return withLastingStack(options, async (session) => {
     const known = session.store.getEscalation(escalation);
@@ -132,7 +154,7 @@ export async function ruleOn(
     if (before === null) {
       const arbiter = await session.clientAs("arbiter");
       const { seq } = session.store.head();
-      await arbiter.request("rule", { escalation, ...ruling });
+      await arbiter.request("rule", { escalation, ...ruling }, { id });
       before = seq;
     }
     return followRuling(known.quest, session, common, before);
@@ -158,6 +180,7 @@ export async function cancelQuest(quest: string, reason: string, common: Common)
   return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
     const operator = await session.clientAs("operator");
     await operator.request("cancel", { quest, reason });
+    await sweep(common.state, quest);
     const summary = summaryOf(questState(session.store, quest), session.store.head());
     if (common.json) printJson(summary);
     else printData(`${quest} ${summary.status}`);

@@ -1,14 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { resolve } from "node:path";
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
 import { exitCode, faultsOf, roles } from "@questbus/protocol";
-import { readMachine } from "@questbus/workbench";
+import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench";
 import type { Common } from "./command-run.ts";
 import { note, paint, printData, printJson } from "./output.ts";
 import { makeStateDir } from "./session.ts";
-import { findStack, startStack } from "./stack.ts";
+import { findStack, givenBroker, startStack } from "./stack.ts";
 
 /** `questbus up`: the stack in the foreground, until Ctrl-C. */
 export async function up(common: Common): Promise<number> {
@@ -40,37 +40,33 @@ function gitVersion(): string {
   return run.stdout.trim();
 }
 
+/** Nothing is made: the nearest folder that is there must be one to write in. */
 function writable(dir: string): string {
-  const path = makeStateDir(dir);
-  accessSync(path, constants.W_OK);
+  const path = resolve(dir);
+  let nearest = path;
+  while (!existsSync(nearest)) nearest = dirname(nearest);
+  accessSync(nearest, constants.W_OK);
   return path;
+}
+
+function nodeVersion(): string {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major < 24 || (major === 24 && minor < 11)) throw new Error(`${process.version} is too old`);
+  return process.version;
 }
 
 /** `questbus doctor`: what a run needs, and whether it is there. */
 export async function doctor(common: Common): Promise<number> {
   const machine = await readMachine(".");
   const agents = resolve(import.meta.dirname, "../../../agents");
-  const gib = (bytes: number): string => `${(bytes / 1_073_741_824).toFixed(1)} GiB`;
   const checks: Check[] = [
     checked("platform", () => `${process.platform}-${process.arch}`),
-    checked("node", () => process.version),
+    checked("node", nodeVersion),
     checked("git", gitVersion),
-    checked("broker", () =>
-      process.env.NATS_URL ? `NATS_URL ${process.env.NATS_URL}` : findBroker(process.env).path,
-    ),
+    checked("broker", () => givenBroker(process.env) ?? findBroker(process.env).path),
     checked("state directory", () => writable(common.state)),
     checked("role agents", () => roles.map((role) => loadDefinition(agents, role).name).join(", ")),
-    { name: "disk", ok: machine.diskFreeBytes > 268_435_456, found: `${gib(machine.diskFreeBytes)} free` },
-    {
-      name: "memory",
-      ok: machine.memoryFreeBytes > 134_217_728,
-      found: `${gib(machine.memoryFreeBytes)} free`,
-    },
-    {
-      name: "load",
-      ok: machine.loadPerCpu < 2,
-      found: `${machine.loadPerCpu.toFixed(2)} for each of ${machine.cpus} cores`,
-    },
+    { name: "machine", ok: unfitReasons(machine).length === 0, found: describeMachine(machine) },
     { name: "stack", ok: true, found: findStack(resolve(common.state))?.url ?? "not running" },
   ];
   if (common.json) printJson(checks);

@@ -25,17 +25,18 @@ export function note(text: string): void {
 /** Prints every fault of an error and gives the exit code; a user's mistake never shows a stack. */
 export function printError(error: unknown, json: boolean): number {
   const faults = faultsOf(error);
-  const code = error instanceof QuestbusError ? error.exit : exitCode.failure;
-  if (json) {
-    const retryable = error instanceof QuestbusError && error.retryable;
-    process.stderr.write(`${JSON.stringify({ error: { code: faults[0]?.code, retryable, faults } })}\n`);
-  } else for (const fault of faults) printFault(fault);
+  printFaults(faults, json, error instanceof QuestbusError && error.retryable);
   if (faults[0]?.code === "INTERNAL" && error instanceof Error && process.env.QUESTBUS_DEBUG)
     note(error.stack ?? "");
-  return code;
+  return error instanceof QuestbusError ? error.exit : exitCode.failure;
 }
 
-export function printFault({ code, message, where, next }: Fault): void {
+export function printFaults(faults: readonly Fault[], json: boolean, retryable = false): void {
+  if (json) note(JSON.stringify({ error: { code: faults[0]?.code, retryable, faults } }));
+  else for (const fault of faults) printFault(fault);
+}
+
+function printFault({ code, message, where, next }: Fault): void {
   note(`${paintError(["bold", "red"], `error ${code}`)}${where ? ` at ${where}` : ""}: ${message}`);
   if (next) note(`  ${paintError("dim", "next:")} ${next}`);
 }

@@ -35,14 +35,14 @@ Examples:
   questbus audit verify`;
 
 /** The command line; `ended` gets the exit code of the command that ran. */
-export function buildProgram(signal: AbortSignal, ended: Ended): Command {
+export function buildProgram(signal: AbortSignal, ended: Ended, json = false): Command {
   const program = new Command("questbus")
     .description("Runs optimization quests with a team of agents, and accepts a change only on evidence.")
     .version("0.1.0")
     .showHelpAfterError("(questbus --help lists the commands)")
     .addHelpText("after", help)
     .exitOverride();
-  program.configureOutput({ writeErr: (text) => process.stderr.write(text) });
+  program.configureOutput({ writeErr: (text) => void (json || process.stderr.write(text)) });
 
   const add = (
     name: string,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { readDocument } from "@questbus/agent";
+import { type PlacedDocument, readPlacedDocument } from "@questbus/agent";
 import {
   type CommandData,
   limit,
@@ -12,7 +12,7 @@ import {
 import { type Artifacts, admit, openArtifacts } from "@questbus/workbench";
 
 /** @throws QuestbusError QUEST_FILE_MISSING or QUEST_FILE_INVALID, with file:line:column of every fault. */
-export function readQuestFile(file: string): QuestDocument {
+function readQuestFile(file: string): PlacedDocument<QuestDocument> {
   let text: string;
   try {
     if (statSync(file).size > limit.questFileBytesMax) {
@@ -34,7 +34,16 @@ export function readQuestFile(file: string): QuestDocument {
       next: "name a quest file; the README shows one",
     });
   }
-  return readDocument(text, { file, code: "QUEST_FILE_INVALID", schema: questDocument });
+  return readPlacedDocument(text, { file, code: "QUEST_FILE_INVALID", schema: questDocument });
+}
+
+/** Faults of what the quest file names get their place in the file. */
+function placed(error: QuestbusError, placeOf: (path: string) => string | null): QuestbusError {
+  const [first, ...rest] = error.faults.map((fault) => ({
+    ...fault,
+    where: (fault.where && placeOf(fault.where)) ?? fault.where,
+  }));
+  return first ? new QuestbusError(first, ...rest) : error;
 }
 
 /** A quest that may be submitted. Its patches are stored with `storePatches`, once there is somebody to take it. */
@@ -48,7 +57,10 @@ export async function readSubmission(file: string): Promise<Submission> {
     patches.push(bytes);
     return { kind, sha256: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
   };
-  const command = await admit(readQuestFile(file), dirname(resolve(file)), remember);
+  const { data, placeOf } = readQuestFile(file);
+  const command = await admit(data, dirname(resolve(file)), remember).catch((error: unknown) => {
+    throw error instanceof QuestbusError ? placed(error, placeOf) : error;
+  });
   return {
     command,
     async storePatches(stateDir) {

@@ -59,7 +59,7 @@ const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll
 const row = (each: readonly string[]): string => `| ${each.map(escaped).join(" | ")} |`;
 
 /** The quest's report in Markdown, from stored evidence only. */
-export function reportMarkdown(state: QuestState): string {
+function reportMarkdown(state: QuestState): string {
   const { rows } = evidenceMatrix(state);
   const { spec } = state;
   const goal = spec.goal.improveBy === null ? "any proven gain" : `${percent(spec.goal.improveBy)} better`;

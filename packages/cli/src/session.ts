@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
-import type { Principal } from "@questbus/protocol";
+import { type Principal, QuestbusError } from "@questbus/protocol";
 import { openStore, type StoreReader } from "@questbus/store";
 import { note, paintError } from "./output.ts";
-import { findStack, notRunning, startStack } from "./stack.ts";
+import { findStack, notRunning, type Stack, type StackAddress, startStack } from "./stack.ts";
 
 /** A command's way to the stack of a state directory: a client for each role it speaks as, and the store to read. */
 export type StackSession = {
@@ -44,9 +45,7 @@ export async function withStack<T>(
   const stateDir = resolve(options.stateDir);
   const found = findStack(stateDir);
   if (!found && options.running === "required") throw notRunning(options.stateDir);
-  const own = found ? null : await startStack(makeStateDir(stateDir));
-  const address = found ?? own;
-  if (!address) throw notRunning(options.stateDir);
+  const { own, address } = found ? { own: null, address: found } : await startOrJoin(stateDir);
   if (own) options.onStart?.(own.broker);
   const connections: BusConnection[] = [];
   try {
@@ -59,7 +58,11 @@ export async function withStack<T>(
       return createClient(connection);
     };
     try {
-      return await work({ store, clientAs, isThere: () => own !== null || findStack(stateDir) !== null });
+      return await work({
+        store,
+        clientAs,
+        isThere: () => own !== null || findStack(stateDir)?.id === address.id,
+      });
     } finally {
       store.close();
     }
@@ -68,6 +71,27 @@ export async function withStack<T>(
     await own?.stop();
   }
 }
+
+/** Starts a stack; where another command was quicker, joins that one as soon as it is up. */
+async function startOrJoin(stateDir: string): Promise<{ own: Stack | null; address: StackAddress }> {
+  const untilMs = performance.now() + joinMsMax;
+  for (;;) {
+    try {
+      const own = await startStack(makeStateDir(stateDir));
+      return { own, address: { ...own, id: "" } };
+    } catch (error) {
+      const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";
+      const address = findStack(stateDir);
+      if (locked && address) return { own: null, address };
+      if (!locked || performance.now() > untilMs) throw error;
+      await delay(joinLookMs);
+    }
+  }
+}
+
+/** How long a stack that another command is starting is waited for, and how often it is looked for. */
+const joinMsMax = 5_000;
+const joinLookMs = 250;
 
 /**
  * Like `withStack`, for work that takes as long as a quest: where the stack was another command's and ends under it,

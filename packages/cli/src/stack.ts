@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -25,6 +26,7 @@ import {
   writeBrokerConfig,
 } from "@questbus/bus";
 import { type Fault, QuestbusError, roles, spaceDefault } from "@questbus/protocol";
+import { startTimeOf } from "@questbus/workbench";
 import { z } from "zod";
 
 /**
@@ -35,7 +37,8 @@ import { z } from "zod";
  * K2 one stack a state directory (the store's lock decides); K3 no secret in an argument, the environment or a log.
  */
 export type Stack = { url: string; space: string; broker: string; stop(): Promise<void> };
-export type StackAddress = { url: string; space: string };
+/** `id`: this very stack, and no later one on the same state. */
+export type StackAddress = { url: string; space: string; id: string };
 
 const principalsOfStack: readonly AgentId[] = [
   ...roles.map((role) => ({ role, name: role })),
@@ -44,7 +47,14 @@ const principalsOfStack: readonly AgentId[] = [
 ];
 
 const stackFile = (dir: string): string => join(dir, "stack.json");
-const stackRecord = z.object({ url: z.string(), space: z.string(), pid: z.int(), since: z.string() });
+const stackRecord = z.object({
+  id: z.string(),
+  url: z.string(),
+  space: z.string(),
+  pid: z.int(),
+  /** When that process started: a number alone comes again, after a reboot or in a container. */
+  start: z.string(),
+});
 
 const restartWaitMs = { first: 100, max: 5_000 } as const;
 /** A child that lived this long had started well, so that its next restart waits the short time again. */
@@ -70,15 +80,29 @@ function recordOf(dir: string): z.infer<typeof stackRecord> | null {
 
 /** Where the stack of a state directory listens; null when none is running. */
 export function findStack(dir: string): StackAddress | null {
-  try {
-    const record = recordOf(dir);
-    // Our own number in the record of an earlier process: numbers come again, in a container at once.
-    if (!record || record.pid === process.pid) return null;
-    process.kill(record.pid, 0);
-    return { url: record.url, space: record.space };
-  } catch {
-    return null;
-  }
+  const record = recordOf(dir);
+  if (!record || startTimeOf(record.pid) !== record.start) return null;
+  const { id, url, space } = record;
+  return { id, url, space };
+}
+
+/**
+ * The broker that NATS_URL names, without user and password: credentials are nkeys in files, and an address is shown,
+ * logged and passed on.
+ *
+ * @throws QuestbusError USAGE when it is not one address
+ */
+export function givenBroker(env: NodeJS.ProcessEnv): string | null {
+  const text = env.NATS_URL?.trim();
+  if (!text) return null;
+  const withScheme = text.includes("://") ? text : `nats://${text}`;
+  const url = URL.canParse(withScheme) ? new URL(withScheme) : null;
+  if (url?.hostname && !text.includes(",")) return `${url.protocol}//${url.host}`;
+  throw new QuestbusError({
+    code: "USAGE",
+    message: "NATS_URL is not the address of one broker",
+    next: "write it as nats://127.0.0.1:4222, or unset it to use the bundled broker",
+  });
 }
 
 export const notRunning = (dir: string): QuestbusError =>
@@ -122,7 +146,7 @@ class Supervisor {
   }
 
   async start(): Promise<void> {
-    const given = process.env.NATS_URL;
+    const given = givenBroker(process.env);
     if (given) {
       this.url = given;
       this.brokerName = `NATS_URL ${given}`;
@@ -137,7 +161,8 @@ class Supervisor {
     }
     for (const role of roles)
       this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
-    const record = { url: this.url, space: this.#space, pid: process.pid, since: new Date().toISOString() };
+    const { pid } = process;
+    const record = { id: randomUUID(), url: this.url, space: this.#space, pid, start: startTimeOf(pid) };
     const fresh = `${stackFile(this.#dir)}.${process.pid}`;
     writeFileSync(fresh, JSON.stringify(record), { mode: 0o600 });
     renameSync(fresh, stackFile(this.#dir));

@@ -45,7 +45,7 @@ export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; 
 export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
 
 /** Random names of eight characters that are easy to read aloud. */
-export const cryptoRandom: Random = {
+const cryptoRandom: Random = {
   id: (prefix) =>
     prefix + Array.from(randomBytes(8), (byte) => "23456789abcdefghjkmnpqrstvwxyz12"[byte % 32]).join(""),
   seed: () => randomBytes(16).toString("hex"),

@@ -1,2 +1,1 @@
-export { type Orchestrator, startOrchestrator } from "./orchestrator.ts";
 export { checkReplay, recheckVerdicts } from "./replay.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const verdicts = [
+const verdicts = [
   "ACCEPT",
   "KEEP",
   "NO_EFFECT",

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +15,7 @@ import {
   startBroker,
 } from "@questbus/bus";
 import { type Principal, principals, spaceDefault } from "@questbus/protocol";
+import { startTimeOf } from "@questbus/workbench";
 
 /** Broker and orchestrator as the command line starts them, without any agent: the test plays the agents. */
 export type BareStack = {
@@ -33,7 +35,14 @@ export async function startBareStack(stateDir: string): Promise<BareStack> {
   const { url } = broker;
   const orchestrator = await startOrchestrator(stateDir, url);
   // The command line finds this stack as it would find its own.
-  const record = { url, space: spaceDefault, pid: process.pid, since: new Date().toISOString() };
+  const record = {
+    id: randomUUID(),
+    url,
+    space: spaceDefault,
+    pid: process.pid,
+    start: startTimeOf(process.pid),
+    since: new Date().toISOString(),
+  };
   writeFileSync(join(stateDir, "stack.json"), JSON.stringify(record), { mode: 0o600 });
   const connections: BusConnection[] = [];
   return {

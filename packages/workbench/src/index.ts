@@ -22,11 +22,11 @@ export {
 } from "./candidate.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
-export { type Machine, readMachine } from "./machine.ts";
+export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
-export { openProcessGroups, type ProcessGroups } from "./process-group.ts";
+export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";

@@ -14,6 +14,26 @@ export type Machine = {
   cpus: number;
 };
 
+/** Below these, and above this load, the figures of a run would say more about the machine than about the program. */
+const diskFreeBytesMin = 268_435_456;
+const memoryFreeBytesMin = 134_217_728;
+const loadPerCpuMax = 8;
+
+const gib = (bytes: number): string => `${(bytes / 1_073_741_824).toFixed(1)} GiB`;
+
+/** Why nothing can be measured on this machine now; empty when it is fit. */
+export function unfitReasons({ diskFreeBytes, memoryFreeBytes, loadPerCpu }: Machine): string[] {
+  return [
+    ...(diskFreeBytes < diskFreeBytesMin ? [`only ${gib(diskFreeBytes)} of disk is free`] : []),
+    ...(memoryFreeBytes < memoryFreeBytesMin ? [`only ${gib(memoryFreeBytes)} of memory is free`] : []),
+    ...(loadPerCpu > loadPerCpuMax ? [`the load is ${loadPerCpu.toFixed(1)} for each core`] : []),
+  ];
+}
+
+/** `load 0.31 a core, 22.7 GiB memory and 79.3 GiB disk free` */
+export const describeMachine = ({ loadPerCpu, memoryFreeBytes, diskFreeBytes }: Machine): string =>
+  `load ${loadPerCpu.toFixed(2)} a core, ${gib(memoryFreeBytes)} memory and ${gib(diskFreeBytes)} disk free`;
+
 /** How the machine stands now; `dir` names the file system to look at. */
 export async function readMachine(dir: string): Promise<Machine> {
   const cpus = availableParallelism();

@@ -22,7 +22,7 @@ export type MachineEvent =
   | { type: "PASS_GRANTED" }
   | { type: "ENDED" };
 
-export const assignmentMachine = setup({
+const assignmentMachine = setup({
   types: { context: {} as MachineContext, events: {} as MachineEvent, input: {} as MachineContext },
   guards: {
     passLeft: ({ context }) => context.pass < context.passesMax,

@@ -19,7 +19,7 @@ import { currentPass, hasKept, machineOf, type PassState, type QuestState } from
  * or the clock has to act.
  */
 
-export function offer(draft: Draft, task: Task, settle: SettleOrder | null = null): void {
+function offer(draft: Draft, task: Task, settle: SettleOrder | null = null): void {
   const { role, phase } = stepOf(task);
   const pass = Math.max(1, machineOf(draft.state).context.pass);
   emit(draft, "assignment.offered", {
@@ -92,7 +92,7 @@ export function settleByIntegrating(draft: Draft, good: { commit: string; tree: 
   });
 }
 
-export function escalate(draft: Draft, reason: EscalationReason, detail: string): void {
+function escalate(draft: Draft, reason: EscalationReason, detail: string): void {
   emit(draft, "quest.escalated", { escalation: draft.context.newId("e-"), reason, detail });
 }
 

@@ -3,13 +3,13 @@ import { type JudgePolicy, judge, type PassEvidence } from "../verdict/judge.ts"
 import type { PassState, QuestState } from "./state.ts";
 
 /** False accepts a whole quest may risk; its passes and the arbiter's extra one share it evenly. */
-export const questAlpha = 0.05;
+const questAlpha = 0.05;
 export const passAlpha: number = questAlpha / (limit.passesMax + limit.passesGrantedMax);
 
 /** Seed of the order inside the pairs of one pass. */
 export const passSeed = (state: Pick<QuestState, "seed">, pass: number): string => `${state.seed}:${pass}`;
 
-export function policyOf(state: QuestState): JudgePolicy {
+function policyOf(state: QuestState): JudgePolicy {
   const { spec } = state;
   return {
     metric: spec.measure.metric,
@@ -22,7 +22,7 @@ export function policyOf(state: QuestState): JudgePolicy {
   };
 }
 
-export function evidenceOf(pass: PassState): PassEvidence {
+function evidenceOf(pass: PassState): PassEvidence {
   const { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs } = pass;
   return { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs };
 }

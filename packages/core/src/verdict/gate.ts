@@ -17,10 +17,10 @@ import { type Better, logOfRelative, metricGains, relativeGain } from "./log-gai
  * dropped in 6 % of quests (CV 5 %, effect 5 %). Simulated mean runs of an A/A and power at effect 5 %:
  * .2: 23 runs, 86 %; .1: 31 runs, 93 %; .05: 39 runs, 97 %.
  */
-export const futilityAlpha = 0.1;
+const futilityAlpha = 0.1;
 
 /** The smallest effect worth chasing (relative gain) where the goal asks for no smaller one. */
-export const minEffectDefault = 0.05;
+const minEffectDefault = 0.05;
 
 /** Relative gains are fractions: 0.05 is 5 % better. */
 export type GatePolicy = {

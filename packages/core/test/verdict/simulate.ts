@@ -59,7 +59,7 @@ export type World = {
 };
 
 /** Lazily one quest's pairs in a world. */
-export function* runPairs(world: World, seed: string, gauss: () => number): Generator<Pair> {
+function* runPairs(world: World, seed: string, gauss: () => number): Generator<Pair> {
   const sd = Math.sqrt(Math.log(1 + world.cv ** 2));
   const speed = (run: number): number =>
     Math.exp((world.driftPerRun ?? 0) * run + sd * gauss()) * (run % 2 ? 1 - (world.second ?? 0) : 1);
@@ -72,7 +72,7 @@ export function* runPairs(world: World, seed: string, gauss: () => number): Gene
 }
 
 /** Runs the gate after every pair until it stops. */
-export function playGate(
+function playGate(
   world: World,
   policy: GatePolicy,
   seed: string,
