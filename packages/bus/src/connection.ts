@@ -78,12 +78,13 @@ async function dial(url: string, credential: Credential, name: string): Promise<
   }
 }
 
-/** Connects with a credential; fails with BUS_UNAVAILABLE when no broker answers or it refuses the credential. */
-export async function connectBus(options: ConnectOptions): Promise<BusConnection> {
-  const { url, space = spaceDefault } = options;
-  const credential =
-    typeof options.credential === "string" ? readCredential(options.credential) : options.credential;
-  const nats = await dial(url, credential, options.name ?? `${credential.role}-${credential.name}`);
+type Link = Pick<BusConnection, "closed" | "isUp" | "onReconnect"> & {
+  /** The next time the connection goes up or down; `forget` when nobody waits for it any more. */
+  next(event: "up" | "down"): { promise: Promise<void>; forget(): void };
+};
+
+/** Follows whether the connection is up. */
+function linkOf(nats: NatsConnection): Link {
   const changes = new EventEmitter<{ up: []; down: [] }>().setMaxListeners(0);
   let up = true;
   const closed = nats.closed().then(() => {
@@ -97,37 +98,68 @@ export async function connectBus(options: ConnectOptions): Promise<BusConnection
       changes.emit(up ? "up" : "down");
     }
   })();
-
-  const untilEvent = (event: "up" | "down") => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    changes.once(event, resolve);
-    return { promise, forget: () => changes.off(event, resolve) };
+  return {
+    closed,
+    isUp: () => up,
+    onReconnect(listener) {
+      changes.on("up", listener);
+      return () => void changes.off("up", listener);
+    },
+    next(event) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      changes.once(event, resolve);
+      return { promise, forget: () => void changes.off(event, resolve) };
+    },
   };
+}
+
+/** Sends what waits, for a bounded time, then closes. */
+async function closeConnection(nats: NatsConnection, isUp: boolean): Promise<void> {
+  if (nats.isClosed()) return;
+  if (isUp && !nats.isDraining()) {
+    const stop = new AbortController();
+    const late = delay(drainMsMax, undefined, { signal: stop.signal }).catch(() => {});
+    await Promise.race([nats.drain().catch(() => {}), late]);
+    stop.abort();
+  }
+  await nats.close();
+}
+
+/** Connects with a credential; fails with BUS_UNAVAILABLE when no broker answers or it refuses the credential. */
+export async function connectBus(options: ConnectOptions): Promise<BusConnection> {
+  const { url, space = spaceDefault } = options;
+  const credential =
+    typeof options.credential === "string" ? readCredential(options.credential) : options.credential;
+  const { role, name } = credential;
+  const nats = await dial(url, credential, options.name ?? `${role}-${name}`);
+  const link = linkOf(nats);
+  const { closed, isUp, onReconnect } = link;
 
   return {
     url,
     space,
-    role: credential.role,
-    name: credential.name,
+    role,
+    name,
     nats,
     closed,
-    isUp: () => up,
+    isUp,
+    onReconnect,
     async whenUp(waitMs) {
-      if (up || nats.isClosed()) return up;
-      const { promise, forget } = untilEvent("up");
+      if (isUp() || nats.isClosed()) return isUp();
+      const { promise, forget } = link.next("up");
       const stop = new AbortController();
       const timer =
         waitMs === Infinity ? [] : [delay(waitMs, undefined, { signal: stop.signal }).catch(() => {})];
       await Promise.race([promise, closed, ...timer]);
       forget();
       stop.abort();
-      return up;
+      return isUp();
     },
     async orDown(work) {
-      const { promise, forget } = untilEvent("down");
+      const { promise, forget } = link.next("down");
       work.catch(() => {});
       try {
-        if (!up) throw busUnavailable("the broker cannot be reached", url);
+        if (!isUp()) throw busUnavailable("the broker cannot be reached", url);
         const lost = promise.then((): never => {
           throw busUnavailable("the connection to the broker was lost", url);
         });
@@ -136,19 +168,9 @@ export async function connectBus(options: ConnectOptions): Promise<BusConnection
         forget();
       }
     },
-    onReconnect(listener) {
-      changes.on("up", listener);
-      return () => void changes.off("up", listener);
-    },
     async close() {
       if (nats.isClosed()) return;
-      if (up && !nats.isDraining()) {
-        const stop = new AbortController();
-        const late = delay(drainMsMax, undefined, { signal: stop.signal }).catch(() => {});
-        await Promise.race([nats.drain().catch(() => {}), late]);
-        stop.abort();
-      }
-      await nats.close();
+      await closeConnection(nats, isUp());
       await closed;
     },
   };

@@ -3,6 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   DiscardPolicy,
   JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
@@ -66,47 +68,58 @@ function wanted(space: string): Wanted[] {
 
 const encode = (message: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(message));
 
+async function ensureStreams(connection: BusConnection, jsm: JetStreamManager): Promise<void> {
+  for (const config of wanted(connection.space)) {
+    await connection.orDown(
+      jsm.streams.add(config).catch((error) => {
+        if (error instanceof JetStreamApiError && error.code === streamExists) {
+          return jsm.streams.update(config.name, config);
+        }
+        throw error;
+      }),
+    );
+  }
+}
+
+const sourceOf = ({ space }: BusConnection): string => `questbus/${space}/orchestrator`;
+
+/** Sends rows without waiting in between; returns how many of the first ones are stored, and why it stopped. */
+async function sendRows(
+  connection: BusConnection,
+  js: JetStreamClient,
+  rows: readonly JournalEvent[],
+): Promise<{ stored: number; error: unknown }> {
+  const sent = rows.map((row, at) => {
+    const subject = eventSubject(connection.space, row.quest, row.type);
+    const head = { id: row.id, source: sourceOf(connection), timeMs: row.timeMs };
+    const message = wrap(`event.${row.type}`, { ...head, ...(row.quest ? { subject: row.quest } : {}) }, row);
+    const before = rows[at - 1];
+    const work = js.publish(subject, encode(message), {
+      msgID: row.id,
+      ...(before ? { expect: { lastMsgID: before.id } } : {}),
+    });
+    return connection.orDown(work);
+  });
+  const outcomes = await Promise.allSettled(sent);
+  const failed = outcomes.findIndex((each) => each.status === "rejected");
+  const outcome = outcomes[failed];
+  if (outcome?.status !== "rejected") return { stored: rows.length, error: null };
+  return { stored: failed, error: outcome.reason };
+}
+
+/** What went wrong, or null. */
+const errorOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+
 /** Ensures both streams and publishes to them; only the orchestrator's account can. */
 export async function openJournalStream(connection: BusConnection): Promise<JournalStream> {
   const { nats, space } = connection;
-  const source = `questbus/${space}/orchestrator`;
   const js = jetstream(nats, { timeout: ackMsMax });
   const jsm = await jetstreamManager(nats, { checkAPI: false, timeout: ackMsMax });
-  const ensure = async (): Promise<void> => {
-    for (const config of wanted(space)) {
-      await connection.orDown(
-        jsm.streams.add(config).catch((error) => {
-          if (error instanceof JetStreamApiError && error.code === streamExists) {
-            return jsm.streams.update(config.name, config);
-          }
-          throw error;
-        }),
-      );
-    }
-  };
-
-  /** Sends rows without waiting in between; returns how many of the first ones are stored, and why it stopped. */
-  const send = async (rows: readonly JournalEvent[]): Promise<{ stored: number; error: unknown }> => {
-    const sent = rows.map((row, at) => {
-      const subject = eventSubject(space, row.quest, row.type);
-      const message = wrap(
-        `event.${row.type}`,
-        { id: row.id, source, timeMs: row.timeMs, ...(row.quest ? { subject: row.quest } : {}) },
-        row,
-      );
-      const before = rows[at - 1];
-      const work = js.publish(subject, encode(message), {
-        msgID: row.id,
-        ...(before ? { expect: { lastMsgID: before.id } } : {}),
-      });
-      return connection.orDown(work);
-    });
-    const outcomes = await Promise.allSettled(sent);
-    const failed = outcomes.findIndex((each) => each.status === "rejected");
-    const outcome = outcomes[failed];
-    if (outcome?.status !== "rejected") return { stored: rows.length, error: null };
-    return { stored: failed, error: outcome.reason };
-  };
+  const ensure = (): Promise<void> => ensureStreams(connection, jsm);
 
   /** Repeats `step` until it says that all is done. */
   const insist = async (retryForMs: number, step: () => Promise<unknown>): Promise<void> => {
@@ -126,19 +139,14 @@ export async function openJournalStream(connection: BusConnection): Promise<Jour
     }
   };
 
-  await insist(retryForMsDefault, () =>
-    ensure().then(
-      () => null,
-      (error: unknown) => error,
-    ),
-  );
+  await insist(retryForMsDefault, () => errorOf(ensure()));
 
   return {
     async publish(rows, { retryForMs = retryForMsDefault } = {}) {
       let done = 0;
       await insist(retryForMs, async () => {
         while (done < rows.length) {
-          const { stored, error } = await send(rows.slice(done, done + pipelineRowsMax));
+          const { stored, error } = await sendRows(connection, js, rows.slice(done, done + pipelineRowsMax));
           done += stored;
           if (error !== null) return error;
         }
@@ -147,12 +155,12 @@ export async function openJournalStream(connection: BusConnection): Promise<Jour
     },
     async publishDead(dead) {
       const id = randomUUID();
-      const message = encode(wrap("dead.message", { id, source, timeMs: dead.timeMs }, dead));
+      const message = encode(
+        wrap("dead.message", { id, source: sourceOf(connection), timeMs: dead.timeMs }, dead),
+      );
+      const subject = deadSubject(space, dead.code);
       await insist(retryForMsDefault, () =>
-        connection.orDown(js.publish(deadSubject(space, dead.code), message, { msgID: id })).then(
-          () => null,
-          (error: unknown) => error,
-        ),
+        errorOf(connection.orDown(js.publish(subject, message, { msgID: id }))),
       );
     },
   };
