@@ -167,7 +167,8 @@ function attempt(options: BrokerOptions, configFile: string): Promise<Attempt> {
       fail(`not ready within ${startMsMax / 1_000} s`);
     }, startMsMax);
     child.once("error", (error) => fail(error.message));
-    void exited.then(({ code, signal }) => fail(`it ended at once (${signal ?? code})`));
+    // Not `exit`: its last words, which say why, may be read only after that.
+    child.once("close", (code, signal) => fail(`it ended at once (${signal ?? code})`));
     createInterface({ input: child.stderr }).on("line", (line) => {
       options.onLog?.(line);
       log.push(line);
