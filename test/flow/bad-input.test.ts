@@ -314,6 +314,17 @@ describe("the state directory", () => {
     expect(fingerprint(`${older()}/artifacts`)).toBe(before);
   });
 
+  test("one that cannot be made: STATE_UNUSABLE at once, for every command that would make it", async () => {
+    writeFileSync(place.path("a-file"), "");
+    const paths = ["a-file", "a-file/below", ...(process.platform === "linux" ? ["/proc/nope"] : [])];
+    for (const path of paths) {
+      for (const args of [["run", withPatch("gain")], ["up"]]) {
+        expectClearError(await questbus(place, [...args, "--state", path]), "STATE_UNUSABLE", 2);
+      }
+    }
+    expect(fingerprint(target.dir)).toBe(untouched);
+  });
+
   test("no database of ours: STATE_BROKEN", async () => {
     mkdirSync(place.path("broken"));
     writeFileSync(place.path("broken/questbus.db"), "this is a letter, and no database at all".repeat(200));

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
 import { type Principal, QuestbusError } from "@questbus/protocol";
@@ -21,10 +21,32 @@ export type StackSession = {
  */
 export function makeStateDir(stateDir: string): string {
   const dir = resolve(stateDir);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const ignore = join(dir, ".gitignore");
-  if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
+  try {
+    makeDir(dir);
+    const ignore = join(dir, ".gitignore");
+    if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new QuestbusError({
+      code: "STATE_UNUSABLE",
+      message: `the state directory cannot be used: ${why}`,
+      where: dir,
+      next: "name a directory that you may write: --state DIR",
+    });
+  }
   return dir;
+}
+
+/** Makes a folder and those above it. Not `recursive`: in Node 24 that never comes back from a path below /proc. */
+function makeDir(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(dir) !== dir) makeDir(dirname(dir));
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    // Another command may have been quicker.
+    if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
 }
 
 /**

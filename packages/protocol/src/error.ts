@@ -80,6 +80,7 @@ export const errorRegistry = {
   STATE_LOCKED: person(exitCode.conflict),
   STATE_NEWER: person(exitCode.failure),
   STATE_MISSING: person(exitCode.notFound),
+  STATE_UNUSABLE: person(exitCode.usage),
   STATE_BROKEN: person(exitCode.failure),
   AUDIT_BROKEN: person(exitCode.failure),
   REPLAY_DIFFERS: person(exitCode.failure),
