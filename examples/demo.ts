@@ -37,7 +37,7 @@ function git(...args: string[]): void {
 /** Runs a command of the command line as a user would, and gives its exit code. */
 function questbus(...args: string[]): number {
   say(styleText("dim", `$ questbus ${args.map((arg) => (/[ ]/.test(arg) ? `"${arg}"` : arg)).join(" ")}`));
-  const run = spawnSync(process.execPath, [join(root, "packages/cli/src/main.ts"), ...args], {
+  const run = spawnSync(process.execPath, [join(root, "packages/cli/bin/questbus.cjs"), ...args], {
     stdio: "inherit",
   });
   return run.status ?? 130;
@@ -45,7 +45,7 @@ function questbus(...args: string[]): number {
 
 /** What a command prints with `--json`. */
 function answer<T>(...args: string[]): T {
-  const cli = [join(root, "packages/cli/src/main.ts"), ...args, "--json"];
+  const cli = [join(root, "packages/cli/bin/questbus.cjs"), ...args, "--json"];
   const run = spawnSync(process.execPath, cli, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
   return JSON.parse(run.stdout) as T;
 }
@@ -71,6 +71,7 @@ git("init", "--quiet");
 git("add", "--all");
 git("commit", "--quiet", "--message", "Access report");
 say(`${shown(target)} is a git repository: it reports on a web server's log, with tests and a benchmark.`);
+say("Two quests on it take one to two minutes, more on a busy machine.");
 
 title("Quest one: three candidates; one breaks a test, one changes nothing, one is a real gain");
 stopUnless(questbus("run", shown(join(place, "faster-report.quest.yaml")), "--state", shown(state)), 0);

@@ -64,7 +64,7 @@ async function guard({ brief }: TaskContext): Promise<Outcome<"guard">> {
   const findings = brief.spec.guards.map((each) => judgeGuard(pairs, each));
   const texts = findings.map(({ name, state, worsening }, at) => {
     const bound = percent(brief.spec.guards[at]?.worseBy ?? 0);
-    return `${name} ${state}${worsening === null ? "" : ` (${percent(worsening)} worse, bound ${bound})`}`;
+    return `${name} ${state}${worsening === null ? "" : ` (${change(worsening)}, bound ${bound} worse)`}`;
   });
   const summary = texts.length > 0 ? `guards: ${texts.join(", ")}` : "the quest names no guards";
   const held = findings.every((each) => each.state === "holds");
@@ -74,6 +74,9 @@ async function guard({ brief }: TaskContext): Promise<Outcome<"guard">> {
     signOff: held ? yes(summary) : no(summary),
   };
 }
+
+const change = (worsening: number): string =>
+  worsening > 0 ? `${percent(worsening)} worse` : `${percent(-worsening)} better`;
 
 async function settle(context: TaskContext): Promise<Outcome<"settle">> {
   const order = context.brief.settle;

@@ -220,7 +220,10 @@ async function runFixerCommand(
     code: run.timedOut ? "FIXER_TIMEOUT" : "FIXER_FAILED",
     message: `the fixer ${end}: ${last.slice(0, limit.excerptCharsMax / 4)}`,
     where: fixer.command,
-    next: "run it by hand in a clone of the target, or give it more time",
+    next:
+      run.exit === 127
+        ? "it starts in the worktree of the target: a program beside the quest file is $QUESTBUS_QUEST_DIR/NAME"
+        : "run it by hand in a clone of the target, or give it more time",
   });
 }
 

@@ -29,7 +29,7 @@ async function baseSuite(context: TaskContext): Promise<Outcome<"base-suite">> {
   const run = await suiteIn(context, path);
   return {
     result: run,
-    summary: `suite on last known-good: ${outcome(run)} in ${seconds(run)}`,
+    summary: `suite on last known-good: ${outcome(run)} in ${seconds(run)}${run.passed ? "" : "; it is run again"}`,
   };
 }
 
@@ -43,7 +43,7 @@ async function separate(context: TaskContext): Promise<Outcome<"separate">> {
   if (!runs.some((run) => run.passed)) {
     throw new QuestbusError({
       code: last.timedOut ? "SUITE_TIMEOUT" : "SUITE_FAILED",
-      message: `the suite fails on the base itself, ${repetitions + 1} times out of ${repetitions + 1}: ${last.excerpt.trim().split("\n").at(-1) ?? ""}`,
+      message: `the suite fails on the base itself, ${repetitions + 1} times out of ${repetitions + 1}: ${failing(last)}`,
       where: context.brief.spec.tests.command,
       next: "make the suite green on the target's ref, then run the quest again",
     });

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ export async function* proveMain(options: ProveOptions): AsyncGenerator<Promised
     const target = await makePublishedTarget(join(dir, "published"));
     yield* provePublished(target, options);
     yield* proveAudit(join(target.dir, "state"), join(dir, "tampered"), options);
-    yield* proveTests(options);
+    yield* proveTests(dir, options);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -248,7 +248,7 @@ type TestReport = {
 };
 
 /** Promises that the test suite holds, run here once more and counted. */
-async function* proveTests({ note }: ProveOptions): AsyncGenerator<Promised> {
+async function* proveTests(dir: string, { note }: ProveOptions): AsyncGenerator<Promised> {
   const suites = [
     {
       id: "main.kill",
@@ -263,13 +263,16 @@ async function* proveTests({ note }: ProveOptions): AsyncGenerator<Promised> {
   ];
   for (const { id, what, file } of suites) {
     note(`${file} ...`);
-    const ran = await run(process.execPath, [
+    const output = join(dir, `${id}.json`);
+    const vitest = [
       join(root, "node_modules/vitest/vitest.mjs"),
       "run",
       file,
       "--reporter=json",
-    ]);
-    const report = JSON.parse(ran.stdout.slice(ran.stdout.indexOf("{"))) as TestReport;
+      `--outputFile=${output}`,
+    ];
+    const ran = await run(process.execPath, vitest);
+    const report = JSON.parse(readFileSync(output, "utf8")) as TestReport;
     const value = `${report.numPassedTests} of ${report.numTotalTests} tests pass, ${seconds(ran.seconds)}`;
     yield { id, what, goal: "all", value, ok: ran.exit === 0 && report.numTotalTests > 0 };
   }

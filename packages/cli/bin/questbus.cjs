@@ -16,10 +16,15 @@ function startOnBundledNode() {
     );
     process.exit(1);
   }
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(node, [__filename, ...process.argv.slice(2)], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code) => process.exit(code === null ? 130 : code));
 }
 
-if (major > 24 || (major === 24 && minor >= 11)) import(main);
+function startHere() {
+  require("node:module").enableCompileCache(path.join(root, "node_modules", ".cache", "compile"));
+  import(main);
+}
+
+if (major > 24 || (major === 24 && minor >= 11)) startHere();
 else startOnBundledNode();

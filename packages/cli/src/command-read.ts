@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { QuestState } from "@questbus/core";
+import { evidenceMatrix, type QuestState } from "@questbus/core";
 import { checkReplay, recheckVerdicts } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
 import { openStore, type StoreReader, verifyJournal } from "@questbus/store";
@@ -30,18 +30,21 @@ export function showStatus(quest: string | undefined, common: Common): number {
     }
     const state = questState(store, id);
     if (common.json) printJson(summaryOf(state, store.head()));
-    else printStatus(state);
+    else printStatus(state, resolve(common.state));
     return exitCode.ok;
   });
 }
 
-function printStatus(state: QuestState): void {
+function printStatus(state: QuestState, stateDir: string): void {
   const { status, ending, escalation, accepted } = state;
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
   printData(`status: ${status}${ending ? ` (${ending.reason})` : ""}`);
   if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${state.task}`);
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
-  if (state.passes.length > 0) printData(`\n${matrixText(state)}`);
+  if (!ending && status !== "escalated" && findStack(stateDir) === null) {
+    printData("nobody works on it now: run its quest file again, and it goes on");
+  }
+  if (state.passes.length > 0) printData(`\n${matrixText(state, stateDir)}`);
   if (escalation && !escalation.ruling && !ending)
     printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);
 }
@@ -67,16 +70,18 @@ export function listQuests(common: Common): number {
 export function listEscalations(common: Common): number {
   return withStore(common.state, (store) => {
     const open = store.listEscalations({ status: "open" });
-    if (common.json) printJson(open);
+    if (common.json)
+      printJson(open.map((each) => ({ ...each, matrix: evidenceMatrix(questState(store, each.quest)) })));
     else if (open.length === 0) printData("nothing waits for an arbiter");
-    else for (const each of open) printEscalation(each.id, questState(store, each.quest));
+    else
+      for (const each of open) printEscalation(each.id, questState(store, each.quest), resolve(common.state));
     return exitCode.ok;
   });
 }
 
-function printEscalation(id: string, state: QuestState): void {
+function printEscalation(id: string, state: QuestState, stateDir: string): void {
   printData(`${paint(["bold", "yellow"], id)}  ${state.id}  ${state.spec.title}`);
-  printData(`${state.escalation?.detail ?? ""}\n\n${matrixText(state)}\n`);
+  printData(`${state.escalation?.detail ?? ""}\n\n${matrixText(state, stateDir)}\n`);
 }
 
 /** `questbus agents`: the role agents, and what each holds. */

@@ -90,7 +90,10 @@ async function follow(
   } finally {
     progress.stop();
   }
-  if (common.signal.aborted) return exitCode.interrupted;
+  if (common.signal.aborted) {
+    note(`interrupted: the same command goes on with ${quest}`);
+    return exitCode.interrupted;
+  }
   const state = questState(session.store, quest);
   if (!isAtRest(state)) throw session.isThere() ? diskFull(common.state) : notRunning(common.state);
   return conclude(state, session, common);
@@ -112,7 +115,8 @@ async function conclude(state: QuestState, session: StackSession, common: Common
   if (state.ending) await sweep(common.state, state.id);
   const report = writeReport(common.state, state);
   if (common.json) printJson(summaryOf(state, session.store.head()));
-  else if (state.status === "escalated") note(`\n${matrixText(state)}\n\n${rulingHint(state, common.state)}`);
+  else if (state.status === "escalated")
+    note(`\n${matrixText(state, resolve(common.state))}\n\n${rulingHint(state, common.state)}`);
   if (state.ending?.fault) printFaults([state.ending.fault], common.json);
   note(paintError("dim", `report: ${report}`));
   if (!common.json) printData(outcomeLine(state));

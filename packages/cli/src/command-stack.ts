@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
@@ -45,6 +45,7 @@ function writable(dir: string): string {
   const path = resolve(dir);
   let nearest = path;
   while (!existsSync(nearest)) nearest = dirname(nearest);
+  if (!statSync(nearest).isDirectory()) throw new Error(`${nearest} is no directory`);
   accessSync(nearest, constants.W_OK);
   return path;
 }

@@ -90,7 +90,12 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
 
 function reportLine(report: Report, role: string): string {
   const good = !report.fault && report.signOff?.vote !== "no";
-  const mark = good ? paintError("green", "✓") : paintError("red", "✗");
+  const doubtful = report.task === "base-suite" && report.result?.passed === false;
+  const mark = doubtful
+    ? paintError("yellow", "!")
+    : good
+      ? paintError("green", "✓")
+      : paintError("red", "✗");
   const signed = report.signOff
     ? paintError(good ? "green" : "red", ` [sign-off: ${report.signOff.vote}]`)
     : "";

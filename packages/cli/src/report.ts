@@ -39,7 +39,7 @@ const cells = (row: MatrixRow): string[] => [
 ];
 
 /** The evidence matrix for a terminal, with what the arbiter may rule. */
-export function matrixText(state: QuestState): string {
+export function matrixText(state: QuestState, stateDir: string): string {
   const { rows, options } = evidenceMatrix(state);
   const narrow = rows.map((row) => cells(row).slice(0, 7));
   const details = rows.flatMap((row) => [
@@ -50,9 +50,9 @@ export function matrixText(state: QuestState): string {
   const rulings = options.map(
     (each) => `  ${each.decision.padEnd(8)} ${each.allowed ? "  " : "✗ "}${each.why}`,
   );
-  return [table(head.slice(0, 7), narrow), "", ...details, "", "what an arbiter can rule:", ...rulings].join(
-    "\n",
-  );
+  const files = `  a hash abcd... names the file ${join(stateDir, "artifacts", "ab", "cd...")}`;
+  const rulingLines = state.status === "escalated" ? ["", "what an arbiter can rule:", ...rulings] : [];
+  return [table(head.slice(0, 7), narrow), "", ...details, files, ...rulingLines].join("\n");
 }
 
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");

@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
@@ -69,6 +69,17 @@ const programOf = {
   orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
   agent: fileURLToPath(import.meta.resolve("@questbus/agent/main")),
 };
+
+const ownModules = fileURLToPath(new URL("../../../node_modules", import.meta.url));
+/** Compiled code of these processes; kept beside the packages, so that nobody else can write it. */
+const compileCache = join(ownModules, ".cache", "compile");
+
+/** The PATH without our own programs, which npm and npx put first: a target's commands run with its user's Node. */
+const userPath = (path: string): string =>
+  path
+    .split(delimiter)
+    .filter((folder) => !resolve(folder).startsWith(ownModules))
+    .join(delimiter);
 
 function recordOf(dir: string): z.infer<typeof stackRecord> | null {
   try {
@@ -272,7 +283,11 @@ class Supervisor {
   #fork(name: string, program: string, args: string[]): ChildProcess {
     const log = openSync(join(this.#dir, "log", `${name}.log`), "a", 0o600);
     const common = ["--state", this.#dir, "--url", this.url, "--space", this.#space];
-    const env = { ...process.env };
+    const env: NodeJS.ProcessEnv = {
+      ...process.env,
+      PATH: userPath(process.env.PATH ?? ""),
+      NODE_COMPILE_CACHE: compileCache,
+    };
     delete env.NATS_URL;
     const child = fork(program, [...args, ...common], {
       stdio: ["ignore", log, log, "ipc"],

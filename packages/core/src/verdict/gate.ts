@@ -128,7 +128,7 @@ function stateOf(trial: Trial, taken: number, policy: GatePolicy): { state: Gate
   }
   const open = trial.gain.reached()
     ? `the gain is proven, undecided: ${undecided.join(", ")}`
-    : "no decision yet";
+    : "no decision was reached";
   return taken >= policy.pairsMax
     ? { state: "spent", reason: `the budget of ${policy.pairsMax} pairs is spent; ${open}` }
     : { state: "more", reason: open };

@@ -73,8 +73,7 @@ const isComplete = ({ unfit, crash, changedNothing, forbiddenPaths }: PassEviden
 
 /** What stands before any sample is read, in order; null when the samples decide. */
 function ruleBeforeSamples(evidence: PassEvidence): Ruling | null {
-  if (evidence.unfit)
-    return rule("ENV_UNFIT", `The machine was not fit to measure: ${faultText(evidence.unfit)}`);
+  if (evidence.unfit) return rule("ENV_UNFIT", `The quest cannot be judged: ${faultText(evidence.unfit)}`);
   if (evidence.crash) return rule("CRASH", `The pass did not finish: ${faultText(evidence.crash)}`);
   if (evidence.forbiddenPaths.length > 0) {
     return rule(
