@@ -69,14 +69,13 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
   });
   await closeArms(arms);
   const plan = planOf(context, runs);
-  if (plan.cv === null || plan.detectable === null || (!plan.fit && pass === 1))
-    throw tooNoisy(context, plan);
+  if (plan.cv === null || (!plan.fit && pass === 1)) throw tooNoisy(context, plan);
   const { cv, detectable, pairsNeeded } = plan;
   const values = runs.map((run) => run.value);
   const wallMs = runs.reduce((sum, run) => sum + run.wallMs, 0) / runs.length;
   return {
     result: { values, cv, detectable, pairsNeeded, wallMs },
-    summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${percent(detectable)}${neededText(pairsNeeded)}`,
+    summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${detectable === null ? "no gain" : percent(detectable)}${neededText(pairsNeeded)}`,
   };
 }
 

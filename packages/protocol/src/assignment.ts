@@ -84,8 +84,8 @@ export const taskResult = {
     values: z.array(z.number()),
     /** Coefficient of variation of single runs. */
     cv: z.number(),
-    /** Smallest gain that the pairs of the budget can show, as a fraction. */
-    detectable: z.number(),
+    /** Smallest gain that the pairs of the budget can show, as a fraction; null: none at all. */
+    detectable: z.number().nullable(),
     pairsNeeded: z.number().nullable(),
     wallMs: z.number(),
   }),
