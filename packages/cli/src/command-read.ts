@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { evidenceMatrix, type QuestState } from "@questbus/core";
 import { checkReplay, recheckVerdicts } from "@questbus/orchestrator";
-import { exitCode, type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
-import { openStore, type StoreReader, verifyJournal } from "@questbus/store";
+import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
+import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
 import type { Common } from "./command-run.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, printData, printJson, table } from "./output.ts";
@@ -108,22 +108,12 @@ export function listAgents(common: Common): number {
   });
 }
 
-/** The rows of the journal, of one quest or all, oldest first. */
-function* rowsOf(store: StoreReader, quest: string | undefined): Generator<JournalEvent> {
-  for (let afterSeq = 0; ; ) {
-    const rows = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
-    yield* rows;
-    const last = rows.at(-1);
-    if (!last) return;
-    afterSeq = last.seq;
-  }
-}
-
 /** `questbus audit [ID]`: the journal, oldest first. */
 export function showAudit(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
-    for (const row of rowsOf(store, quest)) printData(common.json ? JSON.stringify(row) : auditLine(row));
+    for (const row of journalRows(store, quest))
+      printData(common.json ? JSON.stringify(row) : auditLine(row));
     return exitCode.ok;
   });
 }
@@ -230,7 +220,7 @@ function showStored(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
     const progress = openProgress();
-    for (const row of rowsOf(store, quest)) progress.show(row);
+    for (const row of journalRows(store, quest)) progress.show(row);
     progress.stop();
     note("no stack is running: this is what was stored");
     return exitCode.ok;

@@ -1,26 +1,14 @@
 import { openReplay, type VerdictFault } from "@questbus/core";
-import { limit, QuestbusError } from "@questbus/protocol";
-import { dumpProjections, type Store, type StoreReader } from "@questbus/store";
+import { QuestbusError } from "@questbus/protocol";
+import { dumpProjections, journalRows, type Store, type StoreReader } from "@questbus/store";
 import { project } from "./projection.ts";
-
-/** Rows of `from`'s journal, in pages. */
-function* rowsOf(from: StoreReader): Generator<ReturnType<StoreReader["readJournal"]>[number]> {
-  let afterSeq = 0;
-  for (;;) {
-    const page = from.readJournal({ afterSeq, limit: limit.journalPageMax });
-    yield* page;
-    const last = page.at(-1);
-    if (!last) return;
-    afterSeq = last.seq;
-  }
-}
 
 /** Writes the projections of `from`'s journal into the empty store `into`. */
 export function replayInto(from: StoreReader, into: Store): { events: number } {
   const replay = openReplay();
   let events = 0;
   into.transact((tx) => {
-    for (const event of rowsOf(from)) {
+    for (const event of journalRows(from)) {
       project(tx, event, replay.push(event).state);
       events += 1;
     }
@@ -56,7 +44,7 @@ export function recheckVerdicts(store: StoreReader): { verdicts: number; faults:
   const replay = openReplay();
   const faults: VerdictFault[] = [];
   let verdicts = 0;
-  for (const event of rowsOf(store)) {
+  for (const event of journalRows(store)) {
     const { fault } = replay.push(event);
     if (event.type === "pass.judged") verdicts += 1;
     if (fault) faults.push(fault);

@@ -1,5 +1,5 @@
 export { actorText, type StoredAnswer } from "./answer.ts";
-export type { AppendContext, Head, JournalQuery } from "./journal.ts";
+export { type AppendContext, type Head, type JournalQuery, journalRows } from "./journal.ts";
 export type {
   AgentRow,
   AssignmentQuery,

@@ -1,4 +1,4 @@
-import { type JournalEvent, type NewEvent, QuestbusError } from "@questbus/protocol";
+import { type JournalEvent, limit, type NewEvent, QuestbusError } from "@questbus/protocol";
 import { canonicalText, rowHash, rowId, type TextRow } from "./chain.ts";
 import type { Sql } from "./sql.ts";
 
@@ -112,4 +112,18 @@ export function journalOn(sql: Sql, installation: string): Journal {
       return sql.all<Stored>(text, values).map((row) => eventOf(row, sql.path));
     },
   };
+}
+
+/** Every row, oldest first, read in pages: of one quest, or of all. */
+export function* journalRows(
+  store: Pick<Journal, "readJournal">,
+  quest?: string | undefined,
+): Generator<JournalEvent> {
+  for (let afterSeq = 0; ; ) {
+    const page = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
+    yield* page;
+    const last = page.at(-1);
+    if (!last) return;
+    afterSeq = last.seq;
+  }
 }
