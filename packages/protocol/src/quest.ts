@@ -53,6 +53,21 @@ const authority = z.strictObject({
   never: z.array(glob).max(64).default([]),
 });
 
+/** The shares of a goal as far as they can be read; what cannot has a fault of its own. */
+function sharesOf(
+  goal: Partial<Record<"improveBy" | "margin" | "minEffect", string | undefined>> | undefined,
+) {
+  const share = (text: string | undefined): number | null => {
+    const read = percentText.safeParse(text);
+    return read.success ? parsePercent(read.data) : null;
+  };
+  return {
+    improveBy: share(goal?.improveBy),
+    margin: share(goal?.margin),
+    minEffect: share(goal?.minEffect),
+  };
+}
+
 export const intents = ["optimize", "validate", "improve"] as const;
 
 export const questDocument = z
@@ -87,6 +102,10 @@ export const questDocument = z
       .strictObject({
         improveBy: percentText.optional(),
         margin: percentText.default("1%").meta({ description: "A gain up to this much counts as none." }),
+        minEffect: percentText.optional().meta({
+          description:
+            "The smallest gain worth chasing: a candidate shown to gain less is dropped early. 5%, or the goal where that is smaller.",
+        }),
       })
       .optional(),
     tests: z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
@@ -124,13 +143,17 @@ export const questDocument = z
     if (quest.intent === "optimize" && !quest.goal?.improveBy) {
       fault(["goal", "improveBy"], "intent optimize needs a goal; write improveBy, or use intent improve");
     }
-    const [improveBy, margin] = [quest.goal?.improveBy, quest.goal?.margin].map(
-      (text) => percentText.safeParse(text).data,
-    );
-    if (improveBy && margin && parsePercent(improveBy) <= parsePercent(margin)) {
+    const { improveBy, margin, minEffect } = sharesOf(quest.goal);
+    if (improveBy !== null && margin !== null && improveBy <= margin) {
       fault(
         ["goal", "improveBy"],
         "the goal must be more than the margin, up to which a gain counts as none",
+      );
+    }
+    if (minEffect !== null && ((margin ?? 0) >= minEffect || minEffect > (improveBy ?? 1))) {
+      fault(
+        ["goal", "minEffect"],
+        "the smallest gain worth chasing lies above the margin, and not above the goal",
       );
     }
     if (quest.intent === "improve" && quest.goal?.improveBy) {
@@ -178,8 +201,8 @@ export type QuestSpec = {
   intent: (typeof intents)[number];
   target: { repo: string; ref: string; prepare: string | null };
   measure: { command: string; metric: MetricSpec; timeoutMs: number };
-  /** `improveBy` null: every gain above the margin counts. */
-  goal: { improveBy: number | null; margin: number };
+  /** `improveBy` null: every gain above the margin counts. `minEffect` null: the gate's default. */
+  goal: { improveBy: number | null; margin: number; minEffect: number | null };
   tests: { command: string; timeoutMs: number };
   guards: GuardSpec[];
   fixers: FixerSpec[];
@@ -232,6 +255,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     goal: {
       improveBy: goal?.improveBy ? parsePercent(goal.improveBy) : null,
       margin: parsePercent(goal?.margin ?? "1%"),
+      minEffect: goal?.minEffect ? parsePercent(goal.minEffect) : null,
     },
     tests: { command: tests.command, timeoutMs: parseDurationMs(tests.timeout) },
     guards: document.guards.map((each) => ({

@@ -86,6 +86,7 @@ describe("a quest that is well formed", () => {
 });
 
 describe("a quest that is not: the place and the reason", () => {
+  const minEffectOut = "the smallest gain worth chasing lies above the margin, and not above the goal";
   const anything = expect.any(String);
   test.each<[Record<string, unknown>, string, unknown]>([
     [{ surprise: 1 }, "", 'Unrecognized key: "surprise"'],
@@ -135,6 +136,9 @@ describe("a quest that is not: the place and the reason", () => {
       "goal.improveBy",
       "intent improve has no numeric goal; remove it, or use intent optimize",
     ],
+    [{ "goal.minEffect": "1%" }, "goal.minEffect", minEffectOut],
+    [{ "goal.minEffect": "21%" }, "goal.minEffect", minEffectOut],
+    [{ "goal.minEffect": "much" }, "goal.minEffect", "write a percentage such as 20%"],
     [{ tests: undefined }, "tests", anything],
     [{ tests: {} }, "tests.command", anything],
     [{ guards: [{ name: "a", from: "max-rss" }] }, "guards.0.worseBy", anything],
@@ -200,7 +204,7 @@ describe("a quest in plain units", () => {
         metric: { name: "p95", from: "wall-time", unit: "s", better: "lower" },
         timeoutMs: 60_000,
       },
-      goal: { improveBy: 0.05, margin: 0.01 },
+      goal: { improveBy: 0.05, margin: 0.01, minEffect: null },
       tests: { command: "npm test", timeoutMs: 600_000 },
       guards: [],
       fixers: [{ kind: "patch", name: "a.patch", sha256: "a".repeat(64) }],
@@ -233,12 +237,20 @@ describe("a quest in plain units", () => {
     expect(spec.budget.passes).toBe(1);
   });
 
+  test("the smallest gain worth chasing is a share", () => {
+    const spec = normaliseQuest(questDocument.parse(edited({ "goal.minEffect": "12%" })), [
+      patch("one", "1"),
+      patch("two", "2"),
+    ]);
+    expect(spec.goal).toEqual({ improveBy: 0.2, margin: 0.01, minEffect: 0.12 });
+  });
+
   test("intent improve has no goal but the margin", () => {
     const spec = normaliseQuest(questDocument.parse(edited({ intent: "improve", goal: { margin: "2%" } })), [
       patch("one", "1"),
       patch("two", "2"),
     ]);
-    expect(spec.goal).toEqual({ improveBy: null, margin: 0.02 });
+    expect(spec.goal).toEqual({ improveBy: null, margin: 0.02, minEffect: null });
   });
 
   test("a patch that was not resolved is a mistake of the caller", () => {

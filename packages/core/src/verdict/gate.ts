@@ -19,7 +19,7 @@ import { type Better, logOfRelative, metricGains, relativeGain } from "./log-gai
  */
 const futilityAlpha = 0.1;
 
-/** The smallest effect worth chasing (relative gain) where the goal asks for no smaller one. */
+/** The smallest effect worth chasing (relative gain) where the quest names none and the goal is no smaller. */
 const minEffectDefault = 0.05;
 
 /** Relative gains are fractions: 0.05 is 5 % better. */
@@ -42,18 +42,18 @@ export type GateStep = { state: GateState; e: number; eFutility: number; reason:
 /** What of a quest the gate needs. */
 type Aim = {
   metric: { better: Better };
-  goal: { improveBy: number | null; margin: number };
+  goal: { improveBy: number | null; margin: number; minEffect: number | null };
   alpha: number;
   pairsMax: number;
 };
 
 /**
- * The smallest effect worth chasing: 5 %, or the goal where that is smaller. It must lie above the margin, or every
+ * The smallest effect worth chasing: what the quest names, else 5 %, or the goal where that is smaller. It must lie above the margin, or every
  * series would contradict itself; where it does not, it is half as much again as the margin (in log gain, at least
  * .5 % above it), but never above a goal that is itself above the margin.
  */
 export function minEffectOf(goal: Aim["goal"], better: Better): number {
-  const wanted = Math.min(minEffectDefault, goal.improveBy ?? minEffectDefault);
+  const wanted = goal.minEffect ?? Math.min(minEffectDefault, goal.improveBy ?? minEffectDefault);
   if (wanted > goal.margin) return wanted;
   const margin = logOfRelative(goal.margin, better);
   const above = relativeGain(Math.max(1.5 * margin, margin + 0.005), better);

@@ -10,7 +10,7 @@ import type {
   Verdict,
   VerdictWord,
 } from "@questbus/protocol";
-import { estimateEffect, pseudoMedian } from "./effect.ts";
+import { estimateEffect, estimateShift, pseudoMedian } from "./effect.ts";
 import {
   firstBrokenPair,
   type GatePolicy,
@@ -54,7 +54,7 @@ export type PassEvidence = {
 /** `alpha`: this pass's share. `goal`: relative gains. `confirmationPairs`: at least 6, or there is no interval. */
 export type JudgePolicy = {
   metric: MetricSpec;
-  goal: { improveBy: number | null; margin: number };
+  goal: { improveBy: number | null; margin: number; minEffect: number | null };
   guards: readonly GuardSpec[];
   alpha: number;
   pairsMax: number;
@@ -150,15 +150,19 @@ const guardReasons = ({ guards, policy }: Judged, state: GuardFinding["state"]):
     finding.state === state ? [guardPhrase(finding, (policy.guards[k] as GuardSpec).worseBy)] : [],
   );
 
+/** Too small a gain is only said of one that is there: its 90 % interval (5 pairs have one) excludes none. */
 function ruleFutile({ decided, gate, policy }: Judged): Ruling {
-  const estimate = relativeGain(pseudoMedian(metricGains(decided, gate.better) ?? []), gate.better);
+  const gains = metricGains(decided, gate.better) ?? [];
+  const estimate = relativeGain(pseudoMedian(gains), gate.better);
   const measured = `${gainPhrase(estimate, policy.metric)} over ${decided.length} pairs`;
-  return estimate > gate.margin
-    ? rule(
-        "BELOW_MIN_EFFECT",
-        `${measured}, below the smallest effect worth chasing (${percent(gate.minEffect)}).`,
-      )
-    : rule("NO_EFFECT", `${measured}: a gain up to ${percent(gate.margin)} counts as none.`);
+  if (estimate <= gate.margin)
+    return rule("NO_EFFECT", `${measured}: a gain up to ${percent(gate.margin)} counts as none.`);
+  if (!((estimateShift(gains, 0.9)?.low ?? 0) > 0))
+    return rule("NO_EFFECT", `${measured}, which their spread does not tell from none.`);
+  return rule(
+    "BELOW_MIN_EFFECT",
+    `${measured}, below the smallest effect worth chasing (${percent(gate.minEffect)}).`,
+  );
 }
 
 /** What the deciding pairs say when they do not prove a gain under guards that hold; null when they do. */

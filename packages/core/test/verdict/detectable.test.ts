@@ -58,7 +58,7 @@ describe("the plan of a budget", () => {
       const gain = planBudget(ask({ values: runs(400, cv), pairsMax })).detectable as number;
       const policy = gatePolicyOf({
         metric: { better: "lower" },
-        goal: { improveBy: gain, margin: 0.01 },
+        goal: { improveBy: gain, margin: 0.01, minEffect: null },
         alpha: 0.0125,
         pairsMax,
       });

@@ -125,13 +125,19 @@ describe("the gate", () => {
 });
 
 describe("the smallest effect worth chasing", () => {
-  const of = (improveBy: number | null, margin: number): number =>
-    minEffectOf({ improveBy, margin }, "lower");
+  const of = (improveBy: number | null, margin: number, minEffect: number | null = null): number =>
+    minEffectOf({ improveBy, margin, minEffect }, "lower");
 
   it("is 5 %, or the goal where that is smaller", () => {
     expect(of(null, 0.01)).toBe(0.05);
     expect(of(0.2, 0.01)).toBe(0.05);
     expect(of(0.03, 0.01)).toBe(0.03);
+  });
+
+  it("is what the quest names", () => {
+    expect(of(0.2, 0.01, 0.12)).toBe(0.12);
+    expect(of(null, 0.01, 0.02)).toBe(0.02);
+    expect(of(0.2, 0.05, 0.02)).toBeGreaterThan(0.05);
   });
 
   it("lies above the margin, and not above a goal that itself lies above the margin", () => {
@@ -146,7 +152,7 @@ describe("the smallest effect worth chasing", () => {
   });
 
   it("comes with the quest's own margin, alpha and budget", () => {
-    const goal = { improveBy: 0.2, margin: 0.02 };
+    const goal = { improveBy: 0.2, margin: 0.02, minEffect: null };
     const aim = { metric: { better: "higher" as const }, goal, alpha: 0.0125, pairsMax: 40 };
     expect(gatePolicyOf(aim)).toEqual({
       better: "higher",

@@ -10,7 +10,7 @@ const seed = "q-00000001/1";
 const rss: GuardSpec = { name: "rss", from: "max-rss", unit: "bytes", better: "lower", worseBy: 0.05 };
 const policy: JudgePolicy = {
   metric: { name: "wall", from: "wall-time", unit: "s", better: "lower" },
-  goal: { improveBy: 0.2, margin: 0.01 },
+  goal: { improveBy: 0.2, margin: 0.01, minEffect: null },
   guards: [rss],
   alpha: 0.0125,
   pairsMax: 90,
@@ -70,7 +70,9 @@ describe("a proven and confirmed gain", () => {
   });
 
   it("is accepted without a goal, however small above the margin", () => {
-    expect(wordOf(withSamples(0.06), { goal: { improveBy: null, margin: 0.01 } })).toBe("ACCEPT");
+    expect(wordOf(withSamples(0.06), { goal: { improveBy: null, margin: 0.01, minEffect: null } })).toBe(
+      "ACCEPT",
+    );
   });
 
   it("is held against the goal by the total where there is one, in both directions", () => {
@@ -178,6 +180,21 @@ describe("no proven gain", () => {
     expect(wordOf(withSamples(0))).toBe("NO_EFFECT");
     expect(wordOf(withSamples(-0.3))).toBe("NO_EFFECT");
     expect(judge(pass(withSamples(-0.3)), policy).reasons[0]).toContain("30 % slower");
+  });
+
+  it("is NO_EFFECT when the spread does not tell the estimate from none", () => {
+    const gains = [0.04, -0.006, 0.03, -0.01, 0.035, 0.012, -0.004, 0.02, 0.016, 0.001];
+    const pairs = Array.from({ length: 30 }, (_, i) =>
+      pairOf(seed, i, observe(100, guards), observe(100 * (1 - (gains[i % gains.length] as number)), guards)),
+    );
+    const found = judge(pass({ samples: samplesWith(0, { pairs, confirmation: [] }) }), {
+      ...policy,
+      goal: { ...policy.goal, minEffect: 0.1 },
+    });
+    expect(found.verdict).toBe("NO_EFFECT");
+    expect(found.reasons[0]).toMatch(
+      /^1\.\d % faster over \d+ pairs, which their spread does not tell from none\.$/,
+    );
   });
 
   it("is BELOW_MIN_EFFECT when there is a gain too small to chase", () => {
@@ -374,7 +391,7 @@ describe("judging is total", () => {
       );
       const found = judge(pass({ samples: { seed, pairs, confirmation: pairs, total: null } }), {
         ...policy,
-        goal: { improveBy: 0.2, margin: 0.02 },
+        goal: { improveBy: 0.2, margin: 0.02, minEffect: null },
       });
       expect(open.has(found.verdict)).toBe(false);
       verdictSchema.parse(found);
