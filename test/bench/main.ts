@@ -100,7 +100,9 @@ async function* provePublished(
   };
   const rounds = full ? 10 : 2;
   const ends: string[] = [];
-  for (let round = 0; round < rounds; round++) {
+  const measured = (): number => ends.filter((each) => !each.includes("ENV_UNFIT")).length;
+  // A noisy minute may end a quest before it is measured: that one says nothing, and is made up for.
+  for (let round = 0; measured() < rounds && round < 3 * rounds; round++) {
     const noOp = await questbus(
       ["run", target.quest("no-op", "candidate: no-op"), "--state", `${state}-no-op-${round}`, "--json"],
       target.dir,
@@ -111,9 +113,9 @@ async function* provePublished(
   yield {
     id: "main.foreign.no-op",
     what: "the same program with one more comment, measured",
-    goal: "never accepted",
-    value: `${refused} of ${rounds}: ${ends.join("; ")}`,
-    ok: refused === rounds,
+    goal: `measured ${rounds} times, never accepted`,
+    value: `${refused} of ${measured()}: ${ends.join("; ")}`,
+    ok: refused === rounds && measured() === rounds,
   };
   const branches = (await git(target.repo, "for-each-ref")).split("\n").length - before.split("\n").length;
   const status = await git(target.repo, "status", "--porcelain");
