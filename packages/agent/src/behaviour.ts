@@ -1,4 +1,13 @@
-import type { Authority, Brief, FixerSpec, Phase, SignOff, Task, TaskResult } from "@questbus/protocol";
+import type {
+  Authority,
+  Brief,
+  FixerSpec,
+  Phase,
+  SignOff,
+  Suspicion,
+  Task,
+  TaskResult,
+} from "@questbus/protocol";
 import type { Artifacts, ProcessGroups, Workspace } from "@questbus/workbench";
 import type { AgentDefinition } from "./definition.ts";
 
@@ -23,6 +32,8 @@ export type Outcome<T extends Task = Task> = {
   /** One line for people. */
   summary: string;
   signOff?: SignOff;
+  /** What looks like gaming. */
+  suspicions?: Suspicion[];
 };
 
 /** A role's three phases. Which task of the phase is asked for stands in the brief. */

@@ -223,6 +223,7 @@ function reportOf(grant: Grant, outcome: Outcome, artifacts: ArtifactRef[]): Rep
     fault: null,
     result: outcome.result,
     signOff: outcome.signOff ?? null,
+    suspicions: (outcome.suspicions ?? []).slice(0, limit.suspicionsMax),
     artifacts,
   } as Report);
 }
@@ -242,6 +243,7 @@ function faultReport(grant: Grant, fault: Fault, artifacts: ArtifactRef[]): Repo
     fault: short,
     result: null,
     signOff: null,
+    suspicions: [],
     artifacts,
   } as Report);
 }

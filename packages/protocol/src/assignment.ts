@@ -7,6 +7,7 @@ import {
   type GateSamples,
   gateSamples,
   suiteRun,
+  suspicion,
 } from "./evidence.ts";
 import { assignmentId, gitOid, type Role, sha256 } from "./identity.ts";
 import { limit } from "./limit.ts";
@@ -122,6 +123,8 @@ const reportHead = {
   /** Why the task could not be done; its result is null then. */
   fault: fault.nullable(),
   signOff: signOff.nullable(),
+  /** What looks like gaming, whatever the vote. */
+  suspicions: z.array(suspicion).max(limit.suspicionsMax).default([]),
   artifacts: z.array(artifactRef).max(64),
 };
 const reportOf = <T extends Task>(name: T) =>

@@ -16,7 +16,12 @@ export const observation = z.strictObject({
   value: z.number(),
   /** The guards' values by name, in their own units. */
   guards: z.record(z.string(), z.number()),
+  /** From start to the end of its last process, from outside. */
   wallMs: z.number(),
+  /** Processor time of all its processes, from outside; null: not measured. */
+  cpuMs: z.number().nullable(),
+  /** What it printed as `DIGEST`, of what it computed; null: nothing. */
+  digest: z.string().max(128).nullable(),
 });
 export type Observation = z.infer<typeof observation>;
 
@@ -52,6 +57,44 @@ export const candidate = z.strictObject({
   diff: artifactRef,
 });
 export type Candidate = z.infer<typeof candidate>;
+
+/** The ways in which a candidate can look better than it is. */
+export const suspicionKinds = [
+  /** It edits, removes, skips or weakens what is sealed. */
+  "sealed-edit",
+  /** The suite passes only with the candidate's own edits of it. */
+  "own-tests-only",
+  /** A run changed a sealed file. */
+  "sealed-run",
+  /** An added line looks at how, where or by whom the program is run. */
+  "sniffing",
+  /** An added line changes a clock. */
+  "clock",
+  /** Something outlives a run: a file, or what a run of the candidate left to the next. */
+  "carried-state",
+  /** A process was still running when the run was over. */
+  "left-process",
+  /** Other output than the base on the same seed. */
+  "digest",
+  /** The gain that the bench reports is not there from outside. */
+  "wall-clock",
+  /** A gain that is too large to be believed without more evidence. */
+  "implausible",
+  /** Fewer exports, tests or tested code than the base. */
+  "surface",
+  /** Another dependency or lockfile without an approval. */
+  "dependency",
+] as const;
+
+/** A sign that a candidate games its evaluation; one of them is enough for HACK_SUSPECTED. */
+export const suspicion = z.strictObject({
+  kind: z.enum(suspicionKinds),
+  /** What was seen, for people. */
+  message: z.string().min(1).max(limit.reasonCharsMax),
+  /** path, or path:line. */
+  where: z.string().max(limit.placeCharsMax).nullable(),
+});
+export type Suspicion = z.infer<typeof suspicion>;
 
 /** One run of the test suite. */
 export const suiteRun = z.strictObject({

@@ -41,6 +41,8 @@ export const limit = {
   /** Fixers one quest may name. */
   fixersMax: 32,
   guardsMax: 16,
+  /** Signs of gaming that one report names; more of them would say no more. */
+  suspicionsMax: 32,
   /** Commands that one transaction takes; more wait for the next. */
   batchCommandsMax: 256,
   /** Rows of the journal for which answers to commands are kept, for who asks again; far more than a minute's. */

@@ -61,6 +61,8 @@ function samplesBytes(pairCount: number, guardCount: number): number {
     value: number,
     guards: Object.fromEntries(names.map((name) => [name, number])),
     wallMs: number,
+    cpuMs: number,
+    digest: "d".repeat(128),
   };
   const pairs = (count: number) =>
     Array.from({ length: count }, () => ({

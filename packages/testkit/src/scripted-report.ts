@@ -81,6 +81,8 @@ function samplesOf({ brief }: Grant, script: PassScript): GateSamples {
     value,
     guards: Object.fromEntries(spec.guards.map(({ name }) => [name, 1_000 * factor])),
     wallMs: 1,
+    cpuMs: 1,
+    digest: null,
   });
   const series = (from: string, count: number, by: number): Pair[] =>
     Array.from({ length: count }, (_, index) => ({
@@ -184,7 +186,15 @@ function signOffOf(task: Task, { refuses = [], unsigned = [], suite }: PassScrip
 export function scriptedReport(grant: Grant, script: PassScript = {}): Report {
   const { assignment, epoch, brief } = grant;
   const code = script.faults?.[brief.task];
-  const head = { assignment, epoch, pass: brief.pass, phase: brief.phase, task: brief.task, artifacts: [] };
+  const head = {
+    assignment,
+    epoch,
+    pass: brief.pass,
+    phase: brief.phase,
+    task: brief.task,
+    suspicions: [],
+    artifacts: [],
+  };
   if (code) {
     const fault = { code, message: `${brief.task} could not be done`, next: "look at the machine" };
     return { ...head, summary: `${code}: not done`, fault, result: null, signOff: null } as Report;

@@ -29,6 +29,8 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
     value: readMetric(metric, run),
     guards: Object.fromEntries(guards.map((each) => [each.name, readMetric(each, run)])),
     wallMs: run.wallMs,
+    cpuMs: null,
+    digest: null,
   };
 }
 

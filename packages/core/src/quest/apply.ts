@@ -95,6 +95,7 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
     fixer: null,
     candidate: null,
     forbiddenPaths: [],
+    suspicions: [],
     changedNothing: false,
     unfit: null,
     crash: null,
@@ -140,7 +141,15 @@ function offeredAgain(state: QuestState, assignment: string): QuestState {
 function failed(state: QuestState, body: Of<"task.failed">): QuestState {
   const { epoch } = state.assignments[roleOf(body.assignment)];
   const summary = `${body.fault.code}: ${body.fault.message}`;
-  return reported(state, { ...body, epoch, summary, result: null, signOff: null, artifacts: [] } as Report);
+  return reported(state, {
+    ...body,
+    epoch,
+    summary,
+    result: null,
+    signOff: null,
+    suspicions: [],
+    artifacts: [],
+  } as Report);
 }
 
 const isUnfit = (report: Report): boolean =>
@@ -199,6 +208,7 @@ function reported(state: QuestState, report: Report): QuestState {
   const role = roleOf(report.assignment);
   const next = withPass(state, (pass) => ({
     ...findings(pass, report, state.flaky),
+    suspicions: [...pass.suspicions, ...report.suspicions],
     signOffs: isSignedOff(report) ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
     findings: [
       ...pass.findings,

@@ -45,6 +45,7 @@ function isLost({ spec }: QuestState, pass: PassState): boolean {
       pass.crash ||
       pass.changedNothing ||
       pass.forbiddenPaths.length > 0 ||
+      pass.suspicions.length > 0 ||
       pass.tests === "failed" ||
       refused,
   );

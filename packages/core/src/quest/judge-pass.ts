@@ -23,8 +23,8 @@ function policyOf(state: QuestState): JudgePolicy {
 }
 
 function evidenceOf(pass: PassState): PassEvidence {
-  const { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs } = pass;
-  return { unfit, crash, changedNothing, forbiddenPaths, tests, samples, signOffs };
+  const { unfit, crash, changedNothing, forbiddenPaths, suspicions, tests, samples, signOffs } = pass;
+  return { unfit, crash, changedNothing, forbiddenPaths, suspicions, tests, samples, signOffs };
 }
 
 /** Refusals that ended a pass before it was measured: they are why, not what was left undone because of them. */

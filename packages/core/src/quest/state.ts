@@ -11,6 +11,7 @@ import type {
   Role,
   SettleOrder,
   SignOff,
+  Suspicion,
   TargetState,
   Task,
   Verdict,
@@ -40,6 +41,8 @@ export type PassState = {
   fixer: number | null;
   candidate: Candidate | null;
   forbiddenPaths: string[];
+  /** Signs of gaming that any role reported. */
+  suspicions: Suspicion[];
   changedNothing: boolean;
   /** Why the target or the machine could not be judged on. */
   unfit: Fault | null;

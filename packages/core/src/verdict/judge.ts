@@ -7,6 +7,7 @@ import type {
   MetricSpec,
   Pair,
   Role,
+  Suspicion,
   Verdict,
   VerdictWord,
 } from "@questbus/protocol";
@@ -46,6 +47,8 @@ export type PassEvidence = {
   changedNothing: boolean;
   /** Paths that the candidate changed and may not. */
   forbiddenPaths: readonly string[];
+  /** Signs of gaming that any role reported. */
+  suspicions: readonly Suspicion[];
   tests: "passed" | "failed" | null;
   samples: GateSamples | null;
   signOffs: SignOffs;
@@ -67,9 +70,15 @@ const rule = (verdict: VerdictWord, ...reasons: string[]): Ruling => ({ verdict,
 
 const faultText = (fault: Fault): string => `${fault.message} (${fault.code})`;
 
+const suspicionText = ({ message, where }: Suspicion): string => (where ? `${message} (${where})` : message);
+
 /** Whether what says that nothing is wrong was recorded at all: a field left out is no good news. */
-const isComplete = ({ unfit, crash, changedNothing, forbiddenPaths }: PassEvidence): boolean =>
-  unfit === null && crash === null && changedNothing === false && Array.isArray(forbiddenPaths);
+const isComplete = ({ unfit, crash, changedNothing, forbiddenPaths, suspicions }: PassEvidence): boolean =>
+  unfit === null &&
+  crash === null &&
+  changedNothing === false &&
+  Array.isArray(forbiddenPaths) &&
+  Array.isArray(suspicions);
 
 /** What stands before any sample is read, in order; null when the samples decide. */
 function ruleBeforeSamples(evidence: PassEvidence): Ruling | null {
@@ -81,6 +90,8 @@ function ruleBeforeSamples(evidence: PassEvidence): Ruling | null {
       `The candidate changed what it may not: ${nameList(evidence.forbiddenPaths)}.`,
     );
   }
+  if (evidence.suspicions.length > 0)
+    return rule("HACK_SUSPECTED", ...evidence.suspicions.map(suspicionText));
   if (evidence.changedNothing) return rule("NO_EFFECT", "The candidate changes nothing.");
   if (evidence.tests === "failed") return rule("TESTS_FAILED", "The test suite fails with the candidate.");
   if (evidence.tests !== "passed")

@@ -25,6 +25,8 @@ export const observe = (value: number, guards: Record<string, number> = {}): Obs
   value,
   guards,
   wallMs: 1,
+  cpuMs: 1,
+  digest: null,
 });
 
 /** A pair in the order that `seed` draws, with the same guards in both arms unless told otherwise. */
