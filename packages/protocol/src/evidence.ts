@@ -59,7 +59,7 @@ export const candidate = z.strictObject({
 export type Candidate = z.infer<typeof candidate>;
 
 /** The ways in which a candidate can look better than it is. */
-export const suspicionKinds = [
+const suspicionKinds = [
   /** It edits, removes, skips or weakens what is sealed. */
   "sealed-edit",
   /** The suite passes only with the candidate's own edits of it. */

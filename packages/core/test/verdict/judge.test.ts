@@ -104,7 +104,10 @@ describe("the order of the verdicts", () => {
     ["ENV_UNFIT", { unfit: fault }],
     ["CRASH", { crash: { code: "BENCH_FAILED", message: "Exit 1." } }],
     ["HACK_SUSPECTED", { forbiddenPaths: ["bench/run.mjs"] }],
-    ["HACK_SUSPECTED", { suspicions: [{ kind: "clock", message: "It sets the clock.", where: "src/a.mjs:3" }] }],
+    [
+      "HACK_SUSPECTED",
+      { suspicions: [{ kind: "clock", message: "It sets the clock.", where: "src/a.mjs:3" }] },
+    ],
     ["NO_EFFECT", { changedNothing: true }],
     ["TESTS_FAILED", { tests: "failed" }],
     ["INCONCLUSIVE", { samples: null }],
