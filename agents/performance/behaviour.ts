@@ -1,41 +1,18 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import {
-  authorityOf,
   type Behaviour,
-  chosenFixer,
   measurePairs,
   no,
   type Outcome,
   percent,
   plural,
   type TaskContext,
-  takeWorktree,
   whileMeasuring,
   yes,
 } from "@questbus/agent";
 import { type BudgetPlan, planBudget } from "@questbus/core";
-import {
-  type Candidate,
-  type FixerSpec,
-  forbiddenPaths,
-  limit,
-  type Observation,
-  QuestbusError,
-} from "@questbus/protocol";
-import {
-  type Arms,
-  adoptCommit,
-  applyPatch,
-  type CommittedCandidate,
-  closeArms,
-  commitCandidate,
-  inspectPatch,
-  observe,
-  openArms,
-  runArm,
-  runCommand,
-} from "@questbus/workbench";
+import { type Observation, QuestbusError } from "@questbus/protocol";
+import { type Arms, closeArms, observe, openArms, runArm } from "@questbus/workbench";
+import { produce } from "./produce.ts";
 
 /** Performance measures; whether what it measured is a gain, the orchestrator computes. */
 export const behaviour: Behaviour = { test: measureBase, fix: produce, validate: gate };
@@ -130,101 +107,6 @@ function tooNoisy({ brief }: TaskContext, budget: BudgetPlan): QuestbusError {
     message: `${noise}: with ${allowed.pairs} pairs this bench can show ${least}; the goal is ${percent(goal.improveBy ?? goal.margin)}`,
     where: "measure.command",
     next: "allow more pairs, make the bench longer or its metric quieter, or ask for more",
-  });
-}
-
-/** Produces the candidate in the worktree; what the fixer changed outside the authority ends here. */
-async function produce(context: TaskContext): Promise<Outcome<"produce">> {
-  const { brief, artifacts } = context;
-  const fixer = chosenFixer(brief);
-  if (fixer.kind === "patch") {
-    const { files } = inspectPatch(await artifacts.get(fixer.sha256), { name: fixer.name });
-    const outside = forbiddenPaths(files, authorityOf(context));
-    if (outside.length > 0) return refused(outside);
-  }
-  const made = await runFixer(context, fixer);
-  if (!made) throw changedNothing(fixer);
-  const outside = forbiddenPaths(made.files, authorityOf(context));
-  if (outside.length > 0) return refused(outside);
-  const diff = await artifacts.put("diff", made.diffText);
-  const { commit, tree, files, linesAdded, linesRemoved } = made;
-  const candidate: Candidate = { commit, tree, files, linesAdded, linesRemoved, diff };
-  return {
-    result: { candidate, forbiddenPaths: [] },
-    summary: `candidate ${tree.slice(0, 12)} from ${fixer.name}: ${plural(files.length, "file")}, +${linesAdded} -${linesRemoved} lines`,
-  };
-}
-
-const changedNothing = ({ name }: FixerSpec): QuestbusError =>
-  new QuestbusError({
-    code: "FIXER_CHANGED_NOTHING",
-    message: `${name} left the worktree as it was`,
-    next: "let it edit the files of the worktree it is started in; what .gitignore names does not count",
-  });
-
-const refused = (paths: string[]): Outcome<"produce"> => ({
-  result: { candidate: null, forbiddenPaths: paths },
-  summary: `refused: it writes ${paths.join(", ")}, which this role may not`,
-});
-
-async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<CommittedCandidate | null> {
-  const { brief } = context;
-  const ws = await context.workspace();
-  const message = `candidate of ${brief.quest}, pass ${brief.pass}`;
-  if (fixer.kind === "commit") return adoptCommit(ws, fixer.commit, brief.lastGood.commit, message);
-  const { path, since } = await takeWorktree(context);
-  if (fixer.kind === "patch")
-    await applyPatch(ws, path, await context.artifacts.get(fixer.sha256), fixer.name);
-  else await runFixerCommand(context, fixer, ws.dir, path);
-  return commitCandidate(ws, path, brief.lastGood.commit, message, since);
-}
-
-/** Runs a command fixer in the worktree; what it should know stands in the file that QUESTBUS_BRIEF names. */
-async function runFixerCommand(
-  context: TaskContext,
-  fixer: Extract<FixerSpec, { kind: "command" }>,
-  dir: string,
-  cwd: string,
-): Promise<void> {
-  const { brief, signal, groups } = context;
-  const { spec, pass, history, guidance, questDir } = brief;
-  const file = join(dir, `brief-${pass}.json`);
-  const { title, goal, measure } = spec;
-  const known = {
-    quest: brief.quest,
-    pass,
-    title,
-    goal,
-    measure,
-    authority: authorityOf(context),
-    history,
-    guidance,
-  };
-  await writeFile(file, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 });
-  const env = { QUESTBUS_BRIEF: file, QUESTBUS_QUEST_DIR: questDir };
-  const run = await runCommand({
-    command: fixer.command,
-    cwd,
-    env,
-    timeoutMs: fixer.timeoutMs,
-    signal,
-    groups,
-  });
-  signal.throwIfAborted();
-  await context.artifacts.put("fixer-output", run.output);
-  if (run.exit === 0 && !run.timedOut) return;
-  const end = run.timedOut
-    ? `did not end within ${fixer.timeoutMs / 1000} s`
-    : `ended with exit code ${run.exit}`;
-  const last = run.output.trim().split("\n").at(-1) ?? "";
-  throw new QuestbusError({
-    code: run.timedOut ? "FIXER_TIMEOUT" : "FIXER_FAILED",
-    message: `the fixer ${end}: ${last.slice(0, limit.excerptCharsMax / 4)}`,
-    where: fixer.command,
-    next:
-      run.exit === 127
-        ? "it starts in the worktree of the target: a program beside the quest file is $QUESTBUS_QUEST_DIR/NAME"
-        : "run it by hand in a clone of the target, or give it more time",
   });
 }
 
