@@ -22,6 +22,8 @@ export type TaskContext = {
   groups: ProcessGroups;
   /** Aborts when the lease is lost or the process is told to stop; commands end with it. */
   signal: AbortSignal;
+  /** Says what is done meanwhile, in one line that goes on "performance ...": a long wait, say. Never fails. */
+  note(text: string): Promise<void>;
   /** Opens the quest's private workspace, and makes it when it is not there. */
   workspace(): Promise<Workspace>;
 };

@@ -23,19 +23,24 @@ import type { TaskContext } from "./behaviour.ts";
 const lockPollMs = 500;
 
 /**
- * Runs `work` while nothing else of Questbus measures on this machine. Waits as long as it takes: the quest's
- * wall-clock budget ends the wait, as it ends everything.
+ * Runs `work` under the machine's measurement lease: nothing else of Questbus measures meanwhile. Waits as long as it
+ * takes, and says for whom: the quest's wall-clock budget ends the wait, as it ends everything.
  */
-export async function whileMeasuring<T>({ brief, signal }: TaskContext, work: () => Promise<T>): Promise<T> {
+export async function whileMeasuring<T>(context: TaskContext, work: () => Promise<T>): Promise<T> {
+  const { brief, signal } = context;
+  let heldBy: string | null = null;
   for (;;) {
     const lock = await takeMeasurementLock(brief.quest);
     if ("release" in lock) {
       try {
+        if (heldBy !== null) await context.note("measures now");
         return await work();
       } finally {
         await lock.release();
       }
     }
+    if (lock.holder !== heldBy) await context.note(`waits for the measurement lease, held by ${lock.holder}`);
+    heldBy = lock.holder;
     await delay(lockPollMs, undefined, { signal });
   }
 }

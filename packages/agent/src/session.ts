@@ -148,6 +148,15 @@ function keepLease({ client, log }: Session, grant: Grant, lost: AbortController
   }, limit.renewEveryMs);
 }
 
+/** A note that is not stored is no loss: the report is what counts. */
+async function say({ client, log, signal }: Session, grant: Grant, text: string): Promise<void> {
+  const { assignment, epoch } = grant;
+  const short = text.slice(0, limit.noteCharsMax);
+  await client
+    .request("note", { assignment, epoch, text: short }, { timeoutMs: limit.renewEveryMs, signal })
+    .catch((error: unknown) => log.warn({ assignment, faults: faultsOf(error) }, "note not stored"));
+}
+
 async function perform(
   session: Session,
   grant: Grant,
@@ -164,6 +173,7 @@ async function perform(
     artifacts: recorded(openArtifacts(join(stateDir, "artifacts")), stored),
     groups,
     signal,
+    note: (text) => say(session, grant, text),
     workspace: () =>
       openWorkspace({
         dir: workspaceDir(stateDir, grant),

@@ -135,6 +135,7 @@ describe("the life of an agent", () => {
       fault: null,
       result: outcome.result,
       signOff: null,
+      suspicions: [],
       artifacts: [],
     });
     expect(line.reports()[1]).toMatchObject({ epoch: 4, pass: 2, phase: "test", task: "base-measure" });

@@ -35,11 +35,17 @@ export function showStatus(quest: string | undefined, common: Common): number {
   });
 }
 
+/** The task at hand, and what its holder says of it. */
+function nowText({ task, assignments }: QuestState): string {
+  const held = Object.values(assignments).find((each) => each.task === task);
+  return held?.note ? `${task}: ${held.note}` : `${task}`;
+}
+
 function printStatus(state: QuestState, stateDir: string): void {
   const { status, ending, escalation, accepted } = state;
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
   printData(`status: ${status}${ending ? ` (${ending.reason})` : ""}`);
-  if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${state.task}`);
+  if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state)}`);
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
     printData("nobody works on it now: run its quest file again, and it goes on");

@@ -1,4 +1,4 @@
-import { applyEvent, type QuestState } from "@questbus/core";
+import { applyEvent, type QuestState, stepOf } from "@questbus/core";
 import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
 
@@ -71,6 +71,8 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
       return verdictLine(event.body);
     case "good.moved":
       return `  ${paintError("green", "kept")}: last known-good is now tree ${event.body.tree.slice(0, 12)}`;
+    case "assignment.noted":
+      return `  ${paintError("dim", column(state.task ? stepOf(state.task).phase : "", 9))}${column(event.actor.role, 12)}… ${event.body.text}`;
     case "lease.expired":
       return `  ${paintError("yellow", "lease over")}: ${event.body.assignment}: ${event.body.reason}; its work is offered again`;
     case "command.refused":

@@ -7,6 +7,7 @@ import {
   decideClaim,
   decideDeadline,
   decideExpire,
+  decideNote,
   decideRelease,
   decideReport,
   decideRule,
@@ -105,6 +106,8 @@ export class Desk {
         return this.#claim(asked as Asked<"claim">);
       case "renew":
         return this.#renew(asked as Asked<"renew">);
+      case "note":
+        return this.#note(asked as Asked<"note">);
       case "report":
         return this.#report(asked as Asked<"report">);
       case "release":
@@ -187,6 +190,11 @@ export class Desk {
       dueAtMs,
     });
     return { leaseMs: limit.leaseMs };
+  }
+
+  #note({ actor, data, id }: Asked<"note">): unknown {
+    this.#commit(decideNote(this.#questOf(data.assignment), data, this.#context(actor)), id);
+    return {};
   }
 
   #report({ actor, data, id }: Asked<"report">): unknown {

@@ -19,6 +19,12 @@ export const commandData = {
   /** Ask for work of the caller's role; waits at most `waitMs`. */
   claim: z.strictObject({ waitMs: z.int().min(0).max(limit.claimWaitMsMax) }),
   renew: z.strictObject({ assignment: assignmentId, epoch: z.int().min(1) }),
+  /** What the holder of a lease does meanwhile, for people who wait: one line. */
+  note: z.strictObject({
+    assignment: assignmentId,
+    epoch: z.int().min(1),
+    text: z.string().trim().min(1).max(limit.noteCharsMax),
+  }),
   report,
   /** Give an assignment back undone. */
   release: z.strictObject({ assignment: assignmentId, epoch: z.int().min(1), reason }),
@@ -45,7 +51,14 @@ export type Verb = keyof typeof commandData;
 export type CommandData = { [V in Verb]: z.infer<(typeof commandData)[V]> };
 
 /** Who may send which command; the broker's permissions are made from it, and the orchestrator checks it again. */
-const agentVerbs = ["hello", "claim", "renew", "report", "release"] as const satisfies readonly Verb[];
+const agentVerbs = [
+  "hello",
+  "claim",
+  "renew",
+  "note",
+  "report",
+  "release",
+] as const satisfies readonly Verb[];
 export const verbsOf: Record<Principal, readonly Verb[]> = {
   architect: agentVerbs,
   performance: agentVerbs,

@@ -26,6 +26,8 @@ export const eventBody = {
     settle: settleOrder.nullable(),
   }),
   "assignment.claimed": z.object({ assignment: assignmentId, agent: z.string(), epoch: z.int().min(1) }),
+  /** What its holder does meanwhile: it waits for something, say. */
+  "assignment.noted": z.object({ assignment: assignmentId, epoch: z.int(), text: z.string() }),
   "assignment.released": z.object({ assignment: assignmentId, epoch: z.int(), reason: z.string() }),
   "lease.expired": z.object({
     assignment: assignmentId,

@@ -54,6 +54,8 @@ export const limit = {
   /** Bytes of a refused message that its dead letter keeps. */
   deadLetterBytesMax: 4_096,
   reasonCharsMax: 2_000,
+  /** Characters of what an agent says while it works. */
+  noteCharsMax: 400,
   /** Characters of the place of a fault: a path, or a command. */
   placeCharsMax: 1_000,
 } as const;

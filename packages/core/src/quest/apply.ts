@@ -50,7 +50,8 @@ function stepAll(state: QuestState, event: MachineEvent): QuestState {
 /** No assignment is open any more: leases end with what they were for. */
 function closeAssignments(state: QuestState, status: "waiting" | "done"): QuestState {
   const assignments = { ...state.assignments };
-  for (const role of roles) assignments[role] = { ...assignments[role], status, task: null, agent: null };
+  for (const role of roles)
+    assignments[role] = { ...assignments[role], status, task: null, agent: null, note: null };
   return { ...state, assignments, task: null, settle: null };
 }
 
@@ -63,6 +64,7 @@ function submitted(quest: string, body: Of<"quest.submitted">, event: Applied): 
     epoch: 0,
     offers: 0,
     agent: null,
+    note: null,
   });
   return {
     id: quest,
@@ -115,6 +117,7 @@ function offered(state: QuestState, body: Of<"assignment.offered">): QuestState 
     status: "offered",
     task: body.task,
     agent: null,
+    note: null,
     offers: 1,
   });
   // An assignment enters a phase when it is first asked for one of its tasks.
@@ -134,7 +137,12 @@ function offered(state: QuestState, body: Of<"assignment.offered">): QuestState 
 
 function offeredAgain(state: QuestState, assignment: string): QuestState {
   const { offers } = state.assignments[roleOf(assignment)];
-  return withAssignment(state, assignment, { status: "offered", agent: null, offers: offers + 1 });
+  return withAssignment(state, assignment, {
+    status: "offered",
+    agent: null,
+    note: null,
+    offers: offers + 1,
+  });
 }
 
 /** As if its holder had reported the fault. */
@@ -220,7 +228,7 @@ function reported(state: QuestState, report: Report): QuestState {
   const flaky =
     state.flaky || (report.task === "separate" && (report.result?.runs.some((run) => run.passed) ?? false));
   return {
-    ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null }),
+    ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null, note: null }),
     target,
     flaky,
     task: null,
@@ -262,6 +270,10 @@ function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestStat
     case "assignment.claimed": {
       const { assignment, agent, epoch } = body as Of<"assignment.claimed">;
       return withAssignment(state, assignment, { status: "leased", agent, epoch });
+    }
+    case "assignment.noted": {
+      const { assignment, text } = body as Of<"assignment.noted">;
+      return withAssignment(state, assignment, { note: text });
     }
     case "assignment.released":
     case "lease.expired":

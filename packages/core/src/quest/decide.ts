@@ -250,6 +250,14 @@ export function decideRelease(
   return draft;
 }
 
+/** What the holder of a lease does meanwhile; the same words twice say nothing new. */
+export function decideNote(state: QuestState, data: CommandData["note"], context: DecideContext): Draft {
+  const draft: Draft = { state, events: [], context };
+  const held = heldAssignment(state, data.assignment, data.epoch, context);
+  if (held.note !== data.text) emit(draft, "assignment.noted", data, "caller");
+  return draft;
+}
+
 /** A lease that was not renewed, or whose holder started anew: the work is offered again. */
 export function decideExpire(state: QuestState, role: Role, reason: string, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
@@ -303,7 +311,10 @@ export function decideDeadline(state: QuestState, context: DecideContext): Draft
   const draft: Draft = { state, events: [], context };
   const pass = currentPass(state);
   if (state.status !== "running" || !pass || pass.verdict) return draft;
-  judgeAndSettle(draft, "the wall-clock budget was used up before this pass was decided");
+  const { role } = stepOf(state.task ?? "gate");
+  const meanwhile = state.assignments[role].note;
+  const cut = "the wall-clock budget was used up before this pass was decided";
+  judgeAndSettle(draft, meanwhile ? `${cut}; at its end ${role} ${meanwhile}` : cut);
   return draft;
 }
 

@@ -32,6 +32,8 @@ export type AssignmentState = {
   /** How often its present task was offered. */
   offers: number;
   agent: string | null;
+  /** What its holder said last about the work at hand. */
+  note: string | null;
 };
 
 /** What is known of one pass; the verdict is a function of it (see `evidenceOf`). */

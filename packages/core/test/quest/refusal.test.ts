@@ -8,7 +8,7 @@ import {
   validating,
 } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
-import { decideClaim, decideSubmit } from "../../src/quest/decide.ts";
+import { decideClaim, decideNote, decideSubmit } from "../../src/quest/decide.ts";
 import {
   act,
   agentOf,
@@ -45,6 +45,31 @@ function sent(
   const role = by ?? grant.role;
   return codeOf(() => report(play, changed, agentOf(role)));
 }
+
+describe("a note of the holder of a lease", () => {
+  const note = (play: Play, epoch: number, by = agentOf("architect")) =>
+    act(play, by, (state, context) =>
+      decideNote(state, { assignment: `${state.id}.architect`, epoch, text: "waits for the lease" }, context),
+    );
+
+  it("is kept until the work is over; the same words again say nothing new", () => {
+    const play = at("plan");
+    const grant = claim(play);
+    expect(note(play, grant.epoch).events).toHaveLength(1);
+    expect(note(play, grant.epoch).events).toHaveLength(0);
+    expect(play.state.assignments.architect.note).toBe("waits for the lease");
+    report(play, scriptedReport(grant), agentOf("architect"));
+    expect(play.state.assignments.architect.note).toBeNull();
+  });
+
+  it("is refused from anybody else, and under an older epoch", () => {
+    const play = at("plan");
+    const grant = claim(play);
+    expect(codeOf(() => note(play, grant.epoch, agentOf("architect", "architect-2")))).toBe("LEASE_STALE");
+    expect(codeOf(() => note(play, grant.epoch - 1))).toBe("LEASE_STALE");
+    expect(codeOf(() => note(play, grant.epoch, agentOf("qa")))).toBe("ROLE_FORBIDDEN");
+  });
+});
 
 describe("the reports of the scripted agents", () => {
   it("are valid messages, for every task", () => {
