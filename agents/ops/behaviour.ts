@@ -4,13 +4,12 @@ import {
   type Behaviour,
   no,
   type Outcome,
-  percent,
   readyWorktree,
   type TaskContext,
   yes,
 } from "@questbus/agent";
 import { judgeGuard } from "@questbus/core";
-import { forbiddenPaths, QuestbusError, type SettleOrder } from "@questbus/protocol";
+import { forbiddenPaths, percent, QuestbusError, type SettleOrder } from "@questbus/protocol";
 import {
   describeMachine,
   diffFiles,

@@ -3,14 +3,13 @@ import {
   measurePairs,
   no,
   type Outcome,
-  percent,
   plural,
   type TaskContext,
   whileMeasuring,
   yes,
 } from "@questbus/agent";
 import { type BudgetPlan, planBudget } from "@questbus/core";
-import { type Observation, QuestbusError } from "@questbus/protocol";
+import { type Observation, percent, QuestbusError } from "@questbus/protocol";
 import { type Arms, closeArms, observe, openArms, runArm } from "@questbus/workbench";
 import { produce } from "./produce.ts";
 

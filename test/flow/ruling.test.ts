@@ -162,7 +162,9 @@ describe("gains that were kept, short of the goal", () => {
     expect(target.git("rev-parse", `${accepted?.commit}^@`)).toBe(base);
     const files = ["CHANGELOG.md", "src/least.awk", "src/most.awk", "src/total.awk"];
     expect(target.git("diff", "--name-only", base, accepted?.branch ?? "").split("\n")).toEqual(files);
-    expect(target.git("show", `${accepted?.branch}:CHANGELOG.md`)).toMatch(/steps (49|50|51)\.\d % better/);
+    expect(target.git("show", `${accepted?.branch}:CHANGELOG.md`)).toMatch(
+      /steps (49|50|51)(\.\d)? % better/,
+    );
     expect(target.stand()).toBe(stand);
   });
 

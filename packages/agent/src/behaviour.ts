@@ -57,5 +57,4 @@ export const authorityOf = ({ brief, definition }: Pick<TaskContext, "brief" | "
   never: [...brief.spec.authority.never, ...definition.never],
 });
 
-export const percent = (fraction: number): string => `${(fraction * 100).toFixed(1)} %`;
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -52,8 +52,6 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [paint("bold", line(head)), ...rows.map(line)].join("\n");
 }
 
-export const percent = (fraction: number): string =>
-  `${fraction >= 0 ? "+" : ""}${(fraction * 100).toFixed(1)} %`;
 export const ago = (atMs: number, nowMs: number): string => {
   const seconds = Math.max(0, Math.round((nowMs - atMs) / 1000));
   if (seconds < 120) return `${seconds} s ago`;

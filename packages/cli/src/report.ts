@@ -1,11 +1,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { evidenceMatrix, type MatrixRow, type QuestState } from "@questbus/core";
-import { percent, table } from "./output.ts";
+import { percent, signedPercent } from "@questbus/protocol";
+import { table } from "./output.ts";
 import { reportsDir } from "./session.ts";
 
 const effectText = (effect: MatrixRow["effect"]): string =>
-  effect ? `${percent(effect.estimate)} (${percent(effect.low)} to ${percent(effect.high)})` : "-";
+  effect
+    ? `${signedPercent(effect.estimate)} (${signedPercent(effect.low)} to ${signedPercent(effect.high)})`
+    : "-";
 
 const guardText = (row: MatrixRow): string =>
   row.guards.map((each) => `${each.name} ${each.state}`).join(", ") || "-";

@@ -39,3 +39,10 @@ export function parsePercent(text: string): number {
   if (!match) throw new RangeError(`not a percentage: ${text}`);
   return Number(match[1]) / 100;
 }
+
+/** A fraction for people: 0.2 is `20 %`, 0.123 is `12.3 %`. */
+export const percent = (fraction: number): string => `${Number((fraction * 100).toFixed(1))} %`;
+
+/** A change for people, with its sign and always one decimal, so that columns line up: 0.2 is `+20.0 %`. */
+export const signedPercent = (fraction: number): string =>
+  `${fraction >= 0 ? "+" : ""}${(fraction * 100).toFixed(1)} %`;

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { durationText, limit, parseDurationMs, parsePercent, percentText } from "../src/index.ts";
+import {
+  durationText,
+  limit,
+  parseDurationMs,
+  parsePercent,
+  percent,
+  percentText,
+  signedPercent,
+} from "../src/index.ts";
 
 const messagesOf = (result: {
   success: boolean;
@@ -131,5 +139,17 @@ describe("percentages", () => {
         expect(fraction >= 0 && fraction < 1).toBe(true);
       }),
     );
+  });
+});
+
+describe("percentages for people", () => {
+  test.each([
+    [0.2, "20 %", "+20.0 %"],
+    [0.1234, "12.3 %", "+12.3 %"],
+    [-0.05, "-5 %", "-5.0 %"],
+    [0, "0 %", "+0.0 %"],
+  ])("%s is %s, as a change %s", (fraction, plain, change) => {
+    expect(percent(fraction)).toBe(plain);
+    expect(signedPercent(fraction)).toBe(change);
   });
 });

@@ -1,12 +1,9 @@
-import { type ChangelogEntry, type Effect, roles } from "@questbus/protocol";
+import { type ChangelogEntry, type Effect, percent, roles } from "@questbus/protocol";
 import { provenPasses, type QuestState } from "./state.ts";
 
-const percent = (fraction: number): string => `${(fraction * 100).toFixed(1)} %`;
-
-/** `report_ms 41.3 % better (95 % interval 39.0 % to 43.1 %)`. */
+/** `report_ms 41.3 % better (95 % interval 39 % to 43.1 %)`. */
 export function describeEffect(name: string, effect: Effect): string {
-  const level = `${Math.round(effect.level * 100)} %`;
-  return `${name} ${percent(effect.estimate)} better (${level} interval ${percent(effect.low)} to ${percent(effect.high)})`;
+  return `${name} ${percent(effect.estimate)} better (${percent(effect.level)} interval ${percent(effect.low)} to ${percent(effect.high)})`;
 }
 
 /** The commit message and changelog entry of the change that is being accepted; only stored evidence is quoted. */

@@ -1,15 +1,16 @@
-import type {
-  Effect,
-  Fault,
-  GateSamples,
-  GuardFinding,
-  GuardSpec,
-  MetricSpec,
-  Pair,
-  Role,
-  Suspicion,
-  Verdict,
-  VerdictWord,
+import {
+  type Effect,
+  type Fault,
+  type GateSamples,
+  type GuardFinding,
+  type GuardSpec,
+  type MetricSpec,
+  type Pair,
+  percent,
+  type Role,
+  type Suspicion,
+  type Verdict,
+  type VerdictWord,
 } from "@questbus/protocol";
 import { estimateEffect, estimateShift, pseudoMedian } from "./effect.ts";
 import {
@@ -23,7 +24,7 @@ import {
 import { judgeGuard } from "./guard.ts";
 import { metricGains, relativeGain } from "./log-gain.ts";
 import { confirmationSeed, firstOutOfOrder, totalSeed } from "./pair-order.ts";
-import { effectPhrase, evidencePhrase, gainPhrase, guardPhrase, nameList, percent } from "./phrase.ts";
+import { effectPhrase, evidencePhrase, gainPhrase, guardPhrase, nameList } from "./phrase.ts";
 
 /**
  * The verdict over one pass. It is a function of its two arguments alone, so anyone who holds the evidence

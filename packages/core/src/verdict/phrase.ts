@@ -1,11 +1,8 @@
-import type { Effect, GuardFinding, MetricSpec } from "@questbus/protocol";
+import { type Effect, type GuardFinding, type MetricSpec, percent } from "@questbus/protocol";
 
 /** The sentences of a verdict: plain English, with figures. */
 
 const timeUnits = new Set(["ns", "us", "µs", "ms", "s", "min", "h"]);
-
-/** A fraction as text: 0.123 is "12.3 %". */
-export const percent = (fraction: number): string => `${Number((fraction * 100).toFixed(1))} %`;
 
 /** "12.3 % faster" for a time, "12.3 % better (name)" otherwise; a loss reads "slower" or "worse". */
 export function gainPhrase(gain: number, metric: MetricSpec): string {

@@ -71,7 +71,7 @@ describe("what an arbiter may rule", () => {
     expect(why(failed, "revert")).toBe("leaves the target as it was");
     const kept = run(openPlay(), [keep, { gain: 0.06, total: 0.17 }, none]).state;
     expect(why(kept, "accept")).toBe(
-      "integrates what was proven: p95_ms 17.0 % better (95 % interval 17.0 % to 17.0 %)",
+      "integrates what was proven: p95_ms 17 % better (95 % interval 17 % to 17 %)",
     );
     expect(why(kept, "revert")).toContain("drops what was kept");
   });
@@ -79,7 +79,7 @@ describe("what an arbiter may rule", () => {
   it("an accept quotes only what is in the tree: a gain that could not be kept is not", () => {
     const play = run(openPlay(), [keep, { gain: 0.06, total: 0.17, faults: { settle: "DISK_FULL" } }]);
     expect(play.state.escalation?.reason).toBe("conflict");
-    expect(why(play.state, "accept")).toContain("12.0 % better");
+    expect(why(play.state, "accept")).toContain("12 % better");
   });
 });
 

@@ -234,7 +234,7 @@ describe("what an accepted quest leaves", () => {
       kind: "integrate",
       tree: play.state.passes[0]?.candidate?.tree,
       branch: `questbus/${play.state.id}`,
-      changelog: { path: null, impact: expect.stringContaining("p95_ms 25.0 % better") },
+      changelog: { path: null, impact: expect.stringContaining("p95_ms 25 % better") },
     });
     run(play);
     expect(integrations(play)).toHaveLength(1);
