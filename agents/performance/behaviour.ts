@@ -50,7 +50,7 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
   const values = runs.map((run) => run.value);
   const wallMs = runs.reduce((sum, run) => sum + run.wallMs, 0) / runs.length;
   return {
-    result: { values, cv, detectable, pairsNeeded, wallMs },
+    result: { values, cv, detectable, pairsNeeded, wallMs, analysis: null },
     summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${detectable === null ? "no gain" : percent(detectable)}${neededText(pairsNeeded)}`,
   };
 }

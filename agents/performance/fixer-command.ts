@@ -24,6 +24,7 @@ export async function runFixerCommand(
     authority: authorityOf(context),
     history,
     guidance,
+    analysis: brief.analysis,
   };
   await writeFile(file, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 });
   const env = { QUESTBUS_BRIEF: file, QUESTBUS_QUEST_DIR: questDir };

@@ -79,7 +79,14 @@ const found = {
   plan: { fixers: [], blastRadius: { files: 3, tracked: 10 } },
   fitness: { loadPerCpu: 0, diskFreeBytes: 1e9, memoryFreeBytes: 1e9, target: targetState, warnings: [] },
   "base-suite": greenRun,
-  "base-measure": { values: [1], cv: 0.01, detectable: 0.02, pairsNeeded: 16, wallMs: 5 },
+  "base-measure": {
+    values: [1],
+    cv: 0.01,
+    detectable: 0.02,
+    pairsNeeded: 16,
+    wallMs: 5,
+    analysis: null,
+  },
   choose: { fixer: 0, reason: "next in the quest's order", dropped: [] },
 } satisfies Partial<TaskResult>;
 

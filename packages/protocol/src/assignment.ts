@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type Analysis, analysis } from "./analysis.ts";
 import { type ErrorCode, errorRegistry, type Fault } from "./error.ts";
 import {
   artifactRef,
@@ -89,6 +90,8 @@ export const taskResult = {
     detectable: z.number().nullable(),
     pairsNeeded: z.number().nullable(),
     wallMs: z.number(),
+    /** Where its time goes; null where nothing was profiled: the analysis of an earlier pass still holds, or none is wanted. */
+    analysis: analysis.nullable().default(null),
   }),
   choose: z.strictObject({
     fixer: z.int().min(0).nullable(),
@@ -199,6 +202,10 @@ export type Brief = {
   /** The target as ops found it before the quest. */
   target: TargetState | null;
   history: readonly PassSummary[];
+  /** Where the time of last known-good goes; null until it was profiled. */
+  analysis: Analysis | null;
+  /** What was gained and kept so far, against the quest's base: 0.2 is 20 % better. */
+  kept: number;
   /** This pass was granted by the arbiter. */
   granted: boolean;
   /** The arbiter's words for a granted pass. */

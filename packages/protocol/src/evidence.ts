@@ -4,7 +4,17 @@ import { limit } from "./limit.ts";
 
 /** A stored artifact: its content is found by its hash, and checked against it. */
 export const artifactRef = z.strictObject({
-  kind: z.enum(["diff", "suite-output", "bench-output", "fixer-output", "samples", "matrix", "report"]),
+  kind: z.enum([
+    "diff",
+    "suite-output",
+    "bench-output",
+    "fixer-output",
+    "samples",
+    "matrix",
+    "report",
+    "profile",
+    "analysis",
+  ]),
   sha256,
   sizeBytes: z.int().min(0),
 });

@@ -1,3 +1,4 @@
+export * from "./analysis.ts";
 export * from "./arbitration.ts";
 export * from "./assignment.ts";
 export * from "./authority.ts";

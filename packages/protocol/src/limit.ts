@@ -41,6 +41,14 @@ export const limit = {
   /** Fixers one quest may name. */
   fixersMax: 32,
   guardsMax: 16,
+  /** Functions that an analysis names: beyond ten a share is too small to chase. */
+  hotFunctionsMax: 10,
+  /** Characters of a function's name. */
+  nameCharsMax: 120,
+  /** Largest CPU profile that is kept as evidence: at the sampling interval chosen, some ten times the usual. */
+  profileBytesMax: 8_388_608,
+  /** Processes of one run whose profiles are read. */
+  profilesMax: 64,
   /** Signs of gaming that one report names; more of them would say no more. */
   suspicionsMax: 32,
   /** Commands that one transaction takes; more wait for the next. */

@@ -124,6 +124,9 @@ export const questDocument = z
       .min(1)
       .refine((list) => new Set(list).size === list.length, { error: "name each role once" })
       .default(["architect", "performance", "qa", "ops"]),
+    profile: z.enum(["auto", "none"]).default("auto").meta({
+      description: "auto: one run more before the first pass, under a profiler, shows where the time goes.",
+    }),
     onAccept: z
       .strictObject({
         branch: z
@@ -209,6 +212,7 @@ export type QuestSpec = {
   budget: { passes: number; pairs: number; wallClockMs: number };
   authority: Authority;
   signOff: z.infer<typeof role>[];
+  profile: "auto" | "none";
   onAccept: { branch: string; changelog: string | null };
 };
 
@@ -271,6 +275,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     },
     authority: document.authorities?.performance ?? { write: ["**"], never: [] },
     signOff: document.signOff,
+    profile: document.profile,
     onAccept: {
       branch: document.onAccept?.branch ?? "questbus/{quest}",
       changelog: document.onAccept?.changelog ?? null,

@@ -23,6 +23,7 @@ const full = () => ({
   budget: { passes: 3, pairs: 90, wallClock: "30m" },
   authorities: { performance: { write: ["src/**"], never: ["test/**", "bench.mjs"] } },
   signOff: ["architect", "performance", "qa", "ops"],
+  profile: "auto",
   onAccept: { branch: "questbus/{quest}", changelog: "CHANGELOG.md" },
 });
 
@@ -211,6 +212,7 @@ describe("a quest in plain units", () => {
       budget: { passes: 3, pairs: 90, wallClockMs: 1_800_000 },
       authority: { write: ["**"], never: [] },
       signOff: ["architect", "performance", "qa", "ops"],
+      profile: "auto",
       onAccept: { branch: "questbus/{quest}", changelog: null },
     });
   });

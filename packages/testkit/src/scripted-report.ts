@@ -154,6 +154,7 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
       detectable: 0.02,
       pairsNeeded: 9,
       wallMs: 10,
+      analysis: null,
     }),
     choose: () => ({
       fixer: script.fixer === undefined ? (brief.pass - 1) % brief.spec.fixers.length : script.fixer,

@@ -103,6 +103,7 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
     crash: null,
     suiteRed: false,
     tests: null,
+    analysis: null,
     samples: null,
     signOffs: {},
     verdict: null,
@@ -189,6 +190,8 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
   switch (report.task) {
     case "base-suite":
       return { suiteRed: !report.result?.passed };
+    case "base-measure":
+      return { analysis: report.result?.analysis ?? null };
     case "choose":
       return chosen(report.result);
     case "produce": {

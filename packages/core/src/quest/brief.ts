@@ -2,7 +2,7 @@ import { assignmentOf, type Brief, type Grant, limit, type PassSummary, type Rol
 import { stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { passAlpha, passSeed } from "./judge-pass.ts";
-import { currentPass, machineOf, type PassState, type QuestState } from "./state.ts";
+import { analysisOf, currentPass, keptGain, machineOf, type PassState, type QuestState } from "./state.ts";
 
 function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
   if (!pass.verdict) return [];
@@ -52,6 +52,8 @@ export function grantOf(state: QuestState, role: Role): Grant {
     lastSettle: endsWithRuling(state) || pass?.verdict?.verdict === "ENV_UNFIT" || !passLeft(state),
     target: state.target,
     history: state.passes.flatMap((each) => summaryOf(state, each)),
+    analysis: analysisOf(state),
+    kept: keptGain(state),
     granted: state.escalation?.ruling?.decision === "retry",
     guidance: state.escalation?.ruling?.guidance ?? null,
   };

@@ -1,4 +1,5 @@
 import type {
+  Analysis,
   ArtifactRef,
   Candidate,
   CommandData,
@@ -52,6 +53,8 @@ export type PassState = {
   crash: Fault | null;
   suiteRed: boolean;
   tests: "passed" | "failed" | null;
+  /** Where the time of its last known-good goes, where this pass found out. */
+  analysis: Analysis | null;
   /** Dropped once judged: the journal's `task.reported` keeps them. */
   samples: GateSamples | null;
   signOffs: Partial<Record<Role, SignOff>>;
@@ -121,5 +124,17 @@ export function provenGood(state: QuestState): Good | null {
   if (pass?.candidate && pass.verdict?.verdict === "ACCEPT") return pass.candidate;
   return hasKept(state) ? state.lastGood : null;
 }
+
+/** Where the time of last known-good goes; null when that was not found out, or last known-good has moved since. */
+export const analysisOf = ({ passes, lastGood }: QuestState): Analysis | null =>
+  passes.findLast((pass) => pass.analysis !== null && pass.lastGood.tree === lastGood.tree)?.analysis ?? null;
+
+/** The gain of last known-good over the quest's base, as measured. */
+export function keptGain(state: QuestState): number {
+  const verdict = hasKept(state) ? provenPasses(state).findLast(isKept)?.verdict : null;
+  return (verdict?.total ?? verdict?.effect)?.estimate ?? 0;
+}
+
+const isKept = ({ verdict }: PassState): boolean => verdict?.verdict === "KEEP";
 
 export const machineOf = (state: QuestState): MachineState => state.assignments.architect.machine;
