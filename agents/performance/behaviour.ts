@@ -8,8 +8,8 @@ import {
   whileMeasuring,
   yes,
 } from "@questbus/agent";
-import { type BudgetPlan, planBudget } from "@questbus/core";
-import { type Observation, percent, QuestbusError } from "@questbus/protocol";
+import { admissionFault, admissionPlan, resizedGoal } from "@questbus/core";
+import { type Fault, limit, type Observation, percent, QuestbusError } from "@questbus/protocol";
 import { type Arms, closeArms, observe, openArms, runArm } from "@questbus/workbench";
 import { produce } from "./produce.ts";
 
@@ -39,21 +39,25 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
   const runs = await whileMeasuring(context, async () => {
     await observeBase(context, arms, 1);
     const first = await observeBase(context, arms, pass === 1 ? baseRuns : baseRunsLater);
-    return pass > 1 || planOf(context, first).fit
-      ? first
-      : [...first, ...(await observeBase(context, arms, baseRunsMore))];
+    const { fit } = admissionPlan(spec, valuesOf(first));
+    return pass > 1 || fit ? first : [...first, ...(await observeBase(context, arms, baseRunsMore))];
   });
   await closeArms(arms);
-  const plan = planOf(context, runs);
-  if (plan.cv === null || (!plan.fit && pass === 1)) throw tooNoisy(context, plan);
+  const values = valuesOf(runs);
+  const plan = admissionPlan(spec, values);
   const { cv, detectable, pairsNeeded } = plan;
-  const values = runs.map((run) => run.value);
+  const fault = admissionFault(spec, plan);
+  if (cv === null || (fault && pass === 1)) throw new QuestbusError(fault as Fault);
   const wallMs = runs.reduce((sum, run) => sum + run.wallMs, 0) / runs.length;
+  const resized = pass === 1 ? resizedGoal(spec, plan) : null;
+  const cost = costText(resized === null ? pairsNeeded : spec.budget.pairs, wallMs);
   return {
     result: { values, cv, detectable, pairsNeeded, wallMs, analysis: null },
-    summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${detectable === null ? "no gain" : percent(detectable)}${neededText(pairsNeeded)}`,
+    summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${detectable === null ? "no gain" : percent(detectable)}${resized === null ? "" : `, which is the goal now (${percent(resized)})`}${cost}`,
   };
 }
+
+const valuesOf = (runs: readonly Observation[]): number[] => runs.map((run) => run.value);
 
 async function observeBase(
   { brief, signal, groups }: TaskContext,
@@ -73,41 +77,22 @@ async function observeBase(
   return runs;
 }
 
-function planOf({ brief }: TaskContext, runs: readonly Observation[]): BudgetPlan {
-  const { goal, budget, measure } = brief.spec;
-  return planBudget({
-    values: runs.map((run) => run.value),
-    margin: goal.margin,
-    goal: goal.improveBy,
-    alpha: brief.alpha,
-    pairsMax: budget.pairs,
-    better: measure.metric.better,
-  });
-}
-
 function baseText({ brief }: TaskContext, values: readonly number[]): string {
   const { name, unit } = brief.spec.measure.metric;
   const middle = [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
   return `${name} ${figure(middle, unit)}`;
 }
 
-const neededText = (pairs: number | null): string =>
-  pairs === null ? "" : `, about ${plural(Math.ceil(pairs), "pair")} for the goal`;
+/** What the goal will cost, when the noise stays as it is. */
+function costText(pairs: number | null, wallMs: number): string {
+  if (pairs === null) return "";
+  const runs = 2 * (Math.ceil(pairs) + limit.confirmationPairs);
+  const time = Math.ceil((runs * wallMs) / 1_000);
+  return `, about ${plural(Math.ceil(pairs), "pair")} for the goal (${runs} runs with those that confirm it, ${time} s)`;
+}
+
 const figure = (value: number, unit: string): string =>
   `${Number(value.toPrecision(4))}${unit ? ` ${unit}` : ""}`;
-
-function tooNoisy({ brief }: TaskContext, budget: BudgetPlan): QuestbusError {
-  const { goal, budget: allowed } = brief.spec;
-  const noise =
-    budget.cv === null ? "the base runs cannot be used" : `the noise of one run is ${percent(budget.cv)}`;
-  const least = budget.detectable === null ? "no gain" : `no gain below ${percent(budget.detectable)}`;
-  return new QuestbusError({
-    code: "BENCH_TOO_NOISY",
-    message: `${noise}: with ${allowed.pairs} pairs this bench can show ${least}; the goal is ${percent(goal.improveBy ?? goal.margin)}`,
-    where: "measure.command",
-    next: "allow more pairs, make the bench longer or its metric quieter, or ask for more",
-  });
-}
 
 /** Candidate against last known-good, in pairs, until the evidence decides; then fresh pairs for the effect. */
 async function gate(context: TaskContext): Promise<Outcome<"gate">> {

@@ -73,6 +73,47 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
   });
 });
 
+describe("a goal below what the budget can show", () => {
+  // 8 % of noise, on top of the bench's own.
+  const noise = `awk -v seed="$(od -An -N2 -tu2 /dev/urandom)" '
+    BEGIN { srand(seed); factor = exp(0.16 * (rand() + rand() + rand() - 1.5)) }
+    /^METRIC steps/ { split($2, part, "="); printf "METRIC steps=%.4f\\n", part[2] * factor; next }
+    { print }'`;
+  const measure = { command: `sh bench.sh | ${noise}` };
+  const small = () => quest({ measure, goal: { improveBy: "4%" } });
+
+  test("is refused, with the figure and what would help", async () => {
+    const run = await cli("run", small());
+    expectClearError(run, "BENCH_TOO_NOISY", 1);
+    expect(run.stderr).toMatch(/with 60 pairs this bench can show no gain below [\d.]+ %; the goal is 4 %/);
+    expect(run.stderr).toMatch(
+      /make the bench about \d+ times longer or its metric quieter, or ask for [\d.]+ %/,
+    );
+  });
+
+  test("is raised to that where the operator says so", async () => {
+    const judged = { intent: "validate", target: { candidate: "fixes/gain.patch" }, fixers: [] };
+    const file = quest({ measure, goal: { improveBy: "4%" }, ...judged });
+    const run = await cli("run", file, "--accept-detectable");
+    expect(run.exit, run.stderr).toBe(0);
+    expect(run.stderr).toMatch(
+      /the budget can show ([\d.]+) %, which is the goal now \([\d.]+ %\), about 60 pairs/,
+    );
+    expect(run.stderr).toMatch(
+      /ACCEPT: 4\d(\.\d)? % better \(steps\).*at or above the goal of (?!4 %)[\d.]+ %/,
+    );
+  });
+
+  test("there is none to raise", async () => {
+    const run = await cli(
+      "run",
+      quest({ intent: "improve", goal: { improveBy: undefined } }),
+      "--accept-detectable",
+    );
+    expectClearError(run, "USAGE", 2);
+  });
+});
+
 describe("a candidate that fails is put back; it waits for an arbiter, exit 7", () => {
   test("a bench that crashes, hungry memory, a broken test", async () => {
     const fixers = (["crash", "hungry", "breaks-test"] as const).map((name) => ({
@@ -140,9 +181,9 @@ describe("one orchestrator a state directory", () => {
     const counted = Object.groupBy(list, ({ status }) => status);
     expect(Object.fromEntries(Object.entries(counted).map(([status, all]) => [status, all?.length]))).toEqual(
       {
-        unfit: 8,
+        unfit: 9,
         escalated: 2,
-        accepted: 1,
+        accepted: 2,
       },
     );
     expect((await cli("audit", "verify")).exit).toBe(0);

@@ -15,9 +15,12 @@ import { exitOf, summaryOf } from "./summary.ts";
 
 export type Common = { state: string; json: boolean; signal: AbortSignal };
 
+/** What the operator grants a quest beyond its file. */
+export type Granted = { acceptDetectable: boolean };
+
 /** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
-export async function runQuest(file: string, common: Common): Promise<number> {
-  const submission = await readSubmission(file);
+export async function runQuest(file: string, granted: Granted, common: Common): Promise<number> {
+  const submission = await readSubmission(file, granted);
   const onStart = (broker: string): void =>
     note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
   let submitted: { quest: string; resumed: boolean } | null = null;
@@ -48,8 +51,8 @@ async function submit(
 }
 
 /** `questbus submit FILE`: the id, once the quest is stored. */
-export async function submitQuest(file: string, common: Common): Promise<number> {
-  const submission = await readSubmission(file);
+export async function submitQuest(file: string, granted: Granted, common: Common): Promise<number> {
+  const submission = await readSubmission(file, granted);
   return withStack(
     { stateDir: common.state, running: "required", signal: common.signal },
     async (session) => {

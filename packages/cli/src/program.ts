@@ -10,7 +10,7 @@ import {
   verifyAudit,
   watch,
 } from "./command-read.ts";
-import { type Common, cancelQuest, ruleOn, runQuest, submitQuest } from "./command-run.ts";
+import { type Common, cancelQuest, type Granted, ruleOn, runQuest, submitQuest } from "./command-run.ts";
 import { doctor, up } from "./command-stack.ts";
 
 /** What a program run gives back: its exit code. */
@@ -55,13 +55,8 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
     });
   };
 
-  add("run", "run a quest on a local stack, and wait for its end", (common, file) =>
-    runQuest(file as string, common),
-  ).argument("<file>");
+  addSubmission(program, signal, ended);
   add("up", "start the local stack in the foreground", up);
-  add("submit", "hand a quest to the running stack; prints its id", (common, file) =>
-    submitQuest(file as string, common),
-  ).argument("<file>");
   add("status", "show a quest (the newest by default)", (common, quest) =>
     showStatus(quest, common),
   ).argument("[quest]", "its id", valid(questId));
@@ -78,6 +73,26 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
   return program;
+}
+
+/** `run` and `submit` take a quest file, and what the operator grants it. */
+function addSubmission(program: Command, signal: AbortSignal, ended: Ended): void {
+  const kinds = [
+    ["run", "run a quest on a local stack, and wait for its end", runQuest],
+    ["submit", "hand a quest to the running stack; prints its id", submitQuest],
+  ] as const;
+  for (const [name, description, work] of kinds) {
+    const command = program.command(name).description(description).argument("<file>", "a quest file");
+    withCommon(command)
+      .option(
+        "--accept-detectable",
+        "raise a goal that the budget cannot show to the smallest one it can",
+        false,
+      )
+      .action(async (file: string, granted: Granted) =>
+        ended(await work(file, granted, commonOf(command, signal))),
+      );
+  }
 }
 
 const withCommon = (command: Command): Command =>

@@ -46,18 +46,34 @@ function placed(error: QuestbusError, placeOf: (path: string) => string | null):
   return first ? new QuestbusError(first, ...rest) : error;
 }
 
+/** @throws QuestbusError USAGE where there is no goal to raise */
+function acceptingDetectable(document: QuestDocument, file: string): QuestDocument {
+  const { goal } = document;
+  if (goal?.improveBy) return { ...document, goal: { ...goal, acceptDetectable: true } };
+  throw new QuestbusError({
+    code: "USAGE",
+    message: "--accept-detectable raises a goal, and this quest has none",
+    where: `${file}: goal.improveBy`,
+    next: "leave it out: without a goal, every gain above the margin counts",
+  });
+}
+
 /** A quest that may be submitted. Its patches are stored with `storePatches`, once there is somebody to take it. */
 export type Submission = { command: CommandData["submit"]; storePatches(stateDir: string): Promise<void> };
 
 /** Reads a quest file and checks all that can be checked before anything runs; nothing is stored. */
-export async function readSubmission(file: string): Promise<Submission> {
+export async function readSubmission(
+  file: string,
+  { acceptDetectable }: { acceptDetectable: boolean },
+): Promise<Submission> {
   const patches: Buffer[] = [];
   const remember: Artifacts["put"] = async (kind, content) => {
     const bytes = Buffer.from(content);
     patches.push(bytes);
     return { kind, sha256: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
   };
-  const { data, placeOf } = readQuestFile(file);
+  const { data: written, placeOf } = readQuestFile(file);
+  const data = acceptDetectable ? acceptingDetectable(written, file) : written;
   const command = await admit(data, dirname(resolve(file)), remember).catch((error: unknown) => {
     throw error instanceof QuestbusError ? placed(error, placeOf) : error;
   });

@@ -2,6 +2,7 @@ export * from "./arbitration/matrix.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
 export * from "./journal/recompute.ts";
+export * from "./quest/admission.ts";
 export * from "./quest/apply.ts";
 export * from "./quest/brief.ts";
 export * from "./quest/change.ts";

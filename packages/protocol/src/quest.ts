@@ -102,6 +102,9 @@ export const questDocument = z
       .strictObject({
         improveBy: percentText.optional(),
         margin: percentText.default("1%").meta({ description: "A gain up to this much counts as none." }),
+        acceptDetectable: z.boolean().default(false).meta({
+          description: "A goal that the budget cannot show is raised to the smallest one that it can.",
+        }),
         minEffect: percentText.optional().meta({
           description:
             "The smallest gain worth chasing: a candidate shown to gain less is dropped early. 5%, or the goal where that is smaller.",
@@ -205,7 +208,7 @@ export type QuestSpec = {
   target: { repo: string; ref: string; prepare: string | null };
   measure: { command: string; metric: MetricSpec; timeoutMs: number };
   /** `improveBy` null: every gain above the margin counts. `minEffect` null: the gate's default. */
-  goal: { improveBy: number | null; margin: number; minEffect: number | null };
+  goal: { improveBy: number | null; margin: number; minEffect: number | null; acceptDetectable: boolean };
   tests: { command: string; timeoutMs: number };
   guards: GuardSpec[];
   fixers: FixerSpec[];
@@ -260,6 +263,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
       improveBy: goal?.improveBy ? parsePercent(goal.improveBy) : null,
       margin: parsePercent(goal?.margin ?? "1%"),
       minEffect: goal?.minEffect ? parsePercent(goal.minEffect) : null,
+      acceptDetectable: goal?.acceptDetectable ?? false,
     },
     tests: { command: tests.command, timeoutMs: parseDurationMs(tests.timeout) },
     guards: document.guards.map((each) => ({

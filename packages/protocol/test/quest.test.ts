@@ -205,7 +205,7 @@ describe("a quest in plain units", () => {
         metric: { name: "p95", from: "wall-time", unit: "s", better: "lower" },
         timeoutMs: 60_000,
       },
-      goal: { improveBy: 0.05, margin: 0.01, minEffect: null },
+      goal: { improveBy: 0.05, margin: 0.01, minEffect: null, acceptDetectable: false },
       tests: { command: "npm test", timeoutMs: 600_000 },
       guards: [],
       fixers: [{ kind: "patch", name: "a.patch", sha256: "a".repeat(64) }],
@@ -244,7 +244,7 @@ describe("a quest in plain units", () => {
       patch("one", "1"),
       patch("two", "2"),
     ]);
-    expect(spec.goal).toEqual({ improveBy: 0.2, margin: 0.01, minEffect: 0.12 });
+    expect(spec.goal).toEqual({ improveBy: 0.2, margin: 0.01, minEffect: 0.12, acceptDetectable: false });
   });
 
   test("intent improve has no goal but the margin", () => {
@@ -252,7 +252,7 @@ describe("a quest in plain units", () => {
       patch("one", "1"),
       patch("two", "2"),
     ]);
-    expect(spec.goal).toEqual({ improveBy: null, margin: 0.02, minEffect: null });
+    expect(spec.goal).toEqual({ improveBy: null, margin: 0.02, minEffect: null, acceptDetectable: false });
   });
 
   test("a patch that was not resolved is a mistake of the caller", () => {
@@ -263,5 +263,9 @@ describe("a quest in plain units", () => {
 /** The full quest with the defaults that parsing adds. */
 function parsedFull(): unknown {
   const quest = full();
-  return { ...quest, guards: quest.guards.map((guard) => ({ ...guard, better: "lower" })) };
+  return {
+    ...quest,
+    goal: { ...quest.goal, acceptDetectable: false },
+    guards: quest.guards.map((guard) => ({ ...guard, better: "lower" })),
+  };
 }

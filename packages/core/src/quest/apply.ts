@@ -11,6 +11,7 @@ import {
 } from "@questbus/protocol";
 import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
+import { admissionPlan, resizedGoal } from "./admission.ts";
 import type { AssignmentState, PassState, QuestState } from "./state.ts";
 
 /** An event with the time at which it was committed; all that a state is made of. */
@@ -228,14 +229,24 @@ function reported(state: QuestState, report: Report): QuestState {
   }));
   const target =
     report.task === "fitness" && report.result && !state.target ? report.result.target : state.target;
+  const spec =
+    report.task === "base-measure" && report.result ? admitted(state, report.result.values) : state.spec;
   const flaky =
     state.flaky || (report.task === "separate" && (report.result?.runs.some((run) => run.passed) ?? false));
   return {
     ...withAssignment(next, report.assignment, { status: "waiting", task: null, agent: null, note: null }),
+    spec,
     target,
     flaky,
     task: null,
   };
+}
+
+/** The quest as its A/A run admits it: with a larger goal, where the operator accepts what can be shown. */
+function admitted(state: QuestState, values: readonly number[]): QuestState["spec"] {
+  const { spec } = state;
+  const improveBy = state.passes.length === 1 ? resizedGoal(spec, admissionPlan(spec, values)) : null;
+  return improveBy === null ? spec : { ...spec, goal: { ...spec.goal, improveBy } };
 }
 
 function ruled(state: QuestState, body: Of<"ruling.made">, event: Applied): QuestState {

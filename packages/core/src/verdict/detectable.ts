@@ -51,7 +51,23 @@ function distanceWithin(pairs: number, alpha: number): number | null {
 const pairsFor = (distance: number, alpha: number): number =>
   Math.ceil((floorOf(alpha) ** p + (slopeOf(alpha) / distance ** 2) ** p) ** (1 / p));
 
-/** `values`: base-only fresh-process runs, in any unit. `goal` and `margin`: relative gains. */
+/** From this many runs on, the differences of neighbours say enough of the noise inside a pair. */
+const neighbourRunsMin = 16;
+
+/**
+ * The standard deviation of one A/A pair, in log gain. From few runs: √2 × that of single runs. From more also the
+ * scale of the differences of neighbours, and the smaller of the two counts: what drifts slowly moves both arms of a
+ * pair, and is in the first alone. Neighbouring differences share a run, so they are worth about two thirds of as
+ * many that do not.
+ */
+function pairDeviation(logs: readonly number[]): number {
+  const single = Math.SQRT2 * shamosScale(logs) * inflation(logs.length);
+  if (logs.length < neighbourRunsMin) return single;
+  const steps = logs.slice(1).map((each, at) => each - (logs[at] as number));
+  return Math.min(single, shamosScale(steps) * inflation((2 * steps.length) / 3));
+}
+
+/** `values`: base-only fresh-process runs in the order they were made, any unit. `goal` and `margin`: relative gains. */
 export type BudgetQuestion = {
   values: readonly number[];
   margin: number;
@@ -102,8 +118,9 @@ function pairsForGoal(goal: number, margin: number, pairSd: number, question: Bu
 export function planBudget(question: BudgetQuestion): BudgetPlan {
   if (!questionIsSound(question)) return unusable;
   const { values, goal, alpha, pairsMax, better } = question;
-  const scale = shamosScale(values.map(Math.log));
-  const pairSd = Math.SQRT2 * scale * inflation(values.length);
+  const logs = values.map(Math.log);
+  const scale = shamosScale(logs);
+  const pairSd = pairDeviation(logs);
   const cv = Math.sqrt(Math.expm1(scale ** 2));
   const margin = logOfRelative(question.margin, better);
   const distance = distanceWithin(pairsMax, alpha);

@@ -68,6 +68,14 @@ describe("the plan of a budget", () => {
     }
   });
 
+  it("does not count a slow drift, which both arms of a pair share, once there are runs enough to tell", () => {
+    const drift = runs(24, 0.02).map((value, at) => value * (1 + 0.02 * at));
+    const told = planBudget(ask({ values: drift })).detectable as number;
+    const few = planBudget(ask({ values: drift.filter((_, at) => at % 3 === 0) })).detectable as number;
+    expect(told).toBeLessThan(few / 2);
+    expect(told).toBeGreaterThan(0.02);
+  });
+
   it("allows for the noise that few runs hide: with 8 it promises too much in less than a third", () => {
     const truth = planBudget(ask({ values: runs(600, 0.05, 40) })).detectable as number;
     let tooMuch = 0;
