@@ -1,9 +1,10 @@
 // `npm run prove -- [AREA] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
+import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
 
-const areas: Record<string, Area> = { main: proveMain };
+const areas: Record<string, Area> = { main: proveMain, gate: proveGate };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,4 +1,4 @@
-import type { GuardSpec, Pair } from "@questbus/protocol";
+import type { GuardSpec, Observation, Pair } from "@questbus/protocol";
 import { createTest, type SequentialTest } from "./e-process.ts";
 import { createGuardTrial, type GuardTrial, guardAlpha, logWorsening } from "./guard.ts";
 import { type Better, logOfRelative, metricGains, relativeGain } from "./log-gain.ts";
@@ -69,7 +69,16 @@ export const gatePolicyOf = (aim: Aim): GatePolicy => ({
   pairsMax: aim.pairsMax,
 });
 
-/** The first pair (from 0) with a value that cannot be used, in the metric or in a guard; null when there is none. */
+const isTime = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value >= 0;
+
+/** Whether the times taken from outside are times: a clock that went back, or none, says nothing of the run. */
+const isTimed = ({ wallMs, cpuMs }: Observation): boolean =>
+  isTime(wallMs) && ((cpuMs ?? null) === null || isTime(cpuMs));
+
+/**
+ * The first pair (from 0) with a value that cannot be used, in the metric, in a guard or in the times taken from outside;
+ * null when there is none.
+ */
 export function firstBrokenPair(
   pairs: readonly Pair[],
   guards: readonly GuardSpec[],
@@ -77,7 +86,9 @@ export function firstBrokenPair(
 ): number | null {
   const at = pairs.findIndex(
     (pair) =>
-      metricGains([pair], better) === null || guards.some((guard) => logWorsening(pair, guard) === null),
+      metricGains([pair], better) === null ||
+      !(isTimed(pair.base) && isTimed(pair.candidate)) ||
+      guards.some((guard) => logWorsening(pair, guard) === null),
   );
   return at < 0 ? null : at;
 }
