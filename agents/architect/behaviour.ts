@@ -2,18 +2,22 @@ import {
   authorityOf,
   type Behaviour,
   chosenFixer,
+  knobFiles,
   no,
   type Outcome,
   plural,
+  renderKnobs,
   type TaskContext,
   yes,
 } from "@questbus/agent";
+import { drawSettings } from "@questbus/core";
 import { type FixerPlan, type FixerSpec, faultsOf, forbiddenPaths, QuestbusError } from "@questbus/protocol";
 import {
   diffFiles,
   inspectPatch,
   patchTree,
   privateText,
+  readTreeFile,
   refuseForbiddenChanges,
   treeOf,
   type Workspace,
@@ -54,6 +58,7 @@ async function planOf(
   if (fixer.kind === "command")
     return { index, name, files: [], usable: true, reason: "only running it can tell" };
   try {
+    if (fixer.kind === "knobs") return await knobPlanOf(context, ws, index, fixer);
     const patch = fixer.kind === "patch" ? await artifacts.get(fixer.sha256) : null;
     const files = patch
       ? inspectPatch(patch, { name }).files
@@ -69,9 +74,28 @@ async function planOf(
   }
 }
 
+/** Every place is tried with the first setting that comes, so that a wrong one is told before anything is measured. */
+async function knobPlanOf(
+  context: TaskContext,
+  ws: Workspace,
+  index: number,
+  { name, parameters }: Extract<FixerSpec, { kind: "knobs" }>,
+): Promise<FixerPlan> {
+  const { written: files, read } = knobFiles(parameters);
+  const outside = forbiddenPaths(files, authorityOf(context));
+  if (outside.length > 0)
+    return { index, name, files, usable: false, reason: `may not write ${outside.join(", ")}` };
+  const { commit } = context.brief.lastGood;
+  const texts = new Map<string, string | null>();
+  for (const path of read) texts.set(path, await readTreeFile(ws, commit, path));
+  const [setting = {}] = drawSettings(parameters, { seed: "plan", count: 1 });
+  renderKnobs(parameters, setting, texts);
+  return { index, name, files, usable: true, reason: `${plural(parameters.length, "parameter")} to search` };
+}
+
 /**
- * Chooses the fixer of this pass: the first unused one that can be tried; then the last command again, which may do
- * better knowing what failed; and for a pass that the arbiter granted, the most promising candidate of before.
+ * Chooses the fixer of this pass: the first unused one that can be tried; then the last command or search again, which
+ * may do better knowing what failed; and for a pass that the arbiter granted, the most promising candidate of before.
  */
 async function choose(context: TaskContext): Promise<Outcome<"choose">> {
   const { brief } = context;
@@ -83,9 +107,14 @@ async function choose(context: TaskContext): Promise<Outcome<"choose">> {
     if (planned.usable) return chosen(index, fixer.name, dropped, "next in the quest's order");
     dropped.push(planned);
   }
-  const again = brief.spec.fixers.findLastIndex((fixer) => fixer.kind === "command");
-  if (again >= 0)
-    return chosen(again, brief.spec.fixers[again]?.name ?? "", dropped, "the command is asked again");
+  const again = brief.spec.fixers.findLastIndex(
+    ({ kind }, at) => (kind === "command" || kind === "knobs") && !dropped.some(({ index }) => index === at),
+  );
+  const asked = brief.spec.fixers[again];
+  if (asked) {
+    const reason = asked.kind === "knobs" ? "the search goes on" : "the command is asked again";
+    return chosen(again, asked.name, dropped, reason);
+  }
   const promising = brief.granted ? mostPromising(context) : null;
   if (promising !== null) {
     return chosen(

@@ -63,15 +63,23 @@ function knownKeys(root: JsonSchema, path: Path): string[] {
   return [...new Set(here.flatMap((schema) => Object.keys(schema.properties ?? {})))];
 }
 
-/** The issues of the branch of a union that the author most likely meant: the one with the fewest complaints. */
+/**
+ * The issues of the branch of a union that the author most likely meant: the one with the fewest complaints, where a
+ * key that is unknown or missing at its root weighs more than whatever is wrong inside.
+ */
 function flatten(issue: z.core.$ZodIssue, base: Path = []): { path: Path; issue: z.core.$ZodIssue }[] {
   const path = [...base, ...issue.path];
   if (issue.code !== "invalid_union" || issue.errors.length === 0) return [{ path, issue }];
   const weight = (branch: readonly z.core.$ZodIssue[]): number =>
-    branch.reduce((sum, each) => sum + (each.code === "unrecognized_keys" ? each.keys.length : 2), 0);
+    branch.reduce((sum, each) => sum + weightOf(each), 0);
   const [best = []] = [...issue.errors].sort((a, b) => weight(a) - weight(b));
   return best.flatMap((each) => flatten(each, path));
 }
+
+const weightOf = ({ path, ...issue }: z.core.$ZodIssue): number => {
+  if (issue.code === "unrecognized_keys") return path.length === 0 ? 10 * issue.keys.length : 1;
+  return issue.code === "invalid_type" && path.length <= 1 ? 20 : 2;
+};
 
 function toFaults(
   issue: z.core.$ZodIssue,

@@ -174,9 +174,16 @@ describe("a union, such as a fixer", () => {
     expect(fixer("{ command: x, tiemout: 5m }")).toEqual(["quest.yaml:11:19 fixers[0].tiemout: unknown key"]);
   });
 
-  it("lists the keys of both branches for an unknown one", () => {
+  it("tells what is wrong inside, however much it is, and not that another branch was not meant", () => {
+    const knobs = "{ knobs: { parameters: [{ name: 1, values: [] }], trials: 0 } }";
+    const messages = faultsIn(whole.replace("{ patch: a.patch }", knobs)).map(({ message }) => message);
+    expect(messages.length).toBeGreaterThan(2);
+    for (const each of messages) expect(each).toContain("fixers[0].knobs.");
+  });
+
+  it("lists the keys of every branch for an unknown one", () => {
     const [fault] = faultsIn(whole.replace("{ patch: a.patch }", "{ patch: a.patch, x: 1 }"));
-    expect(fault?.next).toBe("known keys here: patch, command, timeout");
+    expect(fault?.next).toBe("known keys here: patch, command, timeout, knobs");
   });
 
   it("of neither kind has a place too", () => {

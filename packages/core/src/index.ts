@@ -2,6 +2,8 @@ export * from "./arbitration/matrix.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
 export * from "./journal/recompute.ts";
+export { type KnobTrial, knobRunsMax, nextKnobStep } from "./knob/halving.ts";
+export { drawSettings, type KnobSetting, settingText } from "./knob/setting.ts";
 export * from "./quest/admission.ts";
 export * from "./quest/apply.ts";
 export * from "./quest/brief.ts";

@@ -45,6 +45,7 @@ export const errorRegistry = {
   PATCH_DOES_NOT_APPLY: person(exitCode.usage),
   PATH_ESCAPES: person(exitCode.usage),
   PATH_FORBIDDEN: person(exitCode.usage),
+  KNOB_PLACE_MISSING: person(exitCode.usage),
   FIXER_CHANGED_NOTHING: person(exitCode.failure),
   FIXER_FAILED: person(exitCode.failure),
   FIXER_TIMEOUT: person(exitCode.failure),

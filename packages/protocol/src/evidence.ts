@@ -9,6 +9,7 @@ export const artifactRef = z.strictObject({
     "suite-output",
     "bench-output",
     "fixer-output",
+    "trials",
     "samples",
     "matrix",
     "report",

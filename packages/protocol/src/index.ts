@@ -6,6 +6,7 @@ export * from "./command.ts";
 export * from "./envelope.ts";
 export * from "./error.ts";
 export * from "./evidence.ts";
+export * from "./fixer.ts";
 export * from "./identity.ts";
 export * from "./journal.ts";
 export * from "./limit.ts";

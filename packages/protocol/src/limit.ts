@@ -49,6 +49,11 @@ export const limit = {
   profileBytesMax: 8_388_608,
   /** Processes of one run whose profiles are read. */
   profilesMax: 64,
+  /** Parameters that one knobs fixer may set, and values that one of them may list. */
+  knobsMax: 32,
+  knobValuesMax: 256,
+  /** Settings that one pass of a knobs fixer may try; each costs runs of the bench. */
+  knobTrialsMax: 256,
   /** Signs of gaming that one report names; more of them would say no more. */
   suspicionsMax: 32,
   /** Commands that one transaction takes; more wait for the next. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { commandText, type FixerSpec, fixer, normaliseFixer } from "./fixer.ts";
 import { role } from "./identity.ts";
 import { limit } from "./limit.ts";
 import { durationText, parseDurationMs, parsePercent, percentText } from "./quantity.ts";
@@ -8,7 +9,6 @@ import { durationText, parseDurationMs, parsePercent, percentText } from "./quan
  * {@link questDocument} is the form people write; {@link QuestSpec} is the same with defaults and plain units.
  */
 
-const commandText = z.string().trim().min(1).max(4_000);
 const name = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
@@ -42,11 +42,6 @@ const guard = z.strictObject({
     .refine((text) => Number.parseFloat(text) !== 0, { error: "a guard needs a bound above 0%" })
     .meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
 });
-
-const fixer = z.union([
-  z.strictObject({ patch: z.string().min(1) }),
-  z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
-]);
 
 const authority = z.strictObject({
   write: z.array(glob).max(64).default(["**"]),
@@ -175,7 +170,7 @@ export const questDocument = z
       fault(["target", "candidate"], "only intent validate takes a candidate; use fixers");
     }
     if (quest.intent !== "validate" && quest.fixers.length === 0) {
-      fault(["fixers"], "name at least one fixer: a patch, or a command");
+      fault(["fixers"], "name at least one fixer: a patch, a command, knobs; see docs/fixers.md");
     }
     const values = (quest.budget?.pairs ?? limit.pairsDefault) * (quest.guards.length + 2);
     if (values > limit.pairValuesMax) {
@@ -195,10 +190,6 @@ export type QuestDocument = z.output<typeof questDocument>;
 
 export type MetricSpec = { name: string; from: string; unit: string; better: "lower" | "higher" };
 export type GuardSpec = MetricSpec & { worseBy: number };
-export type FixerSpec =
-  | { kind: "patch"; name: string; sha256: string }
-  | { kind: "command"; name: string; command: string; timeoutMs: number }
-  | { kind: "commit"; name: string; commit: string };
 export type Authority = { write: string[]; never: string[] };
 
 /** A quest with defaults filled in: times in milliseconds, shares as fractions (0.2 for 20 %). */
@@ -237,19 +228,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     if (!one) throw new RangeError("a patch of the quest was not resolved");
     return "commit" in one ? { kind: "commit", ...one } : { kind: "patch", ...one };
   };
-  const fixers = target.candidate
-    ? [next()]
-    : document.fixers.map(
-        (each): FixerSpec =>
-          "patch" in each
-            ? next()
-            : {
-                kind: "command",
-                name: each.command.split("\n", 1)[0] as string,
-                command: each.command,
-                timeoutMs: parseDurationMs(each.timeout),
-              },
-      );
+  const fixers = target.candidate ? [next()] : document.fixers.map((each) => normaliseFixer(each, next));
   return {
     title: document.title,
     intent: document.intent,

@@ -20,6 +20,7 @@ import { canonicalJson } from "./canonical.ts";
 import { onDisk } from "./disk.ts";
 import { gitText } from "./git.ts";
 import { readChangelog, refuseBranchName } from "./integration.ts";
+import { knobFaults } from "./knob-check.ts";
 import { inspectPatch } from "./patch.ts";
 import { removeTree } from "./removal.ts";
 import { inspectTarget, resolveRef, type Target } from "./target.ts";
@@ -163,6 +164,7 @@ async function checkAgainst(
       if (changelog !== null) await collect(faults, () => readChangelog(ws, target.tree, changelog));
     }
     await checkChanges(ws, target, changes, spec.authority, faults);
+    faults.push(...(await knobFaults(ws, spec)));
   } finally {
     await removeWorkspace({ dir });
     await removeTree(dir);

@@ -30,4 +30,5 @@ export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-gr
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
+export { readTreeFile, writeTreeFile } from "./tree-file.ts";
 export { openWorkspace, privateText, removeTrees, treeOf, type Workspace } from "./workspace.ts";

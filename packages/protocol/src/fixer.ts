@@ -1,0 +1,148 @@
+import { z } from "zod";
+import { limit } from "./limit.ts";
+import { durationText, parseDurationMs } from "./quantity.ts";
+
+/**
+ * Where a candidate comes from, as a quest file names it ({@link fixer}) and in plain units ({@link FixerSpec}).
+ * What each kind does is told in docs/fixers.md.
+ */
+
+export const commandText = z.string().trim().min(1).max(4_000);
+const filePath = z.string().min(1).max(512);
+
+/** A value a parameter may take, as it is written into its file. */
+export const knobValue = z.union([z.string().max(256), z.number(), z.boolean()]);
+export type KnobValue = z.infer<typeof knobValue>;
+
+const create = z
+  .boolean()
+  .default(false)
+  .meta({ description: "Make the file, or the place in it, where it is not there." });
+const pointer = z.string().regex(/^(\/([^~/]|~[01])*)+$/, {
+  error: "write a JSON pointer such as /pool/size (RFC 6901)",
+});
+
+const knob = z
+  .strictObject({
+    name: z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, {
+      error: "start with a letter; letters, digits, _ . - only",
+    }),
+    values: z.array(knobValue).min(1).max(limit.knobValuesMax).optional(),
+    from: z.number().optional(),
+    to: z.number().optional(),
+    scale: z.enum(["linear", "log"]).default("linear"),
+    integer: z.boolean().default(false),
+    env: z
+      .strictObject({
+        file: filePath,
+        key: z.string().regex(/^[A-Za-z_][A-Za-z0-9_.]*$/, { error: "the name of a variable" }),
+        create,
+      })
+      .optional()
+      .meta({ description: "A line KEY=value of a dotenv file." }),
+    json: z.strictObject({ file: filePath, pointer, create }).optional(),
+    yaml: z.strictObject({ file: filePath, pointer, create }).optional(),
+    template: z
+      .strictObject({
+        file: filePath,
+        from: filePath.optional().meta({ description: "The template; <file>.tmpl by default." }),
+        placeholder: z.string().min(1).max(64),
+        create,
+      })
+      .optional()
+      .meta({ description: "A file that is written anew from a template beside it." }),
+  })
+  .superRefine((each, context) => {
+    const fault = (path: string[], message: string): void =>
+      context.addIssue({ code: "custom", path, message });
+    const ranged = each.from !== undefined || each.to !== undefined;
+    if (ranged === (each.values !== undefined)) fault([], "give either values, or from and to");
+    if (ranged && (each.from === undefined || each.to === undefined))
+      fault([], "a range has both from and to");
+    if (each.from !== undefined && each.to !== undefined && each.from >= each.to)
+      fault(["to"], "to must be more than from");
+    if (each.scale === "log" && each.from !== undefined && each.from <= 0)
+      fault(["from"], "a log scale starts above 0");
+    if (each.integer && ranged && ![each.from, each.to].every((end) => Number.isInteger(end)))
+      fault(["integer"], "the ends of a range of integers are integers");
+    const places = [each.env, each.json, each.yaml, each.template].filter(Boolean).length;
+    if (places !== 1) fault([], "say once where it is written: env, json, yaml or template");
+  });
+
+const knobs = z.strictObject({
+  parameters: z
+    .array(knob)
+    .min(1)
+    .max(limit.knobsMax)
+    .superRefine((list, context) => {
+      const names = list.map(({ name }) => name);
+      const twice = names.findIndex((each, at) => names.indexOf(each) !== at);
+      if (twice >= 0)
+        context.addIssue({
+          code: "custom",
+          path: [twice, "name"],
+          message: `the name ${names[twice]} is used twice`,
+        });
+    }),
+  trials: z
+    .int()
+    .min(1)
+    .max(limit.knobTrialsMax)
+    .default(16)
+    .meta({ description: "Settings that are tried, besides the present one." }),
+  seed: z.union([z.string().min(1).max(64), z.int()]).optional(),
+});
+
+export const fixer = z.union([
+  z.strictObject({ patch: z.string().min(1) }),
+  z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
+  z.strictObject({ knobs }),
+]);
+type FixerDocument = z.output<typeof fixer>;
+
+/** Where a parameter is written: one place in one file of the target. */
+export type KnobPlace = { file: string; create: boolean } & (
+  | { kind: "env"; key: string }
+  | { kind: "json" | "yaml"; pointer: string }
+  | { kind: "template"; from: string; placeholder: string }
+);
+export type KnobDomain =
+  | { kind: "values"; values: readonly KnobValue[] }
+  | { kind: "range"; from: number; to: number; scale: "linear" | "log"; integer: boolean };
+export type Knob = { name: string; domain: KnobDomain; place: KnobPlace };
+
+export type FixerSpec =
+  | { kind: "patch"; name: string; sha256: string }
+  | { kind: "command"; name: string; command: string; timeoutMs: number }
+  | { kind: "commit"; name: string; commit: string }
+  | { kind: "knobs"; name: string; parameters: readonly Knob[]; trials: number; seed: string | null };
+
+function placeOf({ env, json, yaml, template }: z.output<typeof knob>): KnobPlace {
+  if (env) return { kind: "env", ...env };
+  if (json) return { kind: "json", ...json };
+  if (yaml) return { kind: "yaml", ...yaml };
+  if (template) return { kind: "template", ...template, from: template.from ?? `${template.file}.tmpl` };
+  throw new RangeError("a parameter without a place");
+}
+
+function knobOf(each: z.output<typeof knob>): Knob {
+  const { name, values, from = 0, to = 0, scale, integer } = each;
+  const domain: KnobDomain = values
+    ? { kind: "values", values }
+    : { kind: "range", from, to, scale, integer };
+  return { name, domain, place: placeOf(each) };
+}
+
+/** A fixer of the quest file in plain units; `next` gives what admission resolved for the next patch. */
+export function normaliseFixer(each: FixerDocument, next: () => FixerSpec): FixerSpec {
+  if ("patch" in each) return next();
+  if ("command" in each) {
+    const { command } = each;
+    const name = command.split("\n", 1)[0] as string;
+    return { kind: "command", name, command, timeoutMs: parseDurationMs(each.timeout) };
+  }
+  const parameters = each.knobs.parameters.map(knobOf);
+  const { trials, seed } = each.knobs;
+  const name = `knobs ${parameters.map((one) => one.name).join(", ")}`.slice(0, 120);
+  return { kind: "knobs", name, parameters, trials, seed: seed === undefined ? null : String(seed) };
+}

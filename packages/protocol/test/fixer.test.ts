@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import { fixer, limit, normaliseFixer } from "../src/index.ts";
+
+const env = { file: ".env", key: "POOL_SIZE" };
+const pool = { name: "pool", values: [1, 2, 4], env };
+const batch = {
+  name: "batch",
+  from: 1,
+  to: 4096,
+  scale: "log",
+  integer: true,
+  json: { file: "c.json", pointer: "/b" },
+};
+const knobs = (parameters: unknown[], more: object = {}) => ({ knobs: { parameters, ...more } });
+
+const faultsOf = (written: unknown): [string, string][] =>
+  flat(fixer.safeParse(written).error?.issues ?? []).map(({ path, message }) => [path.join("."), message]);
+
+type Issue = { path: PropertyKey[]; message: string; code?: string | undefined; errors?: Issue[][] };
+const flat = (issues: readonly object[]): Issue[] =>
+  (issues as Issue[]).flatMap((each) =>
+    each.code === "invalid_union"
+      ? flat(each.errors?.find((branch) => branch[0]?.path[0] === "knobs") ?? [])
+      : [each],
+  );
+
+describe("a knobs fixer", () => {
+  test("in plain units, with its defaults", () => {
+    const spec = normaliseFixer(fixer.parse(knobs([pool, batch], { seed: 7 })), () => {
+      throw new RangeError("no patch");
+    });
+    expect(spec).toEqual({
+      kind: "knobs",
+      name: "knobs pool, batch",
+      trials: 16,
+      seed: "7",
+      parameters: [
+        {
+          name: "pool",
+          domain: { kind: "values", values: [1, 2, 4] },
+          place: { kind: "env", create: false, ...env },
+        },
+        {
+          name: "batch",
+          domain: { kind: "range", from: 1, to: 4096, scale: "log", integer: true },
+          place: { kind: "json", create: false, file: "c.json", pointer: "/b" },
+        },
+      ],
+    });
+  });
+
+  test("a template is beside its file unless it says where", () => {
+    const template = { file: "nginx.conf", placeholder: "@N@", create: true };
+    const spec = normaliseFixer(fixer.parse(knobs([{ name: "n", values: [1], template }])), () => {
+      throw new RangeError("no patch");
+    });
+    expect(spec).toMatchObject({ parameters: [{ place: { kind: "template", from: "nginx.conf.tmpl" } }] });
+  });
+
+  test.each<[string, unknown[], string, string]>([
+    ["neither values nor range", [{ name: "a", env }], "0", "give either values, or from and to"],
+    ["both", [{ ...pool, from: 1, to: 2 }], "0", "give either values, or from and to"],
+    ["half a range", [{ name: "a", from: 1, env }], "0", "a range has both from and to"],
+    ["a range that goes down", [{ name: "a", from: 2, to: 1, env }], "0.to", "to must be more than from"],
+    [
+      "a log scale from 0",
+      [{ name: "a", from: 0, to: 9, scale: "log", env }],
+      "0.from",
+      "a log scale starts above 0",
+    ],
+    [
+      "integers between halves",
+      [{ name: "a", from: 0.5, to: 9, integer: true, env }],
+      "0.integer",
+      "the ends of a range of integers are integers",
+    ],
+    [
+      "no place",
+      [{ name: "a", values: [1] }],
+      "0",
+      "say once where it is written: env, json, yaml or template",
+    ],
+    [
+      "two places",
+      [{ ...pool, json: { file: "a", pointer: "/a" } }],
+      "0",
+      "say once where it is written: env, json, yaml or template",
+    ],
+    ["the same name twice", [pool, pool], "1.name", "the name pool is used twice"],
+    [
+      "no pointer",
+      [{ name: "a", values: [1], yaml: { file: "a", pointer: "a.b" } }],
+      "0.yaml.pointer",
+      "write a JSON pointer such as /pool/size (RFC 6901)",
+    ],
+  ])("%s", (_, parameters, path, message) => {
+    expect(faultsOf(knobs(parameters))).toEqual([[`knobs.parameters.${path}`, message]]);
+  });
+
+  test("its numbers are bounded", () => {
+    expect(faultsOf(knobs([pool], { trials: limit.knobTrialsMax + 1 }))).toHaveLength(1);
+    expect(faultsOf(knobs([]))).toHaveLength(1);
+  });
+});
