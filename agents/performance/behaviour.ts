@@ -64,15 +64,10 @@ async function observeBase(
   arms: Arms,
   count: number,
 ): Promise<Observation[]> {
-  const { command, metric, timeoutMs } = brief.spec.measure;
-  const { guards } = brief.spec;
+  const { measure, guards } = brief.spec;
   const runs: Observation[] = [];
   while (runs.length < count) {
-    runs.push(
-      await runArm(arms, "base", (cwd) =>
-        observe({ command, cwd, metric, guards, timeoutMs, signal, groups }),
-      ),
-    );
+    runs.push(await runArm(arms, "base", (cwd) => observe({ ...measure, cwd, guards, signal, groups })));
   }
   return runs;
 }

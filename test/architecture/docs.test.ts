@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { roles } from "@questbus/protocol";
+import { metricFormats, metricSource, roles, statistics } from "@questbus/protocol";
 import { describe, expect, test } from "vitest";
 import { readCode, readSources } from "./source-text.ts";
 
@@ -45,6 +45,30 @@ describe("docs/architecture.md", () => {
       "packages/core/src/none.ts",
       ...roles.map((role) => `agents/${role}/none.ts`),
     ]);
+  });
+});
+
+describe("docs/measures.md", () => {
+  /** Format and default of each row of the table of tools. */
+  const rows = [
+    ...read("docs/measures.md").matchAll(/^\| `([a-z0-9-]+)` \| `([^`]+)` \|.*\|.*\|.*\|.*\|$/gm),
+  ];
+
+  test("its table has every format with its default, and no other", () => {
+    const documented = rows.map(([, format, selector]) => [format, selector]);
+    expect(documented).toEqual(
+      Object.entries(metricFormats).map(([format, { selector }]) => [format, selector]),
+    );
+  });
+
+  test("every source and stat that it shows can be written", () => {
+    const text = read("docs/measures.md");
+    const shown = [...text.matchAll(/from: "?([a-z0-9-]+(?::[^\s",}`]+)?)/g)].map(
+      ([, from]) => from as string,
+    );
+    expect(shown.length).toBeGreaterThan(3);
+    expect(shown.filter((from) => !metricSource.safeParse(from).success)).toEqual([]);
+    expect(text).toContain(`stat: ${statistics.join(" | ")}`);
   });
 });
 

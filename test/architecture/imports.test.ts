@@ -31,7 +31,7 @@ const planted: { rule: string; path: string; text: string }[] = [
   { rule: "import-table", path: "packages/bus/src/a.ts", text: 'const s = await import("@questbus/store");' },
   { rule: "import-table", path: "packages/bus/src/a.ts", text: 'import "better-sqlite3";' },
   { rule: "import-table", path: "packages/bus/src/a.ts", text: 'import { x } from "@nats-iox/core";' },
-  { rule: "import-table", path: "packages/workbench/src/a.ts", text: 'const { z } = require("zod");' },
+  { rule: "import-table", path: "packages/workbench/src/a.ts", text: 'const { pino } = require("pino");' },
   {
     rule: "import-table",
     path: "packages/workbench/src/a.ts",

@@ -117,7 +117,6 @@ async function onePair(context: TaskContext, arms: Arms, rival: Rival, first: Pa
 }
 
 function runOnce({ brief, signal, groups }: TaskContext, arms: Arms, name: ArmName): Promise<Observation> {
-  const { command, metric, timeoutMs } = brief.spec.measure;
-  const { guards } = brief.spec;
-  return runArm(arms, name, (cwd) => observe({ command, cwd, metric, guards, timeoutMs, signal, groups }));
+  const { measure, guards } = brief.spec;
+  return runArm(arms, name, (cwd) => observe({ ...measure, cwd, guards, signal, groups }));
 }

@@ -55,6 +55,7 @@ export const errorRegistry = {
   BENCH_TIMEOUT: person(exitCode.failure),
   METRIC_MISSING: person(exitCode.failure),
   METRIC_NOT_A_NUMBER: person(exitCode.failure),
+  SAMPLES_TOO_FEW: person(exitCode.failure),
   BENCH_TOO_NOISY: person(exitCode.failure),
   SUITE_FAILED: person(exitCode.failure),
   SUITE_TIMEOUT: person(exitCode.failure),

@@ -10,6 +10,7 @@ export * from "./fixer.ts";
 export * from "./identity.ts";
 export * from "./journal.ts";
 export * from "./limit.ts";
+export * from "./measure.ts";
 export * from "./quantity.ts";
 export * from "./quest.ts";
 export * from "./subject.ts";

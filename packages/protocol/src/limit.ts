@@ -27,6 +27,8 @@ export const limit = {
   questFileBytesMax: 262_144,
   /** Output kept of one command; the rest is counted and dropped. */
   outputBytesMax: 1_048_576,
+  /** Largest file of results that one run of a benchmark may write: 100,000 points of k6, with room. */
+  resultsBytesMax: 67_108_864,
   /** Characters of a command's output that travel in a report. */
   excerptCharsMax: 2_000,
   /** Pairs a pass may spend on its decision. */

@@ -2,6 +2,15 @@ import { z } from "zod";
 import { commandText, type FixerSpec, fixer, normaliseFixer } from "./fixer.ts";
 import { role } from "./identity.ts";
 import { limit } from "./limit.ts";
+import {
+  directionProblem,
+  metricSource,
+  outputPath,
+  type Statistic,
+  statisticProblem,
+  statistics,
+  unitOfSource,
+} from "./measure.ts";
 import { durationText, parseDurationMs, parsePercent, percentText } from "./quantity.ts";
 
 /**
@@ -14,28 +23,28 @@ const name = z
   .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, { error: "start with a letter; letters, digits, _ . - only" });
 const glob = z.string().min(1).max(256);
 
-const source = z
-  .string()
-  .regex(/^(metric-line|wall-time|max-rss|json:(\/.*)?)$/, {
-    error: "use metric-line, wall-time, max-rss or json:/pointer",
-  })
-  .meta({ id: "MetricSource", examples: ["metric-line", "wall-time", "max-rss", "json:/results/p95"] });
+const stat = z.enum(statistics).optional().meta({
+  description:
+    "Which figure of the samples that one run gives is its observation: the tail guard is p95 or p99.",
+});
 
 const metric = z.strictObject({
-  name: name.meta({ description: "With metric-line, the name in the line METRIC name=value." }),
-  from: source,
+  name: name.meta({ description: "With metric-line alone, the name in the line METRIC name=value." }),
+  from: metricSource,
+  stat,
   unit: z
     .string()
     .min(1)
     .max(16)
     .optional()
-    .meta({ description: "Shown with figures; s for wall-time, bytes for max-rss." }),
+    .meta({ description: "Shown with figures. A time that the source knows the unit of is converted." }),
   better: z.enum(["lower", "higher"]).default("lower"),
 });
 
 const guard = z.strictObject({
   name,
-  from: source,
+  from: metricSource,
+  stat,
   unit: z.string().min(1).max(16).optional(),
   better: z.enum(["lower", "higher"]).default("lower"),
   worseBy: percentText
@@ -90,6 +99,7 @@ export const questDocument = z
     }),
     measure: z.strictObject({
       command: commandText,
+      output: outputPath.optional(),
       metric,
       timeout: durationText.default("60s"),
     }),
@@ -138,7 +148,7 @@ export const questDocument = z
       .optional(),
   })
   .superRefine((quest, context) => {
-    const fault = (path: string[], message: string): void => {
+    const fault = (path: (string | number)[], message: string): void => {
       context.addIssue({ code: "custom", path, message });
     };
     if (quest.intent === "optimize" && !quest.goal?.improveBy) {
@@ -179,6 +189,16 @@ export const questDocument = z
         `pairs times guards are more than one report can carry: ask for ${Math.floor(limit.pairValuesMax / (quest.guards.length + 2))} at most`,
       );
     }
+    const figures = [
+      { figure: quest.measure.metric, place: ["measure", "metric"] as (string | number)[] },
+      ...quest.guards.map((figure, at) => ({ figure, place: ["guards", at] })),
+    ];
+    for (const { figure, place } of figures) {
+      const direction = directionProblem(figure.from, figure.better);
+      if (direction) fault([...place, "better"], direction);
+      const statistic = figure.stat && statisticProblem(figure.from);
+      if (statistic) fault([...place, "stat"], statistic);
+    }
     const names = [quest.measure.metric.name, ...quest.guards.map((each) => each.name)];
     const twice = names.find((each, at) => names.indexOf(each) !== at);
     if (twice) fault(["guards"], `the name ${twice} is used twice`);
@@ -188,7 +208,14 @@ export const questDocument = z
 /** A quest file as it was written, checked. */
 export type QuestDocument = z.output<typeof questDocument>;
 
-export type MetricSpec = { name: string; from: string; unit: string; better: "lower" | "higher" };
+export type MetricSpec = {
+  name: string;
+  from: string;
+  unit: string;
+  better: "lower" | "higher";
+  /** Which figure of a run's samples counts; absent: the source's own. */
+  stat?: Statistic | undefined;
+};
 export type GuardSpec = MetricSpec & { worseBy: number };
 export type Authority = { write: string[]; never: string[] };
 
@@ -197,7 +224,13 @@ export type QuestSpec = {
   title: string;
   intent: (typeof intents)[number];
   target: { repo: string; ref: string; prepare: string | null };
-  measure: { command: string; metric: MetricSpec; timeoutMs: number };
+  measure: {
+    command: string;
+    metric: MetricSpec;
+    timeoutMs: number;
+    /** Where the command writes its results, relative to the worktree; absent: stdout. */
+    output?: string | undefined;
+  };
   /** `improveBy` null: every gain above the margin counts. `minEffect` null: the gate's default. */
   goal: { improveBy: number | null; margin: number; minEffect: number | null; acceptDetectable: boolean };
   tests: { command: string; timeoutMs: number };
@@ -209,9 +242,6 @@ export type QuestSpec = {
   profile: "auto" | "none";
   onAccept: { branch: string; changelog: string | null };
 };
-
-const unitOf = (from: string, unit: string | undefined): string =>
-  unit ?? (from === "wall-time" ? "s" : from === "max-rss" ? "bytes" : "");
 
 /** What admission resolved for a fixer or candidate: a stored patch's hash, or a commit. */
 export type ResolvedFixer = { name: string; sha256: string } | { name: string; commit: string };
@@ -235,8 +265,9 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     target: { repo: target.repo, ref: target.ref, prepare: target.prepare ?? null },
     measure: {
       command: measure.command,
-      metric: { ...measure.metric, unit: unitOf(measure.metric.from, measure.metric.unit) },
+      metric: { ...measure.metric, unit: measure.metric.unit ?? unitOfSource(measure.metric.from) },
       timeoutMs: parseDurationMs(measure.timeout),
+      ...(measure.output === undefined ? {} : { output: measure.output }),
     },
     goal: {
       improveBy: goal?.improveBy ? parsePercent(goal.improveBy) : null,
@@ -247,7 +278,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     tests: { command: tests.command, timeoutMs: parseDurationMs(tests.timeout) },
     guards: document.guards.map((each) => ({
       ...each,
-      unit: unitOf(each.from, each.unit),
+      unit: each.unit ?? unitOfSource(each.from),
       worseBy: parsePercent(each.worseBy),
     })),
     fixers,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { limit, normaliseQuest, questDocument } from "../src/index.ts";
+import { limit, normaliseQuest, questDocument, unitOfSource } from "../src/index.ts";
 
 /** The quest of the README, as YAML gives it. */
 const full = () => ({
@@ -78,6 +78,10 @@ describe("a quest that is well formed", () => {
     ["improve with a margin", { intent: "improve", goal: { margin: "2%" } }],
     ["a JSON pointer", { "measure.metric.from": "json:/results/0/p95" }],
     ["the whole JSON document", { "measure.metric.from": "json:" }],
+    ["a tool's output", { "measure.metric.from": "hyperfine:times", "measure.output": "out/bench.json" }],
+    ["a figure of a named benchmark", { "measure.metric.from": "tinybench:my task/latency.p50" }],
+    ["a tail of samples", { "measure.metric.from": "metric-line:latency_ms", "measure.metric.stat": "p99" }],
+    ["throughput", { "measure.metric.from": "autocannon:requests.mean", "measure.metric.better": "higher" }],
     ["no changelog", { "onAccept.changelog": null }],
     ["one sign-off", { signOff: ["qa"] }],
     ["nothing may be written", { "authorities.performance.write": [] }],
@@ -119,9 +123,33 @@ describe("a quest that is not: the place and the reason", () => {
     [
       { "measure.metric.from": "stdout" },
       "measure.metric.from",
-      "use metric-line, wall-time, max-rss or json:/pointer",
+      "use metric-line, wall-time, max-rss, json:/pointer, hyperfine, tinybench, vitest-bench, autocannon, k6, google-benchmark or lighthouse",
     ],
     [{ "measure.metric.from": "json:p95" }, "measure.metric.from", anything],
+    [{ "measure.metric.from": "hyperfine:" }, "measure.metric.from", anything],
+    [{ "measure.metric.from": "wall-time:mean" }, "measure.metric.from", anything],
+    [{ "measure.metric.from": "k6:two\nlines" }, "measure.metric.from", anything],
+    [{ "measure.metric.stat": "p42" }, "measure.metric.stat", anything],
+    [
+      { "measure.metric.from": "wall-time", "measure.metric.stat": "p95" },
+      "measure.metric.stat",
+      "wall-time gives one figure a run, so there is nothing to take a stat of",
+    ],
+    [
+      { "measure.metric.from": "autocannon:requests.mean" },
+      "measure.metric.better",
+      "more of autocannon:requests.mean is better: write better: higher",
+    ],
+    [
+      { "measure.metric.from": "hyperfine", "measure.metric.better": "higher" },
+      "measure.metric.better",
+      "less of hyperfine is better: write better: lower",
+    ],
+    [{ "measure.output": "../bench.json" }, "measure.output", anything],
+    [{ "measure.output": "/tmp/bench.json" }, "measure.output", anything],
+    [{ "measure.output": ".git/bench.json" }, "measure.output", anything],
+    [{ "measure.output": "out//bench.json" }, "measure.output", anything],
+    [{ "measure.output": "out\\bench.json" }, "measure.output", anything],
     [{ "measure.metric.better": "faster" }, "measure.metric.better", anything],
     [{ "goal.improveBy": "20" }, "goal.improveBy", "write a percentage such as 20%"],
     [{ "goal.improveBy": 20 }, "goal.improveBy", anything],
@@ -250,6 +278,29 @@ describe("a quest in plain units", () => {
     ]);
     expect(spec.goal).toEqual({ improveBy: 0.2, margin: 0.01, minEffect: 0.12, acceptDetectable: false });
   });
+
+  test.each([
+    ["wall-time", "s"],
+    ["max-rss", "bytes"],
+    ["metric-line:x", ""],
+    ["hyperfine:times", "s"],
+    ["tinybench", "ms"],
+    ["tinybench:my task", "ms"],
+    ["tinybench:my/task/throughput.mean", "1/s"],
+    ["vitest-bench:a > b/latency.p99", "ms"],
+    ["autocannon:latency.p99", "ms"],
+    ["autocannon:requests.total", ""],
+    ["autocannon:throughput.mean", "B/s"],
+    ["k6", "ms"],
+    ["k6:http_req_waiting/p(95)", "ms"],
+    ["k6:http_reqs/rate", "1/s"],
+    ["k6:my_counter/count", ""],
+    ["google-benchmark:BM_Sort/1024", "ns"],
+    ["google-benchmark:BM_Sort/bytes_per_second", "B/s"],
+    ["lighthouse:speed-index", "ms"],
+    ["lighthouse:categories/performance", ""],
+    ["lighthouse:total-byte-weight", ""],
+  ])("%s is shown in %j", (from, unit) => expect(unitOfSource(from)).toBe(unit));
 
   test("intent improve has no goal but the margin", () => {
     const spec = normaliseQuest(questDocument.parse(edited({ intent: "improve", goal: { margin: "2%" } })), [

@@ -1,5 +1,14 @@
-import { type MetricSpec, QuestbusError } from "@questbus/protocol";
+import {
+  type MetricFormat,
+  type MetricSpec,
+  metricFormats,
+  QuestbusError,
+  splitSource,
+} from "@questbus/protocol";
 import type { CommandRun } from "./command.ts";
+import { findJson, type Reading, Refusal, samplesOf } from "./reader/reading.ts";
+import { readers } from "./reader/registry.ts";
+import { statisticOf } from "./reader/statistic.ts";
 import { nameSome } from "./target.ts";
 
 /** Reads the values of metrics and guards out of one run. */
@@ -7,76 +16,147 @@ import { nameSome } from "./target.ts";
 const metricLine = /^METRIC\s+([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*$/gm;
 const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
+/** A run, and the text in which its formats and pointers are read: stdout, or the file that it wrote. */
+export type MeasuredRun = CommandRun & {
+  results: string;
+  /** For messages: `stdout`, or the file's path. */
+  resultsPlace: string;
+};
+
 /**
- * The value of a metric in its own unit: `metric-line` takes the last line `METRIC name=value` of stdout, `wall-time`
- * seconds, `max-rss` bytes, `json:/pointer` (RFC 6901) the place in stdout, or in its last line that is a JSON object.
- * @throws METRIC_MISSING, METRIC_NOT_A_NUMBER (text, NaN, infinite, or not above zero: gains are ratios)
+ * The value of a metric: `metric-line` takes the last line `METRIC name=value` of stdout, `wall-time` seconds, `max-rss`
+ * bytes, `json:/pointer` (RFC 6901) the place in the results, or in their last line that is a JSON object, and a format
+ * what its reader finds there. `stat` takes a figure of the samples instead. A time whose unit is known comes in the
+ * unit that the quest names, where that is one of time.
+ * @throws METRIC_MISSING, METRIC_NOT_A_NUMBER (text, NaN, infinite, or not above zero: gains are ratios),
+ * SAMPLES_TOO_FEW, BENCH_FAILED (the tool reports a failure)
  */
-export function readMetric(spec: MetricSpec, run: CommandRun): number {
+export function readMetric(spec: MetricSpec, run: MeasuredRun): number {
+  try {
+    const { value, unit } = readingOf(spec, run);
+    const converted = value * timeFactor(unit, spec.unit);
+    if (Number.isFinite(converted) && converted > 0) return converted;
+    throw new Refusal(
+      "METRIC_NOT_A_NUMBER",
+      `it is ${converted}, not a finite number above zero`,
+      plainNumber,
+    );
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { format } = splitSource(spec.from);
+    const place = format in metricFormats ? `${run.resultsPlace}: ` : "";
+    throw new QuestbusError({
+      code: error.code,
+      message: `${spec.name}: ${place}${error.message}`,
+      where: placeOf(spec),
+      next: error.next,
+    });
+  }
+}
+
+const plainNumber = "print a plain number above zero, such as 41.2 or 4.1e3, without a unit";
+const secondsOf: Readonly<Record<string, number>> = {
+  ns: 1e-9,
+  us: 1e-6,
+  µs: 1e-6,
+  ms: 1e-3,
+  s: 1,
+  min: 60,
+  h: 3_600,
+};
+
+/** What turns `from` into `to`; 1 where one of them is no unit of time. */
+function timeFactor(from: string, to: string): number {
+  const [one, other] = [secondsOf[from], secondsOf[to]];
+  return from === to || one === undefined || other === undefined ? 1 : one / other;
+}
+
+function readingOf(spec: MetricSpec, run: MeasuredRun): Reading {
+  const { format, selector } = splitSource(spec.from);
+  const reader = Object.hasOwn(metricFormats, format) ? readers[format as MetricFormat] : null;
+  const reading = reader
+    ? reader(run.results, selector ?? metricFormats[format as MetricFormat].selector)
+    : plainReading(spec, run);
+  if (!spec.stat) return reading;
+  if (!reading.samples)
+    throw new Refusal(
+      "METRIC_MISSING",
+      `${spec.from} gives one figure here, so there are no samples to take the ${spec.stat} of`,
+      "let the tool keep its samples (docs/measures.md says how), or remove stat",
+    );
+  return { ...reading, value: statisticOf(spec.stat, reading.samples, spec.name) };
+}
+
+function plainReading(spec: MetricSpec, run: MeasuredRun): Reading {
+  const { format } = splitSource(spec.from);
+  if (format === "metric-line") return lineReading(spec, run.stdout);
   const raw = rawValue(spec, run);
+  const unit = format === "wall-time" ? "s" : "";
+  return { value: plainValue(raw), unit };
+}
+
+function plainValue(raw: unknown): number {
   const value = typeof raw === "string" && number.test(raw) ? Number(raw) : raw;
   if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
-  throw new QuestbusError({
-    code: "METRIC_NOT_A_NUMBER",
-    message: `${spec.name} is ${String(raw).slice(0, 100)}, not a finite number above zero`,
-    where: placeOf(spec),
-    next: "print a plain number above zero, such as 41.2 or 4.1e3, without a unit",
-  });
-}
-
-function rawValue(spec: MetricSpec, run: CommandRun): unknown {
-  if (spec.from === "wall-time") return run.wallMs / 1000;
-  if (spec.from === "max-rss")
-    return (
-      run.maxRssBytes ??
-      refuse(spec, "peak memory could not be measured", "install GNU time as /usr/bin/time")
-    );
-  return spec.from === "metric-line" ? lineValue(spec, run.stdout) : jsonValue(spec, run.stdout);
-}
-
-function lineValue(spec: MetricSpec, stdout: string): string {
-  const found = [...stdout.matchAll(metricLine)].map(([, name, value]) => ({ name, value }));
-  const last = found.findLast((each) => each.name === spec.name);
-  if (last) return last.value ?? "";
-  const seen = [...new Set(found.map((each) => each.name ?? ""))];
-  const detail =
-    seen.length > 0 ? `the metrics printed are ${nameSome(seen)}` : "no line of stdout starts with METRIC";
-  return refuse(
-    spec,
-    `the benchmark printed no ${spec.name}: ${detail}`,
-    `print a line such as METRIC ${spec.name}=41.2 on stdout`,
+  throw new Refusal(
+    "METRIC_NOT_A_NUMBER",
+    `it is ${String(raw).slice(0, 100)}, not a finite number above zero`,
+    plainNumber,
   );
 }
 
-function jsonValue(spec: MetricSpec, stdout: string): unknown {
-  const document = findJson(stdout);
+function rawValue(spec: MetricSpec, run: MeasuredRun): unknown {
+  if (spec.from === "wall-time") return run.wallMs / 1000;
+  if (spec.from === "max-rss")
+    return (
+      run.maxRssBytes ?? refuse("peak memory could not be measured", "install GNU time as /usr/bin/time")
+    );
+  return jsonValue(spec, run);
+}
+
+/** Each line of the name is a sample; without a stat the last one counts. */
+function lineReading(spec: MetricSpec, stdout: string): Reading {
+  const name = splitSource(spec.from).selector ?? spec.name;
+  const found = [...stdout.matchAll(metricLine)].map((each) => ({
+    name: each[1] ?? "",
+    value: each[2] ?? "",
+  }));
+  const own = found.filter((each) => each.name === name);
+  const last = own.at(-1);
+  if (last && !spec.stat) return { value: plainValue(last.value), unit: "" };
+  if (last) {
+    refuseCut(stdout);
+    const values = own.map(({ value }) => (number.test(value) ? Number(value) : value));
+    return { value: 0, samples: samplesOf(values, `the lines METRIC ${name}`), unit: "" };
+  }
+  const seen = [...new Set(found.map((each) => each.name))];
+  const detail =
+    seen.length > 0 ? `the metrics printed are ${nameSome(seen)}` : "no line of stdout starts with METRIC";
+  return refuse(
+    `the benchmark printed no ${name}: ${detail}`,
+    `print a line such as METRIC ${name}=41.2 on stdout`,
+  );
+}
+
+/** Samples of which some were left out would be another distribution. */
+function refuseCut(stdout: string): void {
+  if (!/^\[\d+ bytes left out\]$/m.test(stdout)) return;
+  refuse("the benchmark printed more than can be kept, so samples are missing", "print fewer lines");
+}
+
+function jsonValue(spec: MetricSpec, { results, resultsPlace }: MeasuredRun): unknown {
+  const document = findJson(results);
   const pointer = spec.from.slice("json:".length);
   if (document === undefined)
-    return refuse(spec, "stdout holds no JSON", "print one JSON object on stdout, alone or as its last line");
+    return refuse(`${resultsPlace} holds no JSON`, "write one JSON object there, alone or as its last line");
   const value = atPointer(document, pointer);
   const keys = typeof document === "object" && document !== null ? Object.keys(document) : [];
   if (value === undefined)
     return refuse(
-      spec,
-      `the JSON on stdout has nothing at ${pointer}; it has ${nameSome(keys)}`,
+      `the JSON on ${resultsPlace} has nothing at ${pointer}; it has ${nameSome(keys)}`,
       "correct the pointer",
     );
   return typeof value === "number" ? value : JSON.stringify(value);
-}
-
-function findJson(stdout: string): unknown {
-  const lines = stdout.split("\n").map((line) => line.trim());
-  return [stdout, ...lines.filter((line) => line.startsWith("{") && line.endsWith("}")).reverse()]
-    .map(parse)
-    .find((each) => each !== undefined);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** RFC 6901; undefined where the pointer leads nowhere. */
@@ -90,8 +170,8 @@ function atPointer(document: unknown, pointer: string): unknown {
   }, document);
 }
 
-function refuse(spec: MetricSpec, message: string, next: string): never {
-  throw new QuestbusError({ code: "METRIC_MISSING", message, where: placeOf(spec), next });
+function refuse(message: string, next: string): never {
+  throw new Refusal("METRIC_MISSING", message, next);
 }
 
 /** Where the quest file asks for it; only a guard has a bound. */

@@ -2,12 +2,15 @@ import { type GuardSpec, type MetricSpec, type Observation, QuestbusError } from
 import { type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
 import { lastLines } from "./excerpt.ts";
-import { readMetric } from "./metric.ts";
+import { type MeasuredRun, readMetric } from "./metric.ts";
+import { readResults, removeResults } from "./results.ts";
 
 export type ObserveOptions = CommandSetting & {
   command: string;
   cwd: string;
   metric: MetricSpec;
+  /** The file that the command writes its results to, relative to `cwd`; stdout when absent. */
+  output?: string | undefined;
   guards: readonly GuardSpec[];
   timeoutMs: number;
 };
@@ -16,18 +19,24 @@ const where = "measure.command";
 
 /**
  * Runs the benchmark once, in a fresh process, and reads the metric and every guard.
- * @throws BENCH_FAILED, BENCH_TIMEOUT, METRIC_MISSING, METRIC_NOT_A_NUMBER, DISK_FULL; the reason of `signal` when it
- * was aborted
+ * @throws BENCH_FAILED, BENCH_TIMEOUT, METRIC_MISSING, METRIC_NOT_A_NUMBER, SAMPLES_TOO_FEW, PATH_ESCAPES, DISK_FULL; the
+ * reason of `signal` when it was aborted
  */
 export async function observe(options: ObserveOptions): Promise<Observation> {
-  const { metric, guards, ...command } = options;
+  const { metric, guards, output, ...command } = options;
   const measureRss = [metric, ...guards].some((each) => each.from === "max-rss");
+  if (output !== undefined) await removeResults(options.cwd, output);
   const run = await runCommand({ ...command, measureRss });
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   refuseFailure(run, options);
+  const measured: MeasuredRun = {
+    ...run,
+    results: output === undefined ? run.stdout : await readResults(options.cwd, output),
+    resultsPlace: output ?? "stdout",
+  };
   return {
-    value: readMetric(metric, run),
-    guards: Object.fromEntries(guards.map((each) => [each.name, readMetric(each, run)])),
+    value: readMetric(metric, measured),
+    guards: Object.fromEntries(guards.map((each) => [each.name, readMetric(each, measured)])),
     wallMs: run.wallMs,
     cpuMs: null,
     digest: null,

@@ -1,3 +1,4 @@
+import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { GuardSpec, MetricSpec, Observation } from "@questbus/protocol";
 import { describe, expect, it } from "vitest";
@@ -34,9 +35,27 @@ describe("observe reads", () => {
       guard("max-rss", "rss"),
       guard("metric-line", "p99"),
     ]);
-    expect(found.value).toBeCloseTo(found.wallMs / 1000, 9);
+    expect(found.value, "the quest's unit is ms").toBeCloseTo(found.wallMs, 9);
     expect(found.guards).toEqual({ rss: expect.any(Number), p99: 9 });
     expect(found.guards.rss).toBeGreaterThan(0);
+  });
+});
+
+describe("observe reads a file", () => {
+  it("that this run wrote, once, beside METRIC lines of stdout", async () => {
+    const cwd = tempDir();
+    write(cwd, { "made/.keep": "" });
+    const wrote = `echo METRIC p99=7; ${print('{"results":[{"command":"x","mean":0.5}]}').replace("cat", "cat >made/bench.json")}`;
+    const found = await observe({
+      command: wrote,
+      cwd,
+      output: "made/bench.json",
+      metric: metric("hyperfine"),
+      guards: [guard("metric-line", "p99"), guard("json:/results/0/mean", "mean")],
+      timeoutMs: 20_000,
+    });
+    expect(found).toMatchObject({ value: 500, guards: { p99: 7, mean: 0.5 } });
+    expect(existsSync(join(cwd, "made/bench.json"))).toBe(false);
   });
 });
 
@@ -96,6 +115,25 @@ describe("observe refuses", () => {
       look(print("METRIC p95_ms=1"), "metric-line", [guard("metric-line", "p99")]),
     );
     expect(fault.where).toBe("guards.p99");
+  });
+
+  it("a file of results that is not there, is stale, leads out, or is none", async () => {
+    const cwd = tempDir();
+    write(cwd, { "bench.json": '{"results":[{"command":"x","mean":1}]}', "folder/x": "" });
+    symlinkSync(tempDir(), join(cwd, "out"));
+    const options = { cwd, metric: metric("hyperfine"), guards: [], timeoutMs: 20_000 };
+    const inFile = (output: string, command = "true") => observe({ ...options, command, output });
+    const fault = await refused("METRIC_MISSING", () => inFile("bench.json"));
+    expect(fault).toMatchObject({
+      where: "measure.output",
+      message: expect.stringContaining("wrote no bench.json"),
+    });
+    await refused("METRIC_MISSING", () => inFile("none/bench.json"));
+    await refused("METRIC_MISSING", () => inFile("folder"));
+    await refused("METRIC_MISSING", () => inFile("bench.json", "ln -s /etc/passwd bench.json"));
+    await refused("METRIC_MISSING", () => inFile("bench.json", "mkfifo bench.json"));
+    await refused("METRIC_MISSING", () => inFile("bench.json", "truncate -s 100M bench.json"));
+    await refused("PATH_ESCAPES", () => inFile("out/bench.json"));
   });
 
   it("to go on once it is aborted", async () => {
