@@ -22,6 +22,7 @@ import {
   treeOf,
   type Workspace,
 } from "@questbus/workbench";
+import { scanCandidate } from "./gaming.ts";
 
 /** The architect looks at what a change touches, from the repository itself, before anybody measures it. */
 export const behaviour: Behaviour = { test: plan, fix: choose, validate: review };
@@ -161,7 +162,10 @@ async function forbiddenChanges(ws: Workspace, from: string, to: string): Promis
   }
 }
 
-/** Holds the candidate against the plan: the difference is derived anew, not taken from the report. */
+/**
+ * Holds the candidate against the plan, and looks for signs that it games its evaluation: the difference is derived
+ * anew, not taken from the report.
+ */
 async function review(context: TaskContext): Promise<Outcome<"review">> {
   const { brief, artifacts } = context;
   const { candidate, lastGood } = brief;
@@ -184,9 +188,13 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   ];
   const size = `${plural(files.length, "file")}, +${candidate.linesAdded} -${candidate.linesRemoved} lines`;
   const withinPlan = problems.length === 0;
+  const suspicions = await scanCandidate(context, ws, candidate.commit);
+  const reasons = [...problems, ...suspicions.map((each) => `${each.message} (${each.where})`)];
   return {
     result: { files, withinPlan },
-    summary: withinPlan ? `within the plan: ${size}` : problems.join("; "),
-    signOff: withinPlan ? yes(`touches only what was planned (${size})`) : no(...problems.slice(0, 16)),
+    summary: reasons.length === 0 ? `within the plan: ${size}` : reasons.join("; "),
+    signOff:
+      reasons.length === 0 ? yes(`touches only what was planned (${size})`) : no(...reasons.slice(0, 16)),
+    suspicions,
   };
 }

@@ -1,6 +1,9 @@
 export * from "./arbitration/matrix.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
+export { evaluatorNames, filesIn } from "./gaming/evaluator.ts";
+export type { ScannedFile } from "./gaming/rule.ts";
+export { scanChange } from "./gaming/scan.ts";
 export * from "./journal/recompute.ts";
 export { type KnobTrial, knobRunsMax, nextKnobStep } from "./knob/halving.ts";
 export { drawSettings, type KnobSetting, settingText } from "./knob/setting.ts";

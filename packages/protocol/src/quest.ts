@@ -127,6 +127,13 @@ export const questDocument = z
       })
       .optional(),
     authorities: z.strictObject({ performance: authority.optional() }).optional(),
+    allow: z
+      .strictObject({
+        dependencies: z.boolean().default(false).meta({
+          description: "The operator's approval of other dependencies, versions and lockfiles.",
+        }),
+      })
+      .optional(),
     signOff: z
       .array(role)
       .min(1)
@@ -238,6 +245,8 @@ export type QuestSpec = {
   fixers: FixerSpec[];
   budget: { passes: number; pairs: number; wallClockMs: number };
   authority: Authority;
+  /** What the operator approved that is suspect without it. */
+  allow: { dependencies: boolean };
   signOff: z.infer<typeof role>[];
   profile: "auto" | "none";
   onAccept: { branch: string; changelog: string | null };
@@ -288,6 +297,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
       wallClockMs: parseDurationMs(budget?.wallClock ?? "30m"),
     },
     authority: document.authorities?.performance ?? { write: ["**"], never: [] },
+    allow: { dependencies: document.allow?.dependencies ?? false },
     signOff: document.signOff,
     profile: document.profile,
     onAccept: {

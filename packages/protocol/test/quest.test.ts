@@ -243,6 +243,7 @@ describe("a quest in plain units", () => {
       fixers: [{ kind: "patch", name: "a.patch", sha256: "a".repeat(64) }],
       budget: { passes: 3, pairs: 90, wallClockMs: 1_800_000 },
       authority: { write: ["**"], never: [] },
+      allow: { dependencies: false },
       signOff: ["architect", "performance", "qa", "ops"],
       profile: "auto",
       onAccept: { branch: "questbus/{quest}", changelog: null },

@@ -20,6 +20,7 @@ export {
   refuseForbiddenChanges,
   type TreeComparison,
 } from "./candidate.ts";
+export { type ChangedText, changedTexts, textsAt } from "./changed-text.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
 export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";

@@ -1,0 +1,37 @@
+import type { TaskContext } from "@questbus/agent";
+import { evaluatorNames, filesIn, scanChange } from "@questbus/core";
+import type { Suspicion } from "@questbus/protocol";
+import { changedTexts, privateText, textsAt, type Workspace } from "@questbus/workbench";
+
+/** What looks like gaming in the candidate, read from the repository itself. */
+export async function scanCandidate(
+  { brief }: TaskContext,
+  ws: Workspace,
+  candidate: string,
+): Promise<Suspicion[]> {
+  const { spec, lastGood } = brief;
+  const listed = await privateText(ws, [
+    "ls-tree",
+    "-r",
+    "-z",
+    "--name-only",
+    "--full-tree",
+    lastGood.commit,
+  ]);
+  const tracked = new Set(listed.split("\0"));
+  const manifestPaths = [...tracked].filter((path) =>
+    /^(?:(?!node_modules\/).+\/)?package\.json$/.test(path),
+  );
+  const manifests = [...(await textsAt(ws, lastGood.commit, manifestPaths))].map(([path, text]) => ({
+    path,
+    text,
+  }));
+  const commands = [spec.measure.command, spec.tests.command];
+  const files = commands.flatMap((command) => filesIn(command, tracked, manifests));
+  return scanChange({
+    files: await changedTexts(ws, lastGood.commit, candidate),
+    manifests,
+    evaluator: evaluatorNames(await textsAt(ws, lastGood.commit, files)),
+    allowDependencies: spec.allow.dependencies,
+  });
+}

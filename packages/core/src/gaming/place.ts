@@ -1,0 +1,61 @@
+/** What a changed path is, as far as the gaming guard treats it differently. */
+
+export type Language = "js" | "python" | "ruby" | "go" | "rust" | "shell" | "awk" | "other";
+
+const languages: Record<string, Language> = {
+  ...Object.fromEntries(
+    ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "vue", "svelte"].map((each) => [each, "js"]),
+  ),
+  ...Object.fromEntries(["py", "pyx", "pyi"].map((each) => [each, "python"])),
+  ...Object.fromEntries(["sh", "bash", "zsh", "ksh"].map((each) => [each, "shell"])),
+  ...Object.fromEntries(
+    ["java", "kt", "c", "h", "cc", "cpp", "hpp", "cs", "swift", "php"].map((each) => [each, "go"]),
+  ),
+  rb: "ruby",
+  go: "go",
+  rs: "rust",
+  awk: "awk",
+} as Record<string, Language>;
+
+const dataExtensions =
+  /\.(?:json5?|jsonl|ndjson|csv|tsv|txt|xml|ya?ml|dat|data|bin|msgpack|cbor|pb|avro|parquet|sqlite3?|db|gz|br|zst|zip|log|html?)$/i;
+const documents =
+  /(?:\.(?:md|mdx|rst|adoc)|(?:^|\/)(?:LICEN[CS]E|NOTICE|AUTHORS|README|CHANGELOG)(?:\.\w+)?)$/i;
+const evaluatorFolders =
+  /(?:^|\/)(?:tests?|__tests__|__mocks__|__snapshots__|fixtures?|e2e|bench(?:es|marks?)?)\//i;
+const evaluatorFiles =
+  /(?:^|\/)(?:test_[^/]+\.py|conftest\.py|[^/]+[._-](?:test|spec|bench)\.\w+|(?:test|bench(?:mark)?)\.\w+)$/i;
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** The language of a path by its name; scripts without an extension by their first line. */
+export function languageOf(path: string, text: string): Language {
+  const name = baseName(path).toLowerCase();
+  const extension = name.includes(".") ? name.slice(name.lastIndexOf(".") + 1) : "";
+  const known = languages[extension];
+  if (known) return known;
+  if (extension === "" && text.startsWith("#!")) {
+    const first = text.slice(0, 80).split("\n", 1)[0] as string;
+    if (/\bnode\b|\bdeno\b|\bbun\b/.test(first)) return "js";
+    if (/python/.test(first)) return "python";
+    if (/ruby/.test(first)) return "ruby";
+    if (/awk/.test(first)) return "awk";
+    return "shell";
+  }
+  return /^(?:makefile|dockerfile|gemfile|rakefile)$/.test(name) ? "shell" : "other";
+}
+
+/** Tests, benchmarks and their fixtures: what judges the program, and is no part of it. */
+export const isEvaluator = (path: string): boolean =>
+  evaluatorFolders.test(path) || evaluatorFiles.test(path);
+
+export const isDocument = (path: string): boolean => documents.test(path);
+
+/** A file of values, which no language runs. */
+export const isData = (path: string): boolean => dataExtensions.test(path) && !isDocument(path);
+
+/** A file that a program of the target is, or is built of. */
+export const isSource = (path: string, text: string): boolean =>
+  !isEvaluator(path) && !isDocument(path) && !isData(path) && languageOf(path, text) !== "other";
+
+export const fileName = baseName;

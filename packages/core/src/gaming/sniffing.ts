@@ -1,0 +1,179 @@
+import { type FormRule, form } from "./rule.ts";
+
+/** Variables that a test runner, a benchmark or CI sets. */
+const runnerName = String.raw`(?:QUESTBUS_\w*|\w*BENCH(?:MARK)?\w*|VITEST\w*|JEST\w*|MOCHA\w*|PYTEST\w*|CI|GITHUB_ACTIONS|NODE_TEST_CONTEXT|NODE_V8_COVERAGE|npm_(?:lifecycle|config|package|command|execpath)\w*)`;
+const quote = `["'\`]`;
+const looks = "(?:includes|match|matchAll|indexOf|search|startsWith|endsWith)";
+const ownPlace = String.raw`(?:__filename|__dirname|import\.meta \. (?:url|filename|dirname)|process \. cwd \( \))`;
+const decideNothing = "decide nothing by how or by whom the program is run";
+
+/** Forms that look at how, where or by whom the program is run. */
+export const sniffingRules: readonly FormRule[] = [
+  {
+    id: "stack",
+    kind: "sniffing",
+    languages: ["js"],
+    does: "reads the call stack to see its callers",
+    instead: decideNothing,
+    forms: [
+      form(String.raw`\bError \( [^()\n]* \) \??\. stack\b`),
+      form(String.raw`\b(\w+) = (?:new\s+)?\w*Error \( [^()\n]* \)[^{}]{0,400}?\b\1 \??\. stack\b`),
+      form(
+        String.raw`\b(?:e|ex|err|error|exception)\w{0,2} \??\. stack\b[^;\n]{0,24}?\. ${looks}\b`,
+        String.raw`|\. stack \??\. split\b`,
+      ),
+      form(String.raw`\. test \( (?:e|ex|err|error|exception)\w{0,2} \??\. stack\b`),
+      form(String.raw`\{ stack\b[^}\n]*\} = (?:new\s+)?Error\b`),
+      form(String.raw`\bcaptureStackTrace \( (?!this\b)`, String.raw`|\bprepareStackTrace\b`),
+      form(String.raw`\bgetCallSites? \(|\barguments \. callee\b`),
+    ],
+  },
+  {
+    id: "entry",
+    kind: "sniffing",
+    languages: ["js"],
+    does: "looks at which program was started, outside of a file that starts one",
+    instead: "pass what the command line says as an argument, from the entry file",
+    counts: ({ entry }) => !entry,
+    forms: [
+      form(
+        String.raw`\bprocess \??\. (?:argv|mainModule|title)\b`,
+        String.raw`|(?<!execArgv: )\bprocess \??\. execArgv\b`,
+      ),
+      form(String.raw`\brequire \??\. main\b|\bimport\.meta \. main\b|\bmodule \??\. parent\b`),
+      form(
+        String.raw`\{[^{}]*\b(?:argv|execArgv|mainModule)\b[^{}]*\} (?:= process\b|from ${quote}(?:node:)?process${quote})`,
+      ),
+    ],
+  },
+  {
+    id: "environment",
+    kind: "sniffing",
+    languages: ["js"],
+    does: "reads a variable that test runners, benchmarks or CI set",
+    instead: decideNothing,
+    forms: [
+      form(String.raw`\benv \??\. (?:${runnerName}|_)\b`),
+      form(String.raw`\benv (?:\?\.)? \[ ${quote}(?:${runnerName}|_)${quote}`),
+      form(String.raw`${quote}${runnerName}${quote} in (?:process \. )?env\b`),
+      form(String.raw`\{[^{}]*\b${runnerName}\b[^{}]*\} = (?:process \. )?env\b`),
+      form(String.raw`NODE_ENV ${quote}?\]? [!=]==? ${quote}(?:test|bench\w*|ci)${quote}`),
+      form(String.raw`${quote}(?:test|bench\w*|ci)${quote} [!=]==? process \. env \. NODE_ENV\b`),
+      form(String.raw`\bprocess \. env \[ (?!${quote})`, String.raw`|\bprocess (?:\?\.)? \[`),
+      form(String.raw`\b(?:keys|entries|values|stringify|getOwnPropertyNames|ownKeys) \( process \. env\b`),
+    ],
+  },
+  {
+    id: "process",
+    kind: "sniffing",
+    languages: "all",
+    does: "looks at its own or its parent's process",
+    instead: decideNothing,
+    forms: [
+      form(String.raw`\bprocess \??\. ppid\b|\bgetppid\b|\bGetppid\b|\bProcess \. ppid\b|\$\{?PPID\b`),
+      form(String.raw`/proc/(?:self|thread-self|\d|\$|${quote})`),
+      form(String.raw`\b(?:exec|execFile|spawn)(?:Sync)? \( ${quote}(?:ps|pgrep|pstree|lsof)\b`),
+      form(String.raw`\bpsutil \. Process\b`),
+    ],
+  },
+  {
+    id: "loaded",
+    kind: "sniffing",
+    languages: ["js"],
+    does: "looks at which modules are loaded, or into the runtime's own state",
+    instead: decideNothing,
+    forms: [
+      form(String.raw`\brequire \. cache\b|\bmodule \. children\b|\b_(?:cache|pathCache)\b \[`),
+      form(String.raw`\bmoduleLoadList\b|\bgetActiveResourcesInfo\b|\bprocess \. (?:binding|report)\b`),
+      form(`${quote}node:inspector(?:/promises)?${quote}`),
+    ],
+  },
+  {
+    id: "machine",
+    kind: "sniffing",
+    languages: ["js", "python", "go"],
+    does: "looks at the name or load of the machine",
+    instead: "let it do the same work on every machine",
+    forms: [
+      form(String.raw`\bos \??\. (?:hostname|loadavg|userInfo|getloadavg|Hostname)\b`),
+      form(
+        String.raw`\{[^{}]*\b(?:hostname|loadavg|userInfo)\b[^{}]*\} (?:= require \( |from )${quote}(?:node:)?os${quote}`,
+      ),
+      form(String.raw`\b(?:cpus \( \) \. length|availableParallelism \( \)) [!=]==? (?!1\b)\d`),
+      form(String.raw`\bgethostname\b|\bplatform \. node \(`),
+    ],
+  },
+  {
+    id: "place",
+    kind: "sniffing",
+    languages: ["js"],
+    does: "compares where it stands or is started with a text",
+    instead: decideNothing,
+    forms: [
+      form(String.raw`${ownPlace} \)? \??\. ${looks}\b`),
+      form(`${ownPlace} [!=]==?|[!=]==? ${ownPlace}`),
+      form(String.raw`\. test \( ${ownPlace}`),
+    ],
+  },
+  {
+    id: "caller",
+    kind: "sniffing",
+    languages: ["python", "ruby", "go", "rust", "shell", "awk"],
+    does: "looks at its callers, its environment or its command line",
+    instead: decideNothing,
+    forms: [
+      form(String.raw`\b_getframe\b|\binspect \. (?:stack|currentframe|getouterframes)\b`),
+      form(
+        String.raw`\btraceback \. (?:extract|format|print)_stack\b|\b__main__ \. __file__\b|\bsys \. argv \[ 0 \]`,
+      ),
+      form(String.raw`${quote}(?:pytest|unittest|timeit|bench\w*)${quote} (?:not )?in sys \. modules\b`),
+      form(
+        String.raw`\bcaller_locations\b|\bruntime \. Callers?\b|\bdebug \. (?:Stack|PrintStack)\b|\bos \. Executable\b`,
+      ),
+      form(String.raw`\btesting \. Testing \(|\bflag \. Lookup \( "test\.|\bcurrent_exe \(|\bBacktrace::`),
+      form(
+        String.raw`\b(?:environ|getenv|ENV|Getenv|LookupEnv|env::var(?:_os)?|ENVIRON)\b[^\n]{0,12}["']${runnerName}["']`,
+      ),
+      form(String.raw`\$\{?${runnerName}\b`),
+    ],
+  },
+  {
+    id: "evaluator-path",
+    kind: "sniffing",
+    languages: "all",
+    does: "names a file of the tests or the benchmark",
+    instead: "keep the program ignorant of what judges it",
+    forms: [
+      form(
+        String.raw`${quote}(?:\.{0,2}/)*(?:[\w.-]+/)*(?:tests?|__tests__|__snapshots__|fixtures?|bench(?:es|marks?)?)/[^"'\`\n]*${quote}`,
+      ),
+      form(
+        String.raw`${quote}[^"'\`\s]*[\w-]+\.(?:test|spec|bench)\.\w+${quote}|${quote}(?:[^"'\`\s]*/)?(?:test|bench(?:mark)?)\.(?:[cm]?[jt]s|py|rb|sh)${quote}`,
+      ),
+    ],
+  },
+  {
+    id: "metric-line",
+    kind: "sniffing",
+    languages: "all",
+    does: "prints, or looks for, a line that only the benchmark prints",
+    instead: "leave measuring to the benchmark",
+    forms: [form(String.raw`${quote}(?:\\n)*(?:METRIC|DIGEST)(?:[\x20\t]*["'\`]|[\x20\t]+[\w$%])`)],
+  },
+  {
+    id: "one-input",
+    kind: "sniffing",
+    languages: ["js", "python", "ruby", "go", "rust"],
+    does: "recognises one input by its size or its hash",
+    instead: "do the same work for every input",
+    forms: [
+      form(
+        String.raw`\b(?:length|size|byteLength|len \( \w+ \)) ={2,3} (?!\d*00\b)(?!(?:16384|32768|65536|131072|262144|524288|1048576)\b)\d{5,}\b`,
+      ),
+      form(
+        String.raw`(?:={2,3}|\bcase|\. has \(|\bin) ${quote}[0-9a-f]{32,128}${quote}`,
+        `|${quote}[0-9a-f]{32,128}${quote} (?:={2,3}|:)`,
+      ),
+    ],
+  },
+];

@@ -1,0 +1,92 @@
+import type { Suspicion } from "@questbus/protocol";
+import { isDependencyFile } from "./manifest.ts";
+import { fileName, isData, isDocument, isEvaluator } from "./place.ts";
+import { type ScannedFile, suspect } from "./rule.ts";
+
+/** A table of this size may still be one that an algorithm works with, a CRC's say. */
+const literalCharsMax = 4_096;
+const literalLinesMax = 200;
+/** A data file smaller than this holds settings rather than answers. */
+const dataCharsMin = 256;
+const assets = /\.(?:png|jpe?g|gif|webp|avif|svg|ico|woff2?|ttf|otf|eot|mp[34]|webm|pdf|wasm\.map|map)$/i;
+const settings =
+  /(?:^|\/)(?:\.[\w.-]+|tsconfig[\w.-]*\.json|[\w.-]*(?:config|rc)\.(?:json5?|ya?ml|toml)|(?:deno|jsr|turbo|nx|lerna|biome|knip)\.jsonc?)$/i;
+
+const computeIt = "compute it when the program runs";
+const strings = /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g;
+/** What is left of a line of values when its texts are taken out. */
+const onlyValues =
+  /^(?:[\s,:;[\]{}()]|\b(?:0x[\da-f]+|[-+]?\d[\d_.]*(?:e[-+]?\d+)?n?|true|false|null)\b|[-+.])*$/i;
+
+const isValues = (line: string): boolean =>
+  /["'`\d]/.test(line) && onlyValues.test(line.replaceAll(strings, ""));
+
+/** How much of a line is values: texts and numbers. */
+const valueChars = (line: string): number =>
+  [...line.matchAll(strings), ...line.replaceAll(strings, "").matchAll(/[\d.,\s]+/g)].reduce(
+    (sum, each) => sum + each[0].length,
+    0,
+  );
+
+/** New lines of one source file that look like stored answers. `isNew` tells which lines the base did not have. */
+export function storedInSource(
+  path: string,
+  lines: readonly string[],
+  isNew: (line: string) => boolean,
+): Suspicion[] {
+  const long = lines.findIndex(
+    (line) => line.length > literalCharsMax && isNew(line) && valueChars(line) > 0.8 * line.length,
+  );
+  if (long >= 0) {
+    const size = (lines[long] as string).length;
+    return [
+      suspect(
+        "implausible",
+        `it looks like stored answers: a line of ${size} characters of values; ${computeIt}`,
+        `${path}:${long + 1}`,
+      ),
+    ];
+  }
+  const values = lines.flatMap((line, at) => (isValues(line) && isNew(line) ? [at + 1] : []));
+  if (values.length <= literalLinesMax) return [];
+  return [
+    suspect(
+      "implausible",
+      `it looks like stored answers: ${values.length} new lines of nothing but values; ${computeIt}`,
+      `${path}:${values[0]}`,
+    ),
+  ];
+}
+
+/** New data and binary files beside the source. `added` is all new source text. */
+export function storedInFiles(
+  files: readonly ScannedFile[],
+  added: string,
+  isNew: (line: string) => boolean,
+): Suspicion[] {
+  return files.flatMap((file) => {
+    const { path, candidate, binary } = file;
+    if (
+      isEvaluator(path) ||
+      isDocument(path) ||
+      isDependencyFile(path) ||
+      settings.test(path) ||
+      assets.test(path)
+    )
+      return [];
+    if (binary && candidate !== null)
+      return [suspect("implausible", `it looks like stored answers: a new binary file; ${computeIt}`, path)];
+    if (!isData(path) || candidate === null) return [];
+    const size = candidate.split("\n").filter(isNew).join("\n").length;
+    const read = added.includes(fileName(path));
+    if (size <= (read ? dataCharsMin : literalCharsMax)) return [];
+    const how = read ? "that the new code reads" : "beside the program";
+    return [
+      suspect(
+        "implausible",
+        `it looks like stored answers: ${size} characters of new data ${how}; ${computeIt}`,
+        path,
+      ),
+    ];
+  });
+}
