@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { EventBody, JournalEvent } from "@questbus/protocol";
+import type { EventBody, JournalEvent, Verdict } from "@questbus/protocol";
 import { applyEvent } from "../quest/apply.ts";
 import { judgePass } from "../quest/judge-pass.ts";
-import { currentPass, type QuestState } from "../quest/state.ts";
+import { currentPass, type PassState, type QuestState } from "../quest/state.ts";
 
 /** A verdict in the journal that its own evidence does not lead to. */
 export type VerdictFault = { seq: number; quest: string; stored: string; recomputed: string };
@@ -29,10 +29,19 @@ export function openReplay(): {
   };
 }
 
-function recheck(before: QuestState, event: JournalEvent): VerdictFault | null {
-  const { cut, verdict } = event.body as EventBody["pass.judged"];
+/** The pass that a `pass.judged` is about, with all its evidence, and the verdict that this evidence gives. */
+export function rejudge(
+  before: QuestState,
+  { cut }: EventBody["pass.judged"],
+): { pass: PassState; recomputed: Verdict } | null {
   const pass = currentPass(before);
-  const recomputed = pass && judgePass(before, pass, cut);
+  return pass && { pass, recomputed: judgePass(before, pass, cut) };
+}
+
+function recheck(before: QuestState, event: JournalEvent): VerdictFault | null {
+  const body = event.body as EventBody["pass.judged"];
+  const { verdict } = body;
+  const recomputed = rejudge(before, body)?.recomputed;
   if (isDeepStrictEqual(recomputed, verdict)) return null;
   return {
     seq: event.seq,

@@ -9,7 +9,8 @@ export const passAlpha: number = questAlpha / (limit.passesMax + limit.passesGra
 /** Seed of the order inside the pairs of one pass. */
 export const passSeed = (state: Pick<QuestState, "seed">, pass: number): string => `${state.seed}:${pass}`;
 
-function policyOf(state: QuestState): JudgePolicy {
+/** Under which the passes of a quest are judged. */
+export function policyOf(state: QuestState): JudgePolicy {
   const { spec } = state;
   return {
     metric: spec.measure.metric,
@@ -22,7 +23,7 @@ function policyOf(state: QuestState): JudgePolicy {
   };
 }
 
-function evidenceOf(pass: PassState): PassEvidence {
+export function evidenceOf(pass: PassState): PassEvidence {
   const { unfit, crash, changedNothing, forbiddenPaths, suspicions, tests, samples, signOffs } = pass;
   return { unfit, crash, changedNothing, forbiddenPaths, suspicions, tests, samples, signOffs };
 }

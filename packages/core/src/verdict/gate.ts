@@ -1,6 +1,6 @@
 import type { GuardSpec, Observation, Pair } from "@questbus/protocol";
 import { createTest, type SequentialTest } from "./e-process.ts";
-import { createGuardTrial, type GuardTrial, guardAlpha, logWorsening } from "./guard.ts";
+import { createGuardTrial, type GuardState, type GuardTrial, guardAlpha, logWorsening } from "./guard.ts";
 import { type Better, logOfRelative, metricGains, relativeGain } from "./log-gain.ts";
 
 /**
@@ -17,7 +17,7 @@ import { type Better, logOfRelative, metricGains, relativeGain } from "./log-gai
  * dropped in 6 % of quests (CV 5 %, effect 5 %). Simulated mean runs of an A/A and power at effect 5 %:
  * .2: 23 runs, 86 %; .1: 31 runs, 93 %; .05: 39 runs, 97 %.
  */
-const futilityAlpha = 0.1;
+export const futilityAlpha = 0.1;
 
 /** The smallest effect worth chasing (relative gain) where the quest names none and the goal is no smaller. */
 const minEffectDefault = 0.05;
@@ -145,6 +145,55 @@ function stateOf(trial: Trial, taken: number, policy: GatePolicy): { state: Gate
     : { state: "more", reason: open };
 }
 
+/** A step with where each guard stands then; `e`: the evidence that it holds. */
+export type GatePoint = GateStep & { guards: readonly { name: string; state: GuardState; e: number }[] };
+
+/** Why a series cannot be judged, though parts of it could: one unusable value in any pair is enough; null when it can. */
+function seriesFault(
+  pairs: readonly Pair[],
+  guards: readonly GuardSpec[],
+  policy: GatePolicy,
+): string | null {
+  const broken = firstBrokenPair(pairs, guards, policy.better);
+  return (
+    policyFault(policy) ?? (broken === null ? null : `pair ${broken + 1} has a value that cannot be used`)
+  );
+}
+
+/**
+ * Where the series stands before its first pair and after each, up to the one at which it stops. A series that cannot
+ * be judged has one point, `broken`.
+ */
+export function* walkGate(
+  pairs: readonly Pair[],
+  guards: readonly GuardSpec[],
+  policy: GatePolicy,
+): Generator<GatePoint, void> {
+  const fault = seriesFault(pairs, guards, policy);
+  const start = { e: 1, eFutility: 1, pairs: 0, guards: [] };
+  if (fault !== null) return yield { state: "broken", reason: fault, ...start };
+  yield { state: "more", reason: "no decision yet", ...start };
+  const gains = metricGains(pairs, policy.better) ?? [];
+  const trial = openTrial(guards, policy);
+  for (const [at, pair] of pairs.entries()) {
+    takePair(trial, pair, gains[at] as number, guards);
+    const found = stateOf(trial, at + 1, policy);
+    const guardsNow = trial.guards.map(({ name, trial: each }) => ({
+      name,
+      state: each.state(),
+      e: each.e(),
+    }));
+    yield {
+      ...found,
+      e: trial.gain.e(),
+      eFutility: trial.futility.e(),
+      pairs: at + 1,
+      guards: guardsNow,
+    };
+    if (found.state !== "more") return;
+  }
+}
+
 /**
  * Whether the series goes on after `pairs`. It looks after every pair, and answers for the first prefix that stops:
  * pairs beyond it change nothing. Any unusable value in any pair, or a policy out of range, is `broken`.
@@ -154,21 +203,8 @@ export function nextGateStep(
   guards: readonly GuardSpec[],
   policy: GatePolicy,
 ): GateStep {
-  const none = { state: "broken", e: 1, eFutility: 1, pairs: 0 } as const;
-  const fault = policyFault(policy);
-  if (fault !== null) return { ...none, reason: fault };
-  const broken = firstBrokenPair(pairs, guards, policy.better);
-  if (broken !== null) return { ...none, reason: `pair ${broken + 1} has a value that cannot be used` };
-  const gains = metricGains(pairs, policy.better) ?? [];
-  const trial = openTrial(guards, policy);
-  let taken = 0;
-  let found: Pick<GateStep, "state" | "reason"> = { state: "more", reason: "no decision yet" };
-  while (found.state === "more" && taken < pairs.length) {
-    takePair(trial, pairs[taken] as Pair, gains[taken] as number, guards);
-    taken += 1;
-    found = stateOf(trial, taken, policy);
-  }
-  return { ...found, e: trial.gain.e(), eFutility: trial.futility.e(), pairs: taken };
+  const { guards: _, ...step } = [...walkGate(pairs, guards, policy)].at(-1) as GatePoint;
+  return step;
 }
 
 /** Whether the gain alone is proven, guards aside, at a step under `policy`. */

@@ -102,7 +102,7 @@ function ruleBeforeSamples(evidence: PassEvidence): Ruling | null {
 }
 
 /** What is wrong with the samples as a record; null when they can be judged. */
-function samplesFault(samples: GateSamples, policy: JudgePolicy): string | null {
+export function samplesFault(samples: GateSamples, policy: JudgePolicy): string | null {
   const series: [string, string, readonly Pair[]][] = [
     ["deciding", samples.seed, samples.pairs],
     ["confirmation", confirmationSeed(samples.seed), samples.confirmation],
@@ -127,7 +127,8 @@ function policyFault(policy: JudgePolicy): string | null {
   return null;
 }
 
-type Judged = {
+/** What the samples say, before anything is concluded from it. */
+export type Judged = {
   policy: JudgePolicy;
   gate: GatePolicy;
   step: GateStep;
@@ -138,7 +139,7 @@ type Judged = {
   total: Effect | null;
 };
 
-function measure(samples: GateSamples, policy: JudgePolicy): Judged {
+export function readSamples(samples: GateSamples, policy: JudgePolicy): Judged {
   const gate = gatePolicyOf(policy);
   const step = nextGateStep(samples.pairs, policy.guards, gate);
   const decided = samples.pairs.slice(0, step.pairs);
@@ -258,7 +259,7 @@ function judgeSamples(evidence: PassEvidence, samples: GateSamples, policy: Judg
   if (unsound !== null) return bare(rule("INCONCLUSIVE", unsound), policy);
   const fault = samplesFault(samples, policy);
   if (fault !== null) return bare(rule("CRASH", `The evidence is not as recorded. ${fault}`), policy);
-  const judged = measure(samples, policy);
+  const judged = readSamples(samples, policy);
   const ruling =
     ruleOnGate(judged) ??
     ruleOnSignOffs(evidence.signOffs, policy.signOff) ??
