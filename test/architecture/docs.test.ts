@@ -113,7 +113,7 @@ const codeIn = (markdown: string): string =>
 const typed = /(?:\b(?:run|with) |: |`|^\s+)(questbus [a-z][^`\n]*)/gm;
 
 describe("commands that people are told to type", () => {
-  test.each(["README.md", "docs/errors.md", "docs/architecture.md", "CHANGELOG.md"])(
+  test.each(["README.md", "docs/errors.md", "docs/architecture.md", "docs/verdict.md", "CHANGELOG.md"])(
     "%s names real ones",
     async (path) => {
       const program = await programOf();

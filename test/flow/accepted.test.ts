@@ -116,6 +116,34 @@ describe("a quest with a real gain", () => {
     expect(JSON.parse(list.stdout)).toMatchObject([{ id: summary.quest, status: "accepted" }]);
   });
 
+  test("verdict explain recomputes a pass from its samples, for people, programs and as a page", async () => {
+    const explain = (...args: string[]) =>
+      questbus(place, ["verdict", "explain", summary.quest, "--state", "state", ...args]);
+    const [text, json, failed, none] = await Promise.all([
+      explain("--html", "why.html"),
+      explain("--pass", "2", "--json"),
+      explain("--pass", "1"),
+      explain("--pass", "4", "--json"),
+    ]);
+    expect([text.exit, json.exit, failed.exit, none.exit]).toEqual([0, 0, 0, 3]);
+    expect(text.stdout).toContain("pass 3 of 3, fixer fixes/gain.patch");
+    expect(text.stdout).toContain("recomputed from the stored evidence: the same verdict");
+    expect(text.stdout).toMatch(/Stopped after \d+ pairs of 60: the gain is above the margin/);
+    expect(readFileSync(place.path("why.html"), "utf8")).toContain("<h1>Fewer steps</h1>");
+    const told = JSON.parse(json.stdout) as {
+      stored: { e: number; pairs: number };
+      samples: { pairs: { e: number }[] };
+    };
+    expect(told).toMatchObject({ pass: 2, same: true, stored: { verdict: "NO_EFFECT" } });
+    expect(told.samples.pairs).toHaveLength(told.stored.pairs);
+    expect(told.samples.pairs.at(-1)?.e).toBe(told.stored.e);
+    expect(failed.stdout).toContain("Nothing was measured in this pass.");
+    expect(JSON.parse(none.stderr)).toMatchObject({
+      error: { code: "PASS_NOT_FOUND", faults: [{ message: expect.stringContaining("3 (ACCEPT)") }] },
+    });
+    expect(run.stderr).toContain(`why: questbus verdict explain ${summary.quest} --state state`);
+  });
+
   test("nothing is left in the temporary directory", () => {
     expect(place.leftInTmp()).toEqual([]);
   });

@@ -4,6 +4,7 @@ import type { QuestState } from "@questbus/core";
 import { exitCode, QuestbusError } from "@questbus/protocol";
 import { removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
+import { explainCall, stateOption } from "./explain/words.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { note, paintError, printData, printFaults, printJson } from "./output.ts";
 import { openProgress } from "./progress.ts";
@@ -122,6 +123,7 @@ async function conclude(state: QuestState, session: StackSession, common: Common
     note(`\n${matrixText(state, resolve(common.state))}\n\n${rulingHint(state, common.state)}`);
   if (state.ending?.fault) printFaults([state.ending.fault], common.json);
   note(paintError("dim", `report: ${report}`));
+  if (state.passes.length > 0) note(paintError("dim", `why: ${explainCall(state.id, common.state)}`));
   if (!common.json) printData(outcomeLine(state));
   return exitOf(state);
 }
@@ -134,7 +136,7 @@ const outcomeLine = (state: QuestState): string =>
 
 function rulingHint(state: QuestState, stateDir: string): string {
   const id = state.escalation?.id ?? "";
-  const where = stateDir === ".questbus" ? "" : ` --state ${stateDir}`;
+  const where = stateOption(stateDir);
   return `it waits for an arbiter:\n  questbus rule ${id} --decision accept|revert|retry|abandon --reason "..."${where}`;
 }
 

@@ -12,6 +12,7 @@ import {
 } from "./command-read.ts";
 import { type Common, cancelQuest, type Granted, ruleOn, runQuest, submitQuest } from "./command-run.ts";
 import { doctor, up } from "./command-stack.ts";
+import { explainVerdict } from "./explain/command.ts";
 
 /** What a program run gives back: its exit code. */
 export type Ended = (exit: number) => void;
@@ -72,6 +73,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addCancel(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
+  addVerdict(program, signal, ended);
   return program;
 }
 
@@ -151,6 +153,30 @@ function addAudit(program: Command, signal: AbortSignal, ended: Ended): void {
   withCommon(verify).action(() => ended(verifyAudit(merged(verify, audit, signal))));
   const replay = audit.command("replay").description("replay the journal into an empty database and compare");
   withCommon(replay).action(() => ended(replayAudit(merged(replay, audit, signal))));
+}
+
+type Explain = { pass?: number; html?: string; force: boolean };
+
+function addVerdict(program: Command, signal: AbortSignal, ended: Ended): void {
+  const verdict = program.command("verdict").description("what a verdict rests on");
+  const explain = verdict
+    .command("explain")
+    .description("recompute a pass's verdict from its samples, and show every pair and why it stopped")
+    .argument("<quest>", "its id", valid(questId));
+  withCommon(explain)
+    .option("--pass <n>", "which pass (default: the last one that was measured)", wholeNumber)
+    .option("--html <file>", "also write a page with plots")
+    .option("--force", "replace a file that this command did not make", false)
+    .action((quest: string, { pass, html, force }: Explain) =>
+      ended(
+        explainVerdict(quest, { pass: pass ?? null, html: html ?? null, force }, commonOf(explain, signal)),
+      ),
+    );
+}
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("a whole number from 1");
 }
 
 /** `audit --state DIR verify` and `audit verify --state DIR` mean the same. */

@@ -85,6 +85,8 @@ function reportMarkdown(state: QuestState): string {
     ...accepted,
     ...ruled,
     "",
+    `Why: \`questbus verdict explain ${state.id}\` shows every pair, and where the evidence stopped.`,
+    "",
     "## Passes",
     "",
     row(head),

@@ -33,6 +33,8 @@ export const errorRegistry = {
   MESSAGE_INVALID: terminal(exitCode.usage),
   MESSAGE_TOO_LARGE: terminal(exitCode.usage),
   AGENT_FILE_INVALID: person(exitCode.usage),
+  FILE_EXISTS: person(exitCode.conflict),
+  FILE_UNUSABLE: person(exitCode.usage),
   // the target
   TARGET_NOT_A_REPOSITORY: person(exitCode.usage),
   TARGET_UNCLEAN: person(exitCode.usage),
@@ -65,6 +67,7 @@ export const errorRegistry = {
   ARTIFACT_MISSING: person(exitCode.failure),
   // the loop
   QUEST_NOT_FOUND: terminal(exitCode.notFound),
+  PASS_NOT_FOUND: terminal(exitCode.notFound),
   QUEST_ENDED: terminal(exitCode.conflict),
   ASSIGNMENT_NOT_FOUND: terminal(exitCode.notFound),
   PASS_LIMIT: terminal(exitCode.conflict),

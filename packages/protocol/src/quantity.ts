@@ -44,5 +44,7 @@ export function parsePercent(text: string): number {
 export const percent = (fraction: number): string => `${Number((fraction * 100).toFixed(1))} %`;
 
 /** A change for people, with its sign and always one decimal, so that columns line up: 0.2 is `+20.0 %`. */
-export const signedPercent = (fraction: number): string =>
-  `${fraction >= 0 ? "+" : ""}${(fraction * 100).toFixed(1)} %`;
+export function signedPercent(fraction: number): string {
+  const tenths = Math.round(fraction * 1_000) || 0;
+  return `${tenths >= 0 ? "+" : ""}${(tenths / 10).toFixed(1)} %`;
+}

@@ -148,6 +148,7 @@ describe("percentages for people", () => {
     [0.1234, "12.3 %", "+12.3 %"],
     [-0.05, "-5 %", "-5.0 %"],
     [0, "0 %", "+0.0 %"],
+    [-0.0004, "0 %", "+0.0 %"],
   ])("%s is %s, as a change %s", (fraction, plain, change) => {
     expect(percent(fraction)).toBe(plain);
     expect(signedPercent(fraction)).toBe(change);
