@@ -71,7 +71,15 @@ const noArtifact: ArtifactRef = {
   sha256: createHash("sha256").digest("hex"),
   sizeBytes: 0,
 };
-const greenRun = { passed: true, exit: 0, timedOut: false, durationMs: 5, output: noArtifact, excerpt: "" };
+const greenRun = {
+  passed: true,
+  exit: 0,
+  timedOut: false,
+  durationMs: 5,
+  output: noArtifact,
+  excerpt: "",
+  tests: null,
+};
 const targetState = { refs: noArtifact.sha256, head: "refs/heads/main", files: noArtifact.sha256 };
 
 /** What an honest agent would find, as far as the test needs it. */

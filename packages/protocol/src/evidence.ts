@@ -107,6 +107,14 @@ export const suspicion = z.strictObject({
 });
 export type Suspicion = z.infer<typeof suspicion>;
 
+/** How many tests a suite says it ran. */
+const testCount = z.strictObject({
+  passed: z.int().min(0),
+  failed: z.int().min(0),
+  skipped: z.int().min(0),
+});
+export type TestCount = z.infer<typeof testCount>;
+
 /** One run of the test suite. */
 export const suiteRun = z.strictObject({
   passed: z.boolean(),
@@ -117,5 +125,7 @@ export const suiteRun = z.strictObject({
   output: artifactRef,
   /** The last lines of the output. */
   excerpt: z.string().max(limit.excerptCharsMax),
+  /** Null: its output does not say. */
+  tests: testCount.nullable().default(null),
 });
 export type SuiteRun = z.infer<typeof suiteRun>;

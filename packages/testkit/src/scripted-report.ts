@@ -67,6 +67,7 @@ const suiteRun = (passed: boolean): SuiteRun => ({
   durationMs: 5,
   output: { kind: "suite-output", sha256: sha(`suite ${passed}`), sizeBytes: 9 },
   excerpt: passed ? "ok" : "not ok",
+  tests: { passed: passed ? 3 : 2, failed: passed ? 0 : 1, skipped: 0 },
 });
 
 /** The gain over the quest's base that two gains in a row come to. */

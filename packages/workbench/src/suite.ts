@@ -3,6 +3,7 @@ import type { Artifacts } from "./artifact.ts";
 import { type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
 import { lastLines } from "./excerpt.ts";
+import { countTests } from "./test-count.ts";
 
 export type SuiteOptions = CommandSetting & {
   command: string;
@@ -28,5 +29,6 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
     durationMs: run.wallMs,
     output: await artifacts.put("suite-output", run.output),
     excerpt: lastLines(run.output),
+    tests: countTests(run.output),
   };
 }

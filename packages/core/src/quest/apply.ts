@@ -7,10 +7,12 @@ import {
   type Role,
   roles,
   type SuiteRun,
+  type Suspicion,
   type TaskResult,
 } from "@questbus/protocol";
 import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
+import { countOf, fewerTests } from "../gaming/fewer-tests.ts";
 import { admissionPlan, resizedGoal } from "./admission.ts";
 import type { AssignmentState, PassState, QuestState } from "./state.ts";
 
@@ -103,6 +105,7 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
     unfit: null,
     crash: null,
     suiteRed: false,
+    baseTests: null,
     tests: null,
     analysis: null,
     samples: null,
@@ -181,6 +184,10 @@ function chosen(result: TaskResult["choose"] | null): Partial<PassState> {
 const isGreen = (runs: readonly SuiteRun[], flaky: boolean): boolean =>
   runs[0]?.passed === true || (flaky && runs.some((run) => run.passed));
 
+/** What the counts of the suites say, whatever their author made of them. */
+const fewerIn = (pass: PassState, report: Report): Suspicion[] =>
+  report.task === "suite" ? fewerTests(pass.baseTests, report.result?.runs ?? []) : [];
+
 /** What a report adds to its pass. What follows from its evidence is computed here, whatever its author concluded. */
 function findings(pass: PassState, report: Report, flaky: boolean): Partial<PassState> {
   if (report.fault) {
@@ -190,7 +197,9 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
   }
   switch (report.task) {
     case "base-suite":
-      return { suiteRed: !report.result?.passed };
+      return { suiteRed: !report.result?.passed, baseTests: countOf(report.result ? [report.result] : []) };
+    case "separate":
+      return { baseTests: pass.baseTests ?? countOf(report.result?.runs ?? []) };
     case "base-measure":
       return { analysis: report.result?.analysis ?? null };
     case "choose":
@@ -220,7 +229,7 @@ function reported(state: QuestState, report: Report): QuestState {
   const role = roleOf(report.assignment);
   const next = withPass(state, (pass) => ({
     ...findings(pass, report, state.flaky),
-    suspicions: [...pass.suspicions, ...report.suspicions],
+    suspicions: [...pass.suspicions, ...report.suspicions, ...fewerIn(pass, report)],
     signOffs: isSignedOff(report) ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
     findings: [
       ...pass.findings,

@@ -15,6 +15,7 @@ import type {
   Suspicion,
   TargetState,
   Task,
+  TestCount,
   Verdict,
 } from "@questbus/protocol";
 import type { MachineState } from "../assignment/machine.ts";
@@ -52,6 +53,8 @@ export type PassState = {
   /** Why there is no candidate, or why it could not be run. */
   crash: Fault | null;
   suiteRed: boolean;
+  /** How many tests the green suite of its last known-good ran; null: it does not say. */
+  baseTests: TestCount | null;
   tests: "passed" | "failed" | null;
   /** Where the time of its last known-good goes, where this pass found out. */
   analysis: Analysis | null;

@@ -87,6 +87,22 @@ describe("I5: evidence outweighs what an agent says of it", () => {
     expect(run(play).state.passes[0]?.verdict?.verdict).toBe("TESTS_FAILED");
   });
 
+  it("a green suite that ran fewer tests than the base's is suspect, whatever its author says", () => {
+    const play = at("suite");
+    send<"suite">(play, (sent) => ({
+      ...sent,
+      result: sent.result && {
+        passed: true,
+        runs: sent.result.runs.map((each) => ({ ...each, tests: { passed: 2, failed: 0, skipped: 0 } })),
+      },
+    }));
+    const verdict = run(play).state.passes[0]?.verdict;
+    expect(verdict).toMatchObject({
+      verdict: "HACK_SUSPECTED",
+      reasons: [expect.stringMatching(/^only 2 tests passed, 3 on the base/)],
+    });
+  });
+
   it("a candidate outside the plan is refused, whoever has to sign off", () => {
     const play = at("review");
     send<"review">(play, (sent) => ({ ...sent, result: { files: ["src/other.js"], withinPlan: false } }));
