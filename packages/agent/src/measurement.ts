@@ -26,20 +26,27 @@ const lockPollMs = 500;
  * Runs `work` under the machine's measurement lease: nothing else of Questbus measures meanwhile. Waits as long as it
  * takes, and says for whom: the quest's wall-clock budget ends the wait, as it ends everything.
  */
-export async function whileMeasuring<T>(context: TaskContext, work: () => Promise<T>): Promise<T> {
-  const { brief, signal } = context;
+export const whileMeasuring = <T>(context: TaskContext, work: () => Promise<T>): Promise<T> =>
+  underMeasurementLease(context.brief.quest, context, work);
+
+/** As {@link whileMeasuring}, for `owner`, who need not be a quest. */
+export async function underMeasurementLease<T>(
+  owner: string,
+  { signal, note }: Pick<TaskContext, "signal" | "note">,
+  work: () => Promise<T>,
+): Promise<T> {
   let heldBy: string | null = null;
   for (;;) {
-    const lock = await takeMeasurementLock(brief.quest);
+    const lock = await takeMeasurementLock(owner);
     if ("release" in lock) {
       try {
-        if (heldBy !== null) await context.note("measures now");
+        if (heldBy !== null) await note("measures now");
         return await work();
       } finally {
         await lock.release();
       }
     }
-    if (lock.holder !== heldBy) await context.note(`waits for the measurement lease, held by ${lock.holder}`);
+    if (lock.holder !== heldBy) await note(`waits for the measurement lease, held by ${lock.holder}`);
     heldBy = lock.holder;
     await delay(lockPollMs, undefined, { signal });
   }

@@ -1,5 +1,6 @@
-import { type Decision, decisions, escalationId, QuestbusError, questId } from "@questbus/protocol";
+import { type Decision, decisions, escalationId, limit, QuestbusError, questId } from "@questbus/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { calibrate } from "./command-calibrate.ts";
 import {
   listAgents,
   listEscalations,
@@ -70,6 +71,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("escalations", "list what waits for an arbiter, with the evidence", listEscalations);
   add("agents", "list the role agents and what they hold", listAgents);
   add("doctor", "check what a run needs", doctor);
+  addCalibrate(program, signal, ended);
   addCancel(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
@@ -105,6 +107,29 @@ const withCommon = (command: Command): Command =>
 function commonOf(command: Command, signal: AbortSignal): Common {
   const { state, json } = command.opts<{ state: string; json: boolean }>();
   return { state, json, signal };
+}
+
+function addCalibrate(program: Command, signal: AbortSignal, ended: Ended): void {
+  const command = program
+    .command("calibrate")
+    .description(
+      "measure a quest's base against itself, and against itself moved: noise, bias, and the margin they ask for",
+    )
+    .argument("<file>", "a quest file");
+  withCommon(command)
+    .addOption(
+      new Option("--pairs <number>", "pairs in each of the two series").argParser(pairCount).default(30),
+    )
+    .action(async (file: string, { pairs }: { pairs: number }) =>
+      ended(await calibrate(file, pairs, commonOf(command, signal))),
+    );
+}
+
+/** Fewer than 6 pairs have no interval. */
+function pairCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 6 && count <= limit.pairsMax) return count;
+  throw new InvalidArgumentError(`a whole number from 6 to ${limit.pairsMax}`);
 }
 
 function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {

@@ -25,6 +25,7 @@ export { type CommandOptions, type CommandRun, type CommandSetting, runCommand }
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
 export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
+export { layMovedTree, type MovedTree } from "./moved-tree.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
@@ -32,4 +33,11 @@ export { runSuite, type SuiteOptions } from "./suite.ts";
 export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
 export { readTreeFile, writeTreeFile } from "./tree-file.ts";
-export { openWorkspace, privateText, removeTrees, treeOf, type Workspace } from "./workspace.ts";
+export {
+  openWorkspace,
+  privateText,
+  removeTrees,
+  removeWorkspace,
+  treeOf,
+  type Workspace,
+} from "./workspace.ts";

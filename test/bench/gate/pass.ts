@@ -46,7 +46,10 @@ export const policyOf = ({ alpha, pairsMax, improveBy, minEffect }: Ask): JudgeP
   signOff: [],
 });
 
-/** Runs pairs, and looks after each, until the gate has seen enough. */
+/** Pairs run between two looks: the gate answers for the first pair at which it stops, so looking later is the same. */
+const lookEvery = 8;
+
+/** Runs pairs until the gate has seen enough, and drops those after the one at which it stopped. */
 export function decide(
   machine: Machine,
   seed: string,
@@ -56,9 +59,10 @@ export function decide(
   const gate = gatePolicyOf(policy);
   const pairs: Pair[] = [];
   for (;;) {
-    pairs.push(onePair(machine, seed, pairs.length, length));
+    const more = Math.min(lookEvery, policy.pairsMax - pairs.length);
+    for (let k = 0; k < more; k++) pairs.push(onePair(machine, seed, pairs.length, length));
     const step = nextGateStep(pairs, policy.guards, gate);
-    if (step.state !== "more") return { pairs, step };
+    if (step.state !== "more") return { pairs: pairs.slice(0, step.pairs), step };
   }
 }
 

@@ -1,0 +1,53 @@
+import { readdirSync } from "node:fs";
+import { makeTarget, openPlace, type Place, questbus, type Target, writeQuest } from "@questbus/testkit";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let place: Place;
+let target: Target;
+
+beforeEach(() => {
+  place = openPlace("calibrate");
+  target = makeTarget(place);
+  target.patch("gain");
+});
+afterEach(() => place.close());
+
+const calibrate = (measure: Record<string, unknown>, ...more: string[]) => {
+  const file = writeQuest(place, { fixers: [{ patch: "fixes/gain.patch" }], measure, guards: [] });
+  return questbus(place, ["calibrate", file, "--state", "state", "--pairs", "6", ...more]);
+};
+
+test("a bench that minds where it stands: the bias is shown, and the margin that it asks for", async () => {
+  const before = target.stand();
+  const command = "sh bench.sh >/dev/null && echo METRIC steps=$((10000 + $(pwd | wc -c)))";
+  const run = await calibrate({ command }, "--json");
+  expect(run.stderr).toMatch(/^measuring .*twice 6 pairs, in two places\n$/);
+  expect(run.exit).toBe(0);
+  const found = JSON.parse(run.stdout);
+  expect(found).toMatchObject({ noise: 0, biasShown: true, pairs: 6, same: { estimate: 0 } });
+  expect(found.moved.estimate).toBeLessThan(-0.01);
+  expect(found.margin.quest).toBe(0.01);
+  expect(found.margin.needed).toBeGreaterThanOrEqual(found.biasUpTo);
+  expect(target.stand()).toBe(before);
+  expect(readdirSync(place.path("state"))).toEqual([".gitignore"]);
+});
+
+test("a bench that minds only the size of its environment is seen as well, in words", async () => {
+  const command = "echo METRIC steps=$((100000 + $" + "{#QUESTBUS_PADDING}))";
+  const run = await calibrate({ command });
+  expect(run.exit).toBe(0);
+  expect(run.stdout).toContain("A/A, the same place        0 % better (steps) (95 % interval 0 % to 0 %)");
+  expect(run.stdout).toContain("A/A′, rebuilt and moved    4 % worse (steps)");
+  expect(run.stdout).toContain(
+    "write margin: 4%, because place and build alone move this bench by up to 4 %",
+  );
+});
+
+test("a bench that cannot be measured is a plain error, and leaves nothing", async () => {
+  const run = await calibrate({ command: "echo METRIC steps=0" });
+  expect(run.exit).not.toBe(0);
+  expect(run.stderr).toContain("error METRIC_NOT_A_NUMBER at measure.metric");
+  expect(readdirSync(place.path("state"))).toEqual([".gitignore"]);
+});
