@@ -10,7 +10,7 @@ import {
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { drawSettings } from "@questbus/core";
+import { drawSettings, hotShareOf } from "@questbus/core";
 import { type FixerPlan, type FixerSpec, faultsOf, forbiddenPaths, QuestbusError } from "@questbus/protocol";
 import {
   diffFiles,
@@ -105,7 +105,9 @@ async function choose(context: TaskContext): Promise<Outcome<"choose">> {
   for (const [index, fixer] of brief.spec.fixers.entries()) {
     if (brief.fixersUsed.includes(index)) continue;
     const planned = await planOf(context, ws, index, fixer);
-    if (planned.usable) return chosen(index, fixer.name, dropped, "next in the quest's order");
+    const hot = brief.analysis && hotShareOf(brief.analysis, planned.files);
+    const reason = `next in the quest's order${hot ? `; ${hot}` : ""}`;
+    if (planned.usable) return chosen(index, fixer.name, dropped, reason);
     dropped.push(planned);
   }
   const again = brief.spec.fixers.findLastIndex(

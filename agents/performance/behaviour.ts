@@ -12,6 +12,7 @@ import { admissionFault, admissionPlan, resizedGoal } from "@questbus/core";
 import { type Fault, limit, type Observation, percent, QuestbusError } from "@questbus/protocol";
 import { type Arms, closeArms, observe, openArms, runArm } from "@questbus/workbench";
 import { produce } from "./produce.ts";
+import { profileBase } from "./profile.ts";
 
 /** Performance measures; whether what it measured is a gain, the orchestrator computes. */
 export const behaviour: Behaviour = { test: measureBase, fix: produce, validate: gate };
@@ -42,7 +43,6 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
     const { fit } = admissionPlan(spec, valuesOf(first));
     return pass > 1 || fit ? first : [...first, ...(await observeBase(context, arms, baseRunsMore))];
   });
-  await closeArms(arms);
   const values = valuesOf(runs);
   const plan = admissionPlan(spec, values);
   const { cv, detectable, pairsNeeded } = plan;
@@ -50,9 +50,11 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
   if (cv === null || (fault && pass === 1)) throw new QuestbusError(fault as Fault);
   const wallMs = runs.reduce((sum, run) => sum + run.wallMs, 0) / runs.length;
   const resized = pass === 1 ? resizedGoal(spec, plan) : null;
+  const analysis = await profileBase(context, arms, resized ?? spec.goal.improveBy, wallMs);
+  await closeArms(arms);
   const cost = costText(resized === null ? pairsNeeded : spec.budget.pairs, wallMs);
   return {
-    result: { values, cv, detectable, pairsNeeded, wallMs, analysis: null },
+    result: { values, cv, detectable, pairsNeeded, wallMs, analysis },
     summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${detectable === null ? "no gain" : percent(detectable)}${resized === null ? "" : `, which is the goal now (${percent(resized)})`}${cost}`,
   };
 }

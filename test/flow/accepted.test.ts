@@ -51,6 +51,13 @@ describe("a quest with a real gain", () => {
       accepted: { branch: branch, commit: tree },
       escalation: null,
       audit: { head: expect.stringMatching(/^[0-9a-f]{64}$/), length: expect.any(Number) },
+      stage: "monitoring",
+      stages: ["baseline", "analysis", "implementation", "monitoring"].map((stage) => ({
+        stage,
+        state: "done",
+        produced: expect.any(Array),
+        artifacts: expect.any(Array),
+      })),
     });
     const { estimate, low, high } = summary.passes[2]?.effect ?? { estimate: 0, low: 0, high: 0 };
     expect(estimate).toBeCloseTo(0.5, 1);

@@ -21,6 +21,13 @@ export type Summary = {
   accepted: { branch: string; commit: string } | null;
   escalation: string | null;
   audit: { head: string; length: number };
+  stage: string;
+  stages: {
+    stage: string;
+    state: string;
+    produced: string[];
+    artifacts: { kind: string; sha256: string }[];
+  }[];
 };
 
 export function summaryOf({ stdout, stderr }: Finished): Summary {

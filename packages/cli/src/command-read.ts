@@ -9,7 +9,7 @@ import type { Common } from "./command-run.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
-import { matrixText } from "./report.ts";
+import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { findStack, hasState, notRunning } from "./stack.ts";
 import { exitOf, summaryOf } from "./summary.ts";
@@ -50,6 +50,7 @@ function printStatus(state: QuestState, stateDir: string): void {
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
     printData("nobody works on it now: run its quest file again, and it goes on");
   }
+  printData(`\n${stagesText(state)}`);
   if (state.passes.length > 0) printData(`\n${matrixText(state, stateDir)}`);
   if (escalation && !escalation.ruling && !ending)
     printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);

@@ -1,4 +1,4 @@
-import { applyEvent, type QuestState, stepOf } from "@questbus/core";
+import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf } from "@questbus/core";
 import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
 
@@ -43,9 +43,9 @@ export function openProgress(
       const state = applyEvent(before, event);
       if (state) states.set(state.id, state);
       if (quiet) return;
-      const text = state ? lineOf(event, state) : null;
+      const lines = state ? [lineOf(event, state), stageLine(before, state), hotOf(event)] : [];
       live.clear();
-      if (text) stream.write(`${text}\n`);
+      for (const text of lines) if (text) stream.write(`${text}\n`);
       const working = state && event.type === "assignment.claimed" ? event.body : null;
       if (working && state?.task)
         live.set(`${column("", 9)}${column(event.actor.role, 12)}`, `${doing[state.task]} ...`);
@@ -88,6 +88,21 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     default:
       return null;
   }
+}
+
+/** A stage that has changed; the first one begins with the first pass. */
+function stageLine(before: QuestState | null, state: QuestState): string | null {
+  const now = stageOf(state);
+  const begins = before?.passes.length === 0 && state.passes.length === 1;
+  if (!before || (!begins && stageOf(before) === now)) return null;
+  return paintError("cyan", `  stage ${stages.indexOf(now) + 1} of ${stages.length}: ${now}`);
+}
+
+function hotOf(event: JournalEvent): string | null {
+  if (event.type !== "task.reported" || event.body.report.task !== "base-measure") return null;
+  const { result } = event.body.report;
+  const line = result?.analysis ? (hotLine(result.analysis) ?? result.analysis.notes[0]) : null;
+  return line ? `  ${column("", 21)}${paintError("dim", line)}` : null;
 }
 
 function reportLine(report: Report, role: string): string {

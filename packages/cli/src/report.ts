@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { evidenceMatrix, type MatrixRow, type QuestState } from "@questbus/core";
+import { evidenceMatrix, type MatrixRow, type QuestState, stageReports } from "@questbus/core";
 import { percent, signedPercent } from "@questbus/protocol";
 import { table } from "./output.ts";
 import { reportsDir } from "./session.ts";
@@ -58,6 +58,20 @@ export function matrixText(state: QuestState, stateDir: string): string {
   return [table(head.slice(0, 7), narrow), "", ...details, files, ...rulingLines].join("\n");
 }
 
+const marks = { done: "✓", now: "▸", open: " " };
+
+/** The four stages for a terminal, with what each produced. */
+export function stagesText(state: QuestState): string {
+  const lines = stageReports(state).flatMap(({ stage, state: how, produced, artifacts }, at) => [
+    `${marks[how]} ${at + 1} ${stage}`,
+    ...produced.map((line) => `      ${line}`),
+    ...artifacts
+      .filter(({ kind }) => kind === "profile" || kind === "analysis")
+      .map(({ kind, sha256 }) => `      ${kind} ${sha256.slice(0, 12)}`),
+  ]);
+  return ["stages:", ...lines].join("\n");
+}
+
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 const row = (each: readonly string[]): string => `| ${each.map(escaped).join(" | ")} |`;
 
@@ -86,6 +100,13 @@ function reportMarkdown(state: QuestState): string {
     ...ruled,
     "",
     `Why: \`questbus verdict explain ${state.id}\` shows every pair, and where the evidence stopped.`,
+    "",
+    "## Stages",
+    "",
+    ...stageReports(state).flatMap(({ stage, state: how, produced }) => [
+      `- ${stage}: ${how}`,
+      ...produced.map((line) => `  - ${line}`),
+    ]),
     "",
     "## Passes",
     "",

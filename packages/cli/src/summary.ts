@@ -1,4 +1,11 @@
-import { currentPass, type QuestState } from "@questbus/core";
+import {
+  currentPass,
+  type QuestState,
+  type Stage,
+  type StageReport,
+  stageOf,
+  stageReports,
+} from "@questbus/core";
 import { exitCode } from "@questbus/protocol";
 import type { Store } from "@questbus/store";
 
@@ -20,6 +27,9 @@ export type QuestSummary = {
   accepted: { branch: string; commit: string } | null;
   escalation: string | null;
   audit: { head: string; length: number };
+  stage: Stage;
+  /** What each stage produced so far. */
+  stages: StageReport[];
 };
 
 const interval = (effect: Interval | null | undefined): Interval | null =>
@@ -42,6 +52,8 @@ export function summaryOf(state: QuestState, head: ReturnType<Store["head"]>): Q
     accepted: state.accepted,
     escalation: open ? (state.escalation?.id ?? null) : null,
     audit: { head: head.hash, length: head.seq },
+    stage: stageOf(state),
+    stages: stageReports(state),
   };
 }
 

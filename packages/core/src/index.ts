@@ -1,3 +1,5 @@
+export { analyse } from "./analysis/analyse.ts";
+export * from "./analysis/describe.ts";
 export * from "./arbitration/matrix.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
@@ -15,6 +17,7 @@ export * from "./quest/change.ts";
 export * from "./quest/decide.ts";
 export type { DecideContext, Draft } from "./quest/draft.ts";
 export * from "./quest/judge-pass.ts";
+export * from "./quest/stage.ts";
 export * from "./quest/state.ts";
 export * from "./verdict/bias.ts";
 export * from "./verdict/detectable.ts";

@@ -81,3 +81,22 @@ export const analysis = z.strictObject({
   notes: z.array(z.string().max(limit.reasonCharsMax)).max(8),
 });
 export type Analysis = z.infer<typeof analysis>;
+
+/** What one profiled run left behind, as it was read: profiles are as the target's processes wrote them. */
+export type ProfiledRun = {
+  /** The worktree's path, by each name it goes by. */
+  roots: readonly string[];
+  cpuProfiles: readonly unknown[];
+  usage: Analysis["usage"];
+  heap: Analysis["heap"];
+  /** The machine during the run; stalls and `diskBusy` are shares of the run's time. */
+  machine: {
+    cpuStall: number | null;
+    memoryStall: number | null;
+    diskStall: number | null;
+    diskBusy: number | null;
+    memoryBytes: number | null;
+    oomKills: number | null;
+  };
+  notes: readonly string[];
+};

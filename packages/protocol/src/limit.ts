@@ -50,7 +50,7 @@ export const limit = {
   /** Largest CPU profile that is kept as evidence: at the sampling interval chosen, some ten times the usual. */
   profileBytesMax: 8_388_608,
   /** Processes of one run whose profiles are read. */
-  profilesMax: 64,
+  profilesMax: 16,
   /** Parameters that one knobs fixer may set, and values that one of them may list. */
   knobsMax: 32,
   knobValuesMax: 256,

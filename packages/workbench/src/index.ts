@@ -29,6 +29,7 @@ export { layMovedTree, type MovedTree } from "./moved-tree.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
+export { type Profiled, profileRun, unprofiled } from "./profile.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";

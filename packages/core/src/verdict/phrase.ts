@@ -2,7 +2,7 @@ import { type Effect, type GuardFinding, type MetricSpec, percent } from "@quest
 
 /** The sentences of a verdict: plain English, with figures. */
 
-const timeUnits = new Set(["ns", "us", "µs", "ms", "s", "min", "h"]);
+export const timeUnits = new Set(["ns", "us", "µs", "ms", "s", "min", "h"]);
 
 /** "12.3 % faster" for a time, "12.3 % better (name)" otherwise; a loss reads "slower" or "worse". */
 export function gainPhrase(gain: number, metric: MetricSpec): string {

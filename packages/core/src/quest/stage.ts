@@ -1,0 +1,94 @@
+import { type ArtifactRef, percent, type Task } from "@questbus/protocol";
+import { describeAnalysis } from "../analysis/describe.ts";
+import { analysisOf, type PassState, type QuestState } from "./state.ts";
+
+/**
+ * The four stages of a quest. `baseline`: last known-good is measured and profiled. `analysis`: what is hot is held
+ * against the goal, and a fixer is chosen. `implementation`: candidates are made and validated. `monitoring`: a change
+ * was accepted, and its bench is a watch. A kept gain is a new last known-good, so the stages begin again there; a pass
+ * that failed does not, because what was found out of its last known-good still holds.
+ */
+export const stages = ["baseline", "analysis", "implementation", "monitoring"] as const;
+export type Stage = (typeof stages)[number];
+
+/** What a stage left behind; `open`: it has not begun. */
+export type StageReport = {
+  stage: Stage;
+  state: "done" | "now" | "open";
+  /** What was found, in lines for people. */
+  produced: string[];
+  artifacts: Pick<ArtifactRef, "kind" | "sha256">[];
+};
+
+const baselineTasks: readonly Task[] = ["fitness", "base-suite", "base-measure"];
+
+const hasReported = (pass: PassState, task: Task): boolean =>
+  pass.findings.some((found) => found.task === task);
+
+/** The passes that started from the present last known-good. */
+const passesHere = ({ passes, lastGood }: QuestState): PassState[] =>
+  passes.filter((pass) => pass.lastGood.tree === lastGood.tree);
+
+export function stageOf(state: QuestState): Stage {
+  if (state.accepted) return "monitoring";
+  const here = passesHere(state);
+  // Between a kept gain and the pass that builds on it.
+  if (here.length === 0 && state.passes.length > 0) return "implementation";
+  if (!here.some((pass) => hasReported(pass, "base-measure"))) return "baseline";
+  return here.some((pass) => pass.fixer !== null) ? "implementation" : "analysis";
+}
+
+/** The stages in order, with what each produced so far for the present last known-good. */
+export function stageReports(state: QuestState): StageReport[] {
+  const now = stages.indexOf(stageOf(state));
+  return stages.map((stage, at) => {
+    const done = at < now || (at === now && state.ending !== null);
+    return { stage, state: done ? "done" : at === now ? "now" : "open", ...producedBy[stage](state) };
+  });
+}
+
+type Produced = Pick<StageReport, "produced" | "artifacts">;
+const nothing: Produced = { produced: [], artifacts: [] };
+
+const refsOf = (findings: PassState["findings"], kinds?: readonly string[]): Produced["artifacts"] =>
+  findings
+    .flatMap(({ artifacts }) => artifacts)
+    .filter(({ kind }) => !kinds || kinds.includes(kind))
+    .map(({ kind, sha256 }) => ({ kind, sha256 }));
+
+const producedBy: Record<Stage, (state: QuestState) => Produced> = {
+  baseline: (state) => {
+    const pass = passesHere(state).at(0);
+    const found = (pass?.findings ?? []).filter(({ task }) => baselineTasks.includes(task));
+    return {
+      produced: found.map(({ summary }) => summary),
+      artifacts: refsOf(found, ["suite-output", "profile"]),
+    };
+  },
+  analysis: (state) => {
+    const analysis = analysisOf(state);
+    if (!analysis) return nothing;
+    const found = passesHere(state).flatMap(({ findings }) => findings);
+    return { produced: describeAnalysis(analysis), artifacts: refsOf(found, ["analysis"]) };
+  },
+  implementation: (state) => {
+    const tried = state.passes.filter((pass) => pass.fixer !== null);
+    return {
+      produced: tried.map((pass) => passText(state, pass)),
+      artifacts: refsOf(
+        tried.flatMap(({ findings }) => findings.filter(({ task }) => !baselineTasks.includes(task))),
+      ),
+    };
+  },
+  monitoring: (state) =>
+    state.accepted
+      ? { produced: [`branch ${state.accepted.branch}, commit ${state.accepted.commit}`], artifacts: [] }
+      : nothing,
+};
+
+function passText({ spec }: QuestState, { n, fixer, verdict }: PassState): string {
+  const name = fixer === null ? "" : ` ${spec.fixers[fixer]?.name ?? ""}`;
+  if (!verdict) return `pass ${n}:${name}: not judged yet`;
+  const gain = verdict.effect ? ` (${percent(verdict.effect.estimate)} better)` : "";
+  return `pass ${n}:${name}: ${verdict.verdict}${gain}`;
+}
