@@ -2,21 +2,31 @@ import {
   authorityOf,
   type Behaviour,
   chosenFixer,
+  describeSeal,
   knobFiles,
   no,
   type Outcome,
   plural,
   renderKnobs,
+  reviewDifference,
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { drawSettings, hotShareOf } from "@questbus/core";
-import { type FixerPlan, type FixerSpec, faultsOf, forbiddenPaths, QuestbusError } from "@questbus/protocol";
+import { drawSettings, hotShareOf, nameList } from "@questbus/core";
+import {
+  type Candidate,
+  type FixerPlan,
+  type FixerSpec,
+  faultsOf,
+  forbiddenPaths,
+  QuestbusError,
+} from "@questbus/protocol";
 import {
   diffFiles,
   inspectPatch,
   patchTree,
   privateText,
+  putBack,
   readTreeFile,
   refuseForbiddenChanges,
   treeOf,
@@ -42,9 +52,11 @@ async function plan(context: TaskContext): Promise<Outcome<"plan">> {
     ? `whatever ${spec.authority.write.join(", ")} allows`
     : `${touched.size} of ${plural(tracked, "file")}`;
   const usable = fixers.filter((each) => each.usable).length;
+  const seal = await describeSeal(context);
+  const sealed = `sealed: ${plural(seal.files, "file")}, ${seal.hash.slice(0, 12)} (${spec.seal.policy})`;
   return {
-    result: { fixers, blastRadius: { files: touched.size, tracked } },
-    summary: `${usable} of ${plural(fixers.length, "candidate")} can be tried; blast radius: ${reach}`,
+    result: { fixers, blastRadius: { files: touched.size, tracked }, seal },
+    summary: `${usable} of ${plural(fixers.length, "candidate")} can be tried; blast radius: ${reach}; ${sealed}`,
   };
 }
 
@@ -67,8 +79,12 @@ async function planOf(
     const outside = forbiddenPaths(files, authorityOf(context));
     if (outside.length > 0)
       return { index, name, files, usable: false, reason: `may not write ${outside.join(", ")}` };
-    if (patch) await patchTree(ws, brief.lastGood.tree, patch, name);
-    return { index, name, files, usable: true, reason: "applies to last known-good" };
+    const made = patch
+      ? await patchTree(ws, brief.lastGood.tree, patch, name)
+      : fixer.kind === "commit"
+        ? fixer.commit
+        : brief.lastGood.tree;
+    return { index, name, files, usable: true, reason: await sealedReason(context, made) };
   } catch (error) {
     if (!(error instanceof QuestbusError)) throw error;
     return { index, name, files: [], usable: false, reason: faultsOf(error)[0]?.message ?? "cannot be used" };
@@ -92,6 +108,16 @@ async function knobPlanOf(
   const [setting = {}] = drawSettings(parameters, { seed: "plan", count: 1 });
   renderKnobs(parameters, setting, texts);
   return { index, name, files, usable: true, reason: `${plural(parameters.length, "parameter")} to search` };
+}
+
+/** A candidate that touches what is sealed is tried all the same: its pass says what comes of it. */
+async function sealedReason(context: TaskContext, made: string): Promise<string> {
+  const { suspicions, setAside } = await reviewDifference(context, made);
+  const paths = [
+    ...suspicions.map(({ where }) => where ?? ""),
+    ...setAside.map(({ path }) => `${path} (set aside)`),
+  ];
+  return `applies to last known-good${paths.length > 0 ? `; touches what is sealed: ${nameList(paths)}` : ""}`;
 }
 
 /**
@@ -165,6 +191,24 @@ async function forbiddenChanges(ws: Workspace, from: string, to: string): Promis
 }
 
 /**
+ * What the seal makes of the candidate, derived anew: what was produced is held against its own commit, and what is
+ * judged is that with the sealed paths put back, and nothing else.
+ */
+async function reviewSealed(context: TaskContext, { commit, tree }: Candidate) {
+  const { lastGood, original } = context.brief;
+  const ws = await context.workspace();
+  const judged = await reviewDifference(context, commit);
+  const made = original ? await reviewDifference(context, original) : judged;
+  const replacements = original ? made.setAside : [];
+  const expected = await putBack(ws, { tree: original ?? commit, from: lastGood.commit, replacements });
+  const problems = [
+    ...judged.setAside.map(({ path }) => `${path} is sealed, and was not put back`),
+    ...(expected === tree ? [] : ["it is not what was produced with the sealed paths put back"]),
+  ];
+  return { suspicions: made.suspicions, problems };
+}
+
+/**
  * Holds the candidate against the plan, and looks for signs that it games its evaluation: the difference is derived
  * anew, not taken from the report.
  */
@@ -179,7 +223,9 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   const fixer = chosenFixer(brief);
   const planned =
     fixer.kind === "patch" ? inspectPatch(await artifacts.get(fixer.sha256), fixer).files : files;
+  const sealed = await reviewSealed(context, candidate);
   const problems = [
+    ...sealed.problems,
     ...(sameTree ? [] : ["the commit has another tree than was reported"]),
     ...forbidden,
     ...files
@@ -190,7 +236,7 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   ];
   const size = `${plural(files.length, "file")}, +${candidate.linesAdded} -${candidate.linesRemoved} lines`;
   const withinPlan = problems.length === 0;
-  const suspicions = await scanCandidate(context, ws, candidate.commit);
+  const suspicions = [...sealed.suspicions, ...(await scanCandidate(context, ws, candidate.commit))];
   const reasons = [...problems, ...suspicions.map((each) => `${each.message} (${each.where})`)];
   return {
     result: { files, withinPlan },

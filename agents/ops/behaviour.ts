@@ -5,10 +5,11 @@ import {
   no,
   type Outcome,
   readyWorktree,
+  reviewDifference,
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { judgeGuard } from "@questbus/core";
+import { judgeGuard, nameList } from "@questbus/core";
 import { forbiddenPaths, percent, QuestbusError, type SettleOrder } from "@questbus/protocol";
 import {
   describeMachine,
@@ -100,6 +101,18 @@ async function putBack({ brief, workspace }: TaskContext, order: SettleOrder): P
   };
 }
 
+/** What is sealed stands in the change as it stands in the quest's base. */
+async function refuseSealed(context: TaskContext, { commit }: IntegrateOrder): Promise<void> {
+  const { suspicions, setAside } = await reviewDifference(context, commit, context.brief.base.commit);
+  const paths = [...suspicions.map(({ where }) => where ?? ""), ...setAside.map(({ path }) => path)];
+  if (paths.length === 0) return;
+  throw new QuestbusError({
+    code: "PATH_FORBIDDEN",
+    message: `the change touches what is sealed: ${nameList(paths)}`,
+    next: "let an arbiter look at the quest",
+  });
+}
+
 type IntegrateOrder = Extract<SettleOrder, { kind: "integrate" }>;
 
 /** One commit on a new branch of the target; what may not be written is refused here once more. */
@@ -116,6 +129,7 @@ async function bringIn(context: TaskContext, order: IntegrateOrder): Promise<Out
       next: "let an arbiter look at the quest",
     });
   }
+  await refuseSealed(context, order);
   if ((await treeOf(ws, order.commit)) !== order.tree) {
     throw new QuestbusError({
       code: "ROLLBACK_UNPROVEN",

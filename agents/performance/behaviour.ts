@@ -1,9 +1,11 @@
 import {
   type Behaviour,
+  guardOf,
   measurePairs,
   no,
   type Outcome,
   plural,
+  rewrittenSeal,
   type TaskContext,
   whileMeasuring,
   yes,
@@ -34,6 +36,7 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
   const arms = await openArms(await context.workspace(), {
     base: lastGood.commit,
     prepare: spec.target.prepare,
+    sealOf: (commit) => guardOf(context, commit),
     signal,
     groups,
   });
@@ -94,7 +97,7 @@ const figure = (value: number, unit: string): string =>
 /** Candidate against last known-good, in pairs, until the evidence decides; then fresh pairs for the effect. */
 async function gate(context: TaskContext): Promise<Outcome<"gate">> {
   const { brief, artifacts } = context;
-  const { samples, step } = await measurePairs(context);
+  const { samples, step, rewritten } = await measurePairs(context);
   await artifacts.put("samples", JSON.stringify(samples));
   const proven = step.state === "gain";
   const summary = `${plural(samples.pairs.length, "pair")}: ${step.reason}`;
@@ -104,5 +107,6 @@ async function gate(context: TaskContext): Promise<Outcome<"gate">> {
     signOff: proven
       ? yes(`a gain above ${percent(brief.spec.goal.margin)} is proven (${step.reason})`)
       : no(step.reason),
+    suspicions: rewrittenSeal(rewritten),
   };
 }

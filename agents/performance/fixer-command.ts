@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { authorityOf, type TaskContext } from "@questbus/agent";
+import { authorityOf, sealedPaths, type TaskContext } from "@questbus/agent";
 import { type FixerSpec, limit, QuestbusError } from "@questbus/protocol";
 import { runCommand } from "@questbus/workbench";
 
@@ -22,6 +22,7 @@ export async function runFixerCommand(
     goal,
     measure,
     authority: authorityOf(context),
+    sealed: { policy: spec.seal.policy, paths: await sealedPaths(context) },
     history,
     guidance,
     analysis: brief.analysis,

@@ -4,9 +4,11 @@ import {
   knobFiles,
   type Outcome,
   plural,
+  reviewDifference,
   type TaskContext,
   takeWorktree,
 } from "@questbus/agent";
+import { nameList } from "@questbus/core";
 import { type Candidate, type FixerSpec, forbiddenPaths, QuestbusError } from "@questbus/protocol";
 import {
   adoptCommit,
@@ -14,6 +16,7 @@ import {
   type CommittedCandidate,
   commitCandidate,
   inspectPatch,
+  putBack,
   writeTreeFile,
 } from "@questbus/workbench";
 import { runFixerCommand } from "./fixer-command.ts";
@@ -22,7 +25,10 @@ import { searchKnobs } from "./fixer-knobs.ts";
 /** What a fixer made; `change` null: nothing. `tried`: what it did for it, for people. */
 type Made = { change: CommittedCandidate | null; tried?: string };
 
-/** Produces the candidate in the worktree; what the fixer changed outside the authority ends here. */
+/**
+ * Produces the candidate in the worktree; what the fixer changed outside the authority ends here. What it changed of
+ * the sealed files is named, or set aside, as the quest's seal says.
+ */
 export async function produce(context: TaskContext): Promise<Outcome<"produce">> {
   const { brief, artifacts } = context;
   const fixer = chosenFixer(brief);
@@ -32,15 +38,52 @@ export async function produce(context: TaskContext): Promise<Outcome<"produce">>
   if (!change) throw changedNothing(fixer, tried);
   const outside = forbiddenPaths(change.files, authorityOf(context));
   if (outside.length > 0) return refused(outside);
-  const diff = await artifacts.put("diff", change.diffText);
-  const { commit, tree, files, linesAdded, linesRemoved } = change;
-  const candidate: Candidate = { commit, tree, files, linesAdded, linesRemoved, diff };
-  const size = `${plural(files.length, "file")}, +${linesAdded} -${linesRemoved} lines`;
+  const { suspicions, setAside } = await reviewDifference(context, change.commit);
+  const judged = setAside.length === 0 ? change : await withoutSealed(context, change, setAside);
+  if (judged !== change) await artifacts.put("diff", change.diffText);
+  const candidate = judged && (await reported(context, judged));
+  const paths = setAside.map(({ path }) => path);
+  const gaming = suspicions.length > 0 ? `; ${plural(suspicions.length, "sign")} of gaming` : "";
   return {
-    result: { candidate, forbiddenPaths: [] },
-    summary: `candidate ${tree.slice(0, 12)} from ${fixer.name}: ${size}${tried ? `; ${tried}` : ""}`,
+    result: {
+      candidate,
+      forbiddenPaths: [],
+      setAside: paths,
+      original: judged === change ? null : change.commit,
+    },
+    summary: `${described(candidate, fixer)}${tried ? `; ${tried}` : ""}${asideText(paths)}${gaming}`,
+    suspicions,
   };
 }
+
+const asideText = (paths: readonly string[]): string =>
+  paths.length > 0 ? `; set aside, being sealed: ${nameList(paths)}` : "";
+
+function described(candidate: Candidate | null, { name }: FixerSpec): string {
+  if (!candidate) return `nothing is left of ${name}`;
+  const { tree, files, linesAdded, linesRemoved } = candidate;
+  return `candidate ${tree.slice(0, 12)} from ${name}: ${plural(files.length, "file")}, +${linesAdded} -${linesRemoved} lines`;
+}
+
+/** The candidate with what is sealed as it was in last known-good; null when nothing else is left of it. */
+async function withoutSealed(
+  context: TaskContext,
+  made: CommittedCandidate,
+  replacements: Awaited<ReturnType<typeof reviewDifference>>["setAside"],
+): Promise<CommittedCandidate | null> {
+  const { lastGood } = context.brief;
+  const ws = await context.workspace();
+  const tree = await putBack(ws, { tree: made.tree, from: lastGood.commit, replacements });
+  return adoptCommit(ws, tree, lastGood.commit, messageOf(context));
+}
+
+async function reported({ artifacts }: TaskContext, made: CommittedCandidate): Promise<Candidate> {
+  const { commit, tree, files, linesAdded, linesRemoved, diffText } = made;
+  const diff = await artifacts.put("diff", diffText);
+  return { commit, tree, files, linesAdded, linesRemoved, diff };
+}
+
+const messageOf = ({ brief }: TaskContext): string => `candidate of ${brief.quest}, pass ${brief.pass}`;
 
 /** The files that a fixer is known to write before it runs. */
 async function filesBefore({ artifacts }: TaskContext, fixer: FixerSpec): Promise<string[]> {
@@ -59,14 +102,14 @@ const changedNothing = ({ name }: FixerSpec, tried: string | undefined): Questbu
   });
 
 const refused = (paths: string[]): Outcome<"produce"> => ({
-  result: { candidate: null, forbiddenPaths: paths },
+  result: { candidate: null, forbiddenPaths: paths, setAside: [], original: null },
   summary: `refused: it writes ${paths.join(", ")}, which this role may not`,
 });
 
 async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<Made> {
   const { brief } = context;
   const ws = await context.workspace();
-  const message = `candidate of ${brief.quest}, pass ${brief.pass}`;
+  const message = messageOf(context);
   if (fixer.kind === "commit")
     return { change: await adoptCommit(ws, fixer.commit, brief.lastGood.commit, message) };
   const found = fixer.kind === "knobs" ? await searchKnobs(context, fixer) : null;

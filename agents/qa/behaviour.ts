@@ -1,6 +1,24 @@
-import { type Behaviour, no, type Outcome, plural, type TaskContext, yes } from "@questbus/agent";
-import { QuestbusError, type SuiteRun } from "@questbus/protocol";
-import { checkout, prepareTree, runSuite } from "@questbus/workbench";
+import {
+  type Behaviour,
+  guardOf,
+  no,
+  type Outcome,
+  plural,
+  reviewDifference,
+  rewrittenSeal,
+  type TaskContext,
+  yes,
+} from "@questbus/agent";
+import { limit, QuestbusError, type SuiteRun, type Suspicion } from "@questbus/protocol";
+import {
+  adoptCommit,
+  checkout,
+  prepareTree,
+  putBack,
+  runSuite,
+  type SealGuard,
+  underSeal,
+} from "@questbus/workbench";
 
 /** QA keeps the suite the judge of correctness: green on the base, green on the candidate. */
 export const behaviour: Behaviour = { test: baseSuite, fix: separate, validate: candidateSuite };
@@ -12,21 +30,29 @@ const seconds = (run: SuiteRun): string => `${(run.durationMs / 1000).toFixed(1)
 const outcome = (run: SuiteRun): string =>
   run.passed ? "green" : run.timedOut ? "timed out" : `red, exit ${run.exit}`;
 
-async function layOut(context: TaskContext, name: string, commit: string): Promise<string> {
-  const { brief, signal, groups } = context;
+/** A prepared tree for the suite; what is sealed in it stays as it was. */
+type Laid = { path: string; guard: SealGuard };
+
+async function layOut(context: TaskContext, name: string, commit: string): Promise<Laid> {
+  const { signal, groups } = context;
+  const { prepare } = context.brief.spec.target;
   const path = await checkout(await context.workspace(), name, commit);
-  if (brief.spec.target.prepare) await prepareTree(path, brief.spec.target.prepare, { signal, groups });
-  return path;
+  const guard = await guardOf(context, commit);
+  if (prepare) await underSeal(guard, path, () => prepareTree(path, prepare, { signal, groups }));
+  return { path, guard };
 }
 
-function suiteIn({ brief, artifacts, signal, groups }: TaskContext, cwd: string): Promise<SuiteRun> {
+function suiteIn(
+  { brief, artifacts, signal, groups }: TaskContext,
+  { path, guard }: Laid,
+): Promise<SuiteRun> {
   const { command, timeoutMs } = brief.spec.tests;
-  return runSuite({ command, cwd, timeoutMs, artifacts, signal, groups });
+  return underSeal(guard, path, () => runSuite({ command, cwd: path, timeoutMs, artifacts, signal, groups }));
 }
 
 async function baseSuite(context: TaskContext): Promise<Outcome<"base-suite">> {
-  const path = await layOut(context, "qa-base", context.brief.lastGood.commit);
-  const run = await suiteIn(context, path);
+  const laid = await layOut(context, "qa-base", context.brief.lastGood.commit);
+  const run = await suiteIn(context, laid);
   return {
     result: run,
     summary: `suite on last known-good: ${outcome(run)} in ${seconds(run)}${run.passed ? "" : "; it is run again"}`,
@@ -37,8 +63,8 @@ async function baseSuite(context: TaskContext): Promise<Outcome<"base-suite">> {
 async function separate(context: TaskContext): Promise<Outcome<"separate">> {
   if (!context.brief.suiteRed)
     return { result: { runs: [], flaky: false }, summary: "the suite was green: no flaky tests to separate" };
-  const path = await layOut(context, "qa-base", context.brief.lastGood.commit);
-  const runs = await repeat(() => suiteIn(context, path));
+  const laid = await layOut(context, "qa-base", context.brief.lastGood.commit);
+  const runs = await repeat(() => suiteIn(context, laid));
   const last = runs.at(-1) as SuiteRun;
   if (!runs.some((run) => run.passed)) {
     throw new QuestbusError({
@@ -65,18 +91,20 @@ async function repeat(run: () => Promise<SuiteRun>): Promise<SuiteRun[]> {
 async function candidateSuite(context: TaskContext): Promise<Outcome<"suite">> {
   const { candidate, flaky } = context.brief;
   if (!candidate) throw new RangeError(`${context.brief.quest}: no candidate to test`);
-  const path = await layOut(context, "qa-candidate", candidate.commit);
-  const first = await suiteIn(context, path);
-  const more = first.passed ? [] : await repeat(() => suiteIn(context, path));
+  const laid = await layOut(context, "qa-candidate", candidate.commit);
+  const first = await suiteIn(context, laid);
+  const more = first.passed ? [] : await repeat(() => suiteIn(context, laid));
   const runs = [first, ...more];
   const greenLater = more.some((run) => run.passed);
   const passed = first.passed || (flaky && greenLater);
+  const suspicions = [...(await rewritten(context, laid)), ...(await ownTestsOnly(context, runs))];
   if (passed) {
     const how = first.passed ? `green in ${seconds(first)}` : `green on repetition; the base is flaky too`;
     return {
       result: { runs, passed },
       summary: `suite on the candidate: ${how}`,
       signOff: yes(`the suite is ${how}`),
+      suspicions,
     };
   }
   const why = greenLater
@@ -86,7 +114,47 @@ async function candidateSuite(context: TaskContext): Promise<Outcome<"suite">> {
     result: { runs, passed },
     summary: `suite on the candidate: ${why}`,
     signOff: no(`the suite is ${why}`),
+    suspicions,
   };
+}
+
+/** Sealed files that the candidate's runs changed; those that the base's own runs change too do not count. */
+async function rewritten(context: TaskContext, { guard }: Laid): Promise<Suspicion[]> {
+  if (guard.rewritten.size === 0) return [];
+  const base = await layOut(context, "qa-base", context.brief.lastGood.commit);
+  await suiteIn(context, base);
+  return rewrittenSeal([...guard.rewritten].filter((path) => !base.guard.rewritten.has(path)).sort());
+}
+
+/**
+ * Whether the suite passes only with what the candidate did to it: it is red with the sealed tests and green with the
+ * candidate's own, or green with tests that the candidate adds and red without them.
+ */
+async function ownTestsOnly(context: TaskContext, runs: readonly SuiteRun[]): Promise<Suspicion[]> {
+  const { original, candidate } = context.brief;
+  const isGreen = runs.some((run) => run.passed);
+  if (!isGreen && original) {
+    const own = await suiteIn(context, await layOut(context, "qa-original", original));
+    const told = `The suite fails with the sealed tests (${failing(runs[0] as SuiteRun)}) and passes with the candidate's own edits of them`;
+    return own.passed ? [{ kind: "own-tests-only", message: told, where: null }] : [];
+  }
+  const { addedTests } = await reviewDifference(context, candidate?.commit ?? "");
+  if (!isGreen || addedTests.length === 0) return [];
+  return withoutAdded(context, addedTests);
+}
+
+async function withoutAdded(context: TaskContext, added: readonly string[]): Promise<Suspicion[]> {
+  const { candidate, lastGood } = context.brief;
+  const ws = await context.workspace();
+  const replacements = added.map((path) => ({ path, as: "absent" as const }));
+  const tree = await putBack(ws, { tree: candidate?.tree ?? "", from: lastGood.commit, replacements });
+  const bare = await adoptCommit(ws, tree, lastGood.commit, "without the tests that the candidate adds");
+  const laid = await layOut(context, "qa-sealed", bare?.commit ?? lastGood.commit);
+  const first = await suiteIn(context, laid);
+  const runs = first.passed ? [first] : [first, ...(await repeat(() => suiteIn(context, laid)))];
+  if (runs.some((run) => run.passed)) return [];
+  const message = `The suite passes only with test files that the candidate adds; without them it fails: ${failing(first)}`;
+  return [{ kind: "own-tests-only", message, where: added[0]?.slice(0, limit.placeCharsMax) ?? null }];
 }
 
 /** The line of the output that most likely names what failed. */

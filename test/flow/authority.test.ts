@@ -84,7 +84,7 @@ const targetState = { refs: noArtifact.sha256, head: "refs/heads/main", files: n
 
 /** What an honest agent would find, as far as the test needs it. */
 const found = {
-  plan: { fixers: [], blastRadius: { files: 3, tracked: 10 } },
+  plan: { fixers: [], blastRadius: { files: 3, tracked: 10 }, seal: null },
   fitness: { loadPerCpu: 0, diskFreeBytes: 1e9, memoryFreeBytes: 1e9, target: targetState, warnings: [] },
   "base-suite": greenRun,
   "base-measure": {

@@ -14,10 +14,12 @@ import {
   closeArms,
   observe,
   openArms,
+  rewrittenByCandidate,
   runArm,
   takeMeasurementLock,
 } from "@questbus/workbench";
 import type { TaskContext } from "./behaviour.ts";
+import { guardOf } from "./seal.ts";
 
 /** How often it is looked whether another stack on this machine has finished measuring. */
 const lockPollMs = 500;
@@ -54,8 +56,11 @@ export async function underMeasurementLease<T>(
 
 type Rival = "base" | "origin";
 
+/** `rewritten`: sealed paths that runs of the candidate changed, and runs of the base did not. */
+type Measured = { samples: GateSamples; step: GateStep; rewritten: string[] };
+
 /** The pairs of a pass: those that decide, then, for a proven gain, those that say how large it is. */
-export async function measurePairs(context: TaskContext): Promise<{ samples: GateSamples; step: GateStep }> {
+export async function measurePairs(context: TaskContext): Promise<Measured> {
   const { brief, signal, groups } = context;
   const { spec, lastGood, base, candidate, seed } = brief;
   if (!candidate) throw new RangeError(`${brief.quest}: no candidate to measure`);
@@ -66,6 +71,7 @@ export async function measurePairs(context: TaskContext): Promise<{ samples: Gat
     candidate: candidate.commit,
     origin: moved ? base.commit : undefined,
     prepare: spec.target.prepare,
+    sealOf: (commit) => guardOf(context, commit),
     signal,
     groups,
   });
@@ -78,7 +84,8 @@ export async function measurePairs(context: TaskContext): Promise<{ samples: Gat
         freshPairs(context, arms, rival, from, limit.confirmationPairs);
       const confirmation = proven ? await confirm("base", confirmationSeed(seed)) : [];
       const total = moved && proven ? await confirm("origin", totalSeed(seed)) : moved ? [] : null;
-      return { samples: { seed, pairs, confirmation, total }, step };
+      const rewritten = rewrittenByCandidate(arms);
+      return { samples: { seed, pairs, confirmation, total }, step, rewritten };
     });
   } finally {
     await closeArms(arms);

@@ -41,7 +41,10 @@ const grantOf = (part: Partial<Grant["brief"]> = {}, epoch = 1): Grant =>
     },
   }) as unknown as Grant;
 
-const outcome: Outcome = { result: { candidate: null, forbiddenPaths: [] }, summary: "changed nothing" };
+const outcome: Outcome = {
+  result: { candidate: null, forbiddenPaths: [], setAside: [], original: null },
+  summary: "changed nothing",
+};
 const refusal = (code: ErrorCode): QuestbusError => new QuestbusError({ code, message: `refused: ${code}` });
 
 type Sent = { verb: Verb; data: CommandData[Verb] };

@@ -73,6 +73,11 @@ export const taskResult = {
   plan: z.strictObject({
     fixers: z.array(fixerPlan),
     blastRadius: z.strictObject({ files: z.int(), tracked: z.int() }),
+    /** The sealed files of last known-good: how many, and a hash over their paths and contents. */
+    seal: z
+      .strictObject({ hash: sha256, files: z.int().min(0) })
+      .nullable()
+      .default(null),
   }),
   fitness: z.strictObject({
     loadPerCpu: z.number(),
@@ -100,7 +105,14 @@ export const taskResult = {
   }),
   separate: z.strictObject({ runs: z.array(suiteRun), flaky: z.boolean() }),
   prepare: z.strictObject({ tree: gitOid }),
-  produce: z.strictObject({ candidate: candidate.nullable(), forbiddenPaths: z.array(z.string()) }),
+  produce: z.strictObject({
+    candidate: candidate.nullable(),
+    forbiddenPaths: z.array(z.string()),
+    /** Sealed paths whose changes are not in the candidate; sorted. */
+    setAside: z.array(z.string()).default([]),
+    /** The commit as the fixer made it, where something was set aside. */
+    original: gitOid.nullable().default(null),
+  }),
   review: z.strictObject({ files: z.array(z.string()), withinPlan: z.boolean() }),
   suite: z.strictObject({ runs: z.array(suiteRun).min(1), passed: z.boolean() }),
   gate: z.strictObject({ samples: gateSamples }),
@@ -181,6 +193,8 @@ export type Brief = {
   lastGood: { commit: string; tree: string };
   /** The candidate of this pass, once there is one. */
   candidate: Candidate | null;
+  /** The commit that it was before what is sealed was put back; null: nothing was. */
+  original: string | null;
   /** The fixer chosen for this pass. */
   fixer: number | null;
   /** Fixers that were used in earlier passes, in order. */

@@ -11,7 +11,7 @@ function matches(path: string, glob: string): boolean {
  * True when `glob` names `path`, or plainly names a folder above it: `test`, `test/` and `./test` cover what is in
  * `test`, because a `never` that protects nothing would be worse than none. `src/*` stays what it is: one level.
  */
-function covers(path: string, glob: string): boolean {
+export function covers(path: string, glob: string): boolean {
   const named = glob.replace(/^\.?\/+/, "").replace(/\/+$/, "");
   const isPlain = !/[*?[{(]/.test(named.slice(named.lastIndexOf("/") + 1));
   return matches(path, named) || (isPlain && matches(path, `${named}/**`));

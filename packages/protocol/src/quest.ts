@@ -57,6 +57,21 @@ const authority = z.strictObject({
   never: z.array(glob).max(64).default([]),
 });
 
+const sealPolicies = ["strict", "restore"] as const;
+
+const seal = z.strictObject({
+  policy: z.enum(sealPolicies).optional().meta({
+    description:
+      "strict: a candidate that touches what is sealed is refused. restore: that is set aside, and the rest is judged. Restore with intent validate, else strict.",
+  }),
+  paths: z
+    .array(glob)
+    .max(64)
+    .default([])
+    .meta({ description: "Sealed besides tests, bench and lockfiles." }),
+  except: z.array(glob).max(64).default([]).meta({ description: "Not sealed, whatever else says so." }),
+});
+
 /** The shares of a goal as far as they can be read; what cannot has a fault of its own. */
 function sharesOf(
   goal: Partial<Record<"improveBy" | "margin" | "minEffect", string | undefined>> | undefined,
@@ -134,6 +149,7 @@ export const questDocument = z
         }),
       })
       .optional(),
+    seal: seal.optional(),
     signOff: z
       .array(role)
       .min(1)
@@ -225,6 +241,8 @@ export type MetricSpec = {
 };
 export type GuardSpec = MetricSpec & { worseBy: number };
 export type Authority = { write: string[]; never: string[] };
+/** What of the target judges candidates, and so may not be changed by them; globs, beside the usual places. */
+export type SealSpec = { policy: (typeof sealPolicies)[number]; paths: string[]; except: string[] };
 
 /** A quest with defaults filled in: times in milliseconds, shares as fractions (0.2 for 20 %). */
 export type QuestSpec = {
@@ -247,6 +265,7 @@ export type QuestSpec = {
   authority: Authority;
   /** What the operator approved that is suspect without it. */
   allow: { dependencies: boolean };
+  seal: SealSpec;
   signOff: z.infer<typeof role>[];
   profile: "auto" | "none";
   onAccept: { branch: string; changelog: string | null };
@@ -298,6 +317,11 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     },
     authority: document.authorities?.performance ?? { write: ["**"], never: [] },
     allow: { dependencies: document.allow?.dependencies ?? false },
+    seal: {
+      policy: document.seal?.policy ?? (document.intent === "validate" ? "restore" : "strict"),
+      paths: document.seal?.paths ?? [],
+      except: document.seal?.except ?? [],
+    },
     signOff: document.signOff,
     profile: document.profile,
     onAccept: {

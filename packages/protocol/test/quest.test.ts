@@ -244,10 +244,23 @@ describe("a quest in plain units", () => {
       budget: { passes: 3, pairs: 90, wallClockMs: 1_800_000 },
       authority: { write: ["**"], never: [] },
       allow: { dependencies: false },
+      seal: { policy: "strict", paths: [], except: [] },
       signOff: ["architect", "performance", "qa", "ops"],
       profile: "auto",
       onAccept: { branch: "questbus/{quest}", changelog: null },
     });
+  });
+
+  test.each([
+    ["optimize", {}, "strict"],
+    ["optimize", { seal: { policy: "restore" } }, "restore"],
+    ["improve", { "goal.improveBy": undefined }, "strict"],
+    ["validate", { fixers: [], "target.candidate": "v" }, "restore"],
+    ["validate", { fixers: [], "target.candidate": "v", seal: { policy: "strict" } }, "strict"],
+  ])("the seal's policy with intent %s and %j: %s", (intent, edits, policy) => {
+    const document = questDocument.parse(edited({ intent, ...edits }));
+    const { seal } = normaliseQuest(document, [patch("one", "1"), patch("two", "2")]);
+    expect(seal).toEqual({ policy, paths: [], except: [] });
   });
 
   test("what was written is kept; patches take what was resolved, in order", () => {

@@ -46,6 +46,8 @@ export type PassScript = {
   /** The candidate's files. */
   files?: string[];
   forbiddenPaths?: string[];
+  /** Sealed paths that the fixer changed, and that were put back. */
+  setAside?: string[];
   /** The fixer changes nothing. */
   nothing?: true;
   /** The tree of the candidate; one of its own by default. */
@@ -140,7 +142,11 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
   const made = !script.nothing && forbidden.length === 0;
   const green = script.suite !== "red";
   const results: { [T in Task]: () => Report["result"] } = {
-    plan: () => ({ fixers, blastRadius: { files: 1, tracked: 10 } }),
+    plan: () => ({
+      fixers,
+      blastRadius: { files: 1, tracked: 10 },
+      seal: { hash: sha("seal"), files: 2 },
+    }),
     fitness: () => ({
       loadPerCpu: 0.1,
       diskFreeBytes: 1e10,
@@ -164,7 +170,12 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
     }),
     separate: () => ({ runs: [], flaky: false }),
     prepare: () => ({ tree: brief.lastGood.tree }),
-    produce: () => ({ candidate: made ? candidateOf(grant, script) : null, forbiddenPaths: forbidden }),
+    produce: () => ({
+      candidate: made ? candidateOf(grant, script) : null,
+      forbiddenPaths: forbidden,
+      setAside: script.setAside ?? [],
+      original: script.setAside ? oid(`original ${brief.quest} ${brief.pass}`) : null,
+    }),
     review: () => ({ files: brief.candidate?.files ?? [], withinPlan: true }),
     suite: () => ({ runs: [suiteRun(green)], passed: green }),
     gate: () => ({ samples: samplesOf(grant, script) }),

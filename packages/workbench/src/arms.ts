@@ -5,6 +5,7 @@ import { type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
 import { endOf, quote } from "./observe.ts";
 import { removeTree } from "./removal.ts";
+import { type SealGuard, underSeal } from "./seal.ts";
 import { layTree } from "./tree.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -16,6 +17,7 @@ import type { Workspace } from "./workspace.ts";
  * A1: every command of an arm runs at `<dir>/arms/current`; between runs the arm is parked at `<dir>/arms/<name>`.
  * A2: one arm stands at `current` at a time; a second caller is refused.
  * A3: opening builds all arms afresh, so what a crash left does not count.
+ * A4: whatever runs in an arm finds its sealed files as they were.
  */
 export type ArmName = "base" | "candidate" | "origin";
 
@@ -24,6 +26,7 @@ export type Arms = {
   /** The path at which every arm runs. */
   readonly current: string;
   readonly names: readonly ArmName[];
+  readonly guards: Partial<Record<ArmName, SealGuard>>;
   busy: boolean;
 };
 
@@ -37,6 +40,8 @@ export type ArmsOptions = CommandSetting & {
   prepare: string | null;
   /** For each `prepare`; 10 minutes by default. */
   prepareTimeoutMs?: number | undefined;
+  /** What is sealed in a tree of that commit; nothing by default. */
+  sealOf?: ((commit: string) => Promise<SealGuard>) | undefined;
 };
 
 const prepareTimeoutMsDefault = 600_000;
@@ -47,14 +52,15 @@ const prepareTimeoutMsDefault = 600_000;
  */
 export async function openArms(ws: Workspace, options: ArmsOptions): Promise<Arms> {
   const dir = join(ws.dir, "arms");
-  const { base, candidate, origin, prepare, prepareTimeoutMs, ...setting } = options;
+  const { base, candidate, origin, prepare, prepareTimeoutMs, sealOf, ...setting } = options;
   const commits = Object.entries({ base, candidate, origin }).filter(([, commit]) => commit !== undefined);
   const names = commits.map(([name]) => name as ArmName);
-  const arms: Arms = { dir, current: join(dir, "current"), names, busy: false };
+  const arms: Arms = { dir, current: join(dir, "current"), names, guards: {}, busy: false };
   await removeTree(dir);
   await mkdir(dir, { recursive: true, mode: 0o700 });
   for (const [name, commit] of commits) {
     await layTree(ws, join(dir, name), commit as string);
+    if (sealOf) arms.guards[name as ArmName] = await sealOf(commit as string);
     if (prepare !== null)
       await runArm(arms, name as ArmName, (cwd) =>
         prepareTree(cwd, prepare, { ...setting, timeoutMs: prepareTimeoutMs }),
@@ -70,13 +76,20 @@ export async function runArm<T>(arms: Arms, name: ArmName, work: (cwd: string) =
   try {
     await rename(join(arms.dir, name), arms.current);
     try {
-      return await work(arms.current);
+      return await underSeal(arms.guards[name], arms.current, () => work(arms.current));
     } finally {
       await rename(arms.current, join(arms.dir, name));
     }
   } finally {
     arms.busy = false;
   }
+}
+
+/** Sealed paths that runs of the candidate changed, and no run of the trees it is held against. */
+export function rewrittenByCandidate({ guards }: Arms): string[] {
+  const { candidate, ...others } = guards;
+  const usual = new Set(Object.values(others).flatMap((guard) => [...guard.rewritten]));
+  return [...(candidate?.rewritten ?? [])].filter((path) => !usual.has(path)).sort();
 }
 
 /** Removes the arms; safe to repeat. */

@@ -199,10 +199,11 @@ async function transplant(ws: Workspace, of: { from: string; to: string; onto: s
   });
 }
 
-/** `raw` is the path byte for byte (latin1), `path` as text; `modes` are before and after, `oid` is after. */
-type RawChange = { path: string; raw: string; modes: [string, string]; oid: string };
+/** `raw` is the path byte for byte (latin1), `path` as text; `modes` are before and after, as `was` and `oid` are. */
+export type RawChange = { path: string; raw: string; modes: [string, string]; was: string; oid: string };
 
-async function rawChanges(ws: Workspace, from: string, to: string): Promise<RawChange[]> {
+/** What differs between two commits or trees, file by file; what is not there has a mode and an id of zeros. */
+export async function rawChanges(ws: Workspace, from: string, to: string): Promise<RawChange[]> {
   const { stdout } = await privateGit(ws, [
     "diff-tree",
     "-r",
@@ -216,9 +217,15 @@ async function rawChanges(ws: Workspace, from: string, to: string): Promise<RawC
   const fields = stdout.toString("latin1").split("\0");
   const changes: RawChange[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
-    const [before = "", after = "", , oid = ""] = (fields[at] as string).slice(1).split(" ");
+    const [before = "", after = "", was = "", oid = ""] = (fields[at] as string).slice(1).split(" ");
     const raw = fields[at + 1] as string;
-    changes.push({ raw, path: Buffer.from(raw, "latin1").toString("utf8"), modes: [before, after], oid });
+    changes.push({
+      raw,
+      path: Buffer.from(raw, "latin1").toString("utf8"),
+      modes: [before, after],
+      was,
+      oid,
+    });
   }
   return changes;
 }

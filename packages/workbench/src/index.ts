@@ -6,6 +6,7 @@ export {
   closeArms,
   openArms,
   prepareTree,
+  rewrittenByCandidate,
   runArm,
 } from "./arms.ts";
 export { type Artifacts, openArtifacts } from "./artifact.ts";
@@ -30,6 +31,8 @@ export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
+export { openSealGuard, type SealGuard, underSeal } from "./seal.ts";
+export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";

@@ -99,6 +99,8 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
     lastGood: body.lastGood,
     fixer: null,
     candidate: null,
+    original: null,
+    setAside: [],
     forbiddenPaths: [],
     suspicions: [],
     changedNothing: false,
@@ -208,7 +210,9 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
       const forbiddenPaths = report.result?.forbiddenPaths ?? [];
       const candidate = report.result?.candidate ?? null;
       const same = candidate === null || candidate.tree === pass.lastGood.tree;
-      return { candidate, forbiddenPaths, changedNothing: same && forbiddenPaths.length === 0 };
+      const { original = null, setAside = [] } = report.result ?? {};
+      const changedNothing = same && forbiddenPaths.length === 0;
+      return { candidate, original, setAside, forbiddenPaths, changedNothing };
     }
     case "review":
       return report.result && !report.result.withinPlan ? { forbiddenPaths: report.result.files } : {};

@@ -41,6 +41,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
     base: state.base,
     lastGood: state.lastGood,
     candidate: pass?.candidate ?? null,
+    original: pass?.original ?? null,
     fixer: pass?.fixer ?? null,
     fixersUsed: state.passes.flatMap((each) => (each.fixer === null || each === pass ? [] : [each.fixer])),
     seed: passSeed(state, n),

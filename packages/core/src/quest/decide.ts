@@ -195,7 +195,7 @@ function checkedReport(state: QuestState, report: Report): Report {
   if (report.task !== "produce" || !report.result?.candidate) return report;
   const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
   if (forbidden.length === 0) return report;
-  return { ...report, result: { candidate: null, forbiddenPaths: forbidden } };
+  return { ...report, result: { ...report.result, candidate: null, forbiddenPaths: forbidden } };
 }
 
 /** An order counts as carried out only with its proof: the tree that was asked for, or the branch and its commit. */

@@ -1,5 +1,6 @@
 import { limit, type Verdict } from "@questbus/protocol";
 import { type JudgePolicy, judge, type PassEvidence } from "../verdict/judge.ts";
+import { nameList } from "../verdict/phrase.ts";
 import type { PassState, QuestState } from "./state.ts";
 
 /** False accepts a whole quest may risk; its passes and the arbiter's extra one share it evenly. */
@@ -28,6 +29,12 @@ export function evidenceOf(pass: PassState): PassEvidence {
   return { unfit, crash, changedNothing, forbiddenPaths, suspicions, tests, samples, signOffs };
 }
 
+/** A candidate of which nothing was left is told what it consisted of. */
+const onlySealed = ({ changedNothing, setAside, forbiddenPaths, suspicions }: PassState): string[] =>
+  changedNothing && setAside.length > 0 && forbiddenPaths.length + suspicions.length === 0
+    ? [`The candidate changes only what is sealed, which was set aside: ${nameList(setAside)}.`]
+    : [];
+
 /** Refusals that ended a pass before it was measured: they are why, not what was left undone because of them. */
 function refusals({ spec }: QuestState, { samples, signOffs }: PassState): string[] {
   if (samples) return [];
@@ -45,6 +52,8 @@ export function judgePass(state: QuestState, pass: PassState, cut: string | null
   const evidence = cut === null ? evidenceOf(pass) : { ...evidenceOf(pass), samples: null, tests: null };
   const verdict = judge(evidence, policyOf(state));
   if (cut !== null && verdict.verdict === "INCONCLUSIVE") return { ...verdict, reasons: [cut] };
+  const aside = onlySealed(pass);
+  if (aside.length > 0 && verdict.verdict === "NO_EFFECT") return { ...verdict, reasons: aside };
   const refused = refusals(state, pass);
   if (refused.length > 0 && verdict.verdict === "INCONCLUSIVE") return { ...verdict, reasons: refused };
   if (state.spec.intent === "improve" && verdict.verdict === "ACCEPT") return { ...verdict, verdict: "KEEP" };

@@ -44,6 +44,10 @@ export type PassState = {
   lastGood: Good;
   fixer: number | null;
   candidate: Candidate | null;
+  /** The commit it was before what is sealed was put back; null: nothing was. */
+  original: string | null;
+  /** Sealed paths whose changes are not in the candidate. */
+  setAside: string[];
   forbiddenPaths: string[];
   /** Signs of gaming that any role reported. */
   suspicions: Suspicion[];

@@ -1,0 +1,58 @@
+import { isSealable, reviewSeal, type SealFinding, sealedFiles, sealHash } from "@questbus/core";
+import { limit, type Suspicion } from "@questbus/protocol";
+import { listFiles, openSealGuard, readBlobs, readChanges, type SealGuard } from "@questbus/workbench";
+import type { TaskContext } from "./behaviour.ts";
+
+/** What the quest's seal means for its trees. All of it follows from the quest and its commits, so anyone finds the same. */
+
+async function sealedIn({ brief, workspace }: TaskContext, commit: string) {
+  return sealedFiles(await listFiles(await workspace(), commit), brief.spec);
+}
+
+/** How many files of last known-good are sealed, and one hash over them. */
+export async function describeSeal(context: TaskContext): Promise<{ hash: string; files: number }> {
+  const { whole, settings } = await sealedIn(context, context.brief.lastGood.commit);
+  const blobs = await readBlobs(
+    await context.workspace(),
+    settings.map(({ oid }) => oid),
+  );
+  const texts = settings.map(({ path, oid }) => ({ path, text: blobs.get(oid)?.toString("utf8") ?? "" }));
+  return { hash: sealHash(whole, texts), files: whole.length + settings.length };
+}
+
+/** Paths that a candidate must leave as they are, sorted. */
+export async function sealedPaths(context: TaskContext): Promise<string[]> {
+  const { whole } = await sealedIn(context, context.brief.lastGood.commit);
+  return whole.map(({ path }) => path).sort();
+}
+
+/** What the seal makes of the difference between `from`, by default last known-good, and `to`: commits or trees. */
+export async function reviewDifference(
+  context: TaskContext,
+  to: string,
+  from: string = context.brief.lastGood.commit,
+): Promise<SealFinding> {
+  const { spec } = context.brief;
+  const edits = await readChanges(await context.workspace(), from, to, isSealable(spec));
+  return reviewSeal(edits, spec);
+}
+
+/**
+ * Keeps a tree of `commit` as it was: what is sealed in it, and for a candidate first of all what is sealed in last
+ * known-good, whatever the commit says of it.
+ */
+export async function guardOf(context: TaskContext, commit: string): Promise<SealGuard> {
+  const { candidate, lastGood } = context.brief;
+  const { whole, settings } = await sealedIn(context, commit);
+  const good = commit === candidate?.commit ? (await sealedIn(context, lastGood.commit)).whole : [];
+  const files = new Map([...whole, ...settings, ...good].map((file) => [file.path, file]));
+  return openSealGuard(await context.workspace(), [...files.values()]);
+}
+
+/** Sealed paths that runs of a candidate changed, as signs of gaming. */
+export const rewrittenSeal = (paths: readonly string[]): Suspicion[] =>
+  paths.slice(0, limit.suspicionsMax).map((path) => ({
+    kind: "sealed-run",
+    message: "A run of the candidate changed a sealed file, which no run of the base does; it was put back",
+    where: path.slice(0, limit.placeCharsMax),
+  }));

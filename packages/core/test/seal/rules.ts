@@ -1,0 +1,25 @@
+import { normaliseQuest, type QuestSpec, questDocument } from "@questbus/protocol";
+
+type Part = {
+  measure?: { command: string };
+  tests?: { command: string };
+  target?: { prepare: string };
+  seal?: Partial<QuestSpec["seal"]>;
+  allow?: QuestSpec["allow"];
+};
+
+/** The rules of a small quest, with some of them replaced. */
+export function rules(part: Part = {}): QuestSpec {
+  const written = {
+    version: 1,
+    title: "Faster",
+    target: { repo: ".", ...part.target },
+    measure: { command: "node run.mjs", metric: { name: "p95", from: "wall-time" }, ...part.measure },
+    goal: { improveBy: "5%" },
+    tests: { command: "node check.mjs", ...part.tests },
+    fixers: [{ patch: "a.patch" }],
+    seal: part.seal,
+    allow: part.allow,
+  };
+  return normaliseQuest(questDocument.parse(written), [{ name: "a.patch", sha256: "0".repeat(64) }]);
+}

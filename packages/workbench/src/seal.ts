@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { type BigIntStats, lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { onDisk } from "./disk.ts";
+import { removeTree } from "./removal.ts";
+import { readBlobs, type TreeFile } from "./sealed-tree.ts";
+import type { Workspace } from "./workspace.ts";
+
+/**
+ * Keeps the sealed files of one checked-out tree as they are in the repository. Owns what it knows of their file times;
+ * does not own the tree, which may be renamed meanwhile.
+ *
+ * Invariants:
+ * K1: when a check has answered, every sealed file has its content, and is a plain file (or link) in plain directories.
+ * K2: a file is taken as unchanged only where everything that lstat tells is as it was, and that had stood for a while:
+ *     mtime can be set to anything, ctime cannot, and a write within the same tick of the clock leaves both.
+ */
+export type SealGuard = {
+  readonly ws: Workspace;
+  readonly files: readonly TreeFile[];
+  /** What lstat told of files whose content was right, by path. */
+  readonly known: Map<string, string>;
+  /** Paths that runs were found to have changed. */
+  readonly rewritten: Set<string>;
+};
+
+/** Older than any tick of a file system's clock. */
+const settledMs = 100;
+
+/** @param files of one commit; a path that is no UTF-8 is not looked after */
+export function openSealGuard(ws: Workspace, files: readonly TreeFile[]): SealGuard {
+  const plain = files.filter(({ path, mode }) => !path.includes("\ufffd") && mode !== "160000");
+  return { ws, files: plain, known: new Map(), rewritten: new Set() };
+}
+
+/**
+ * Runs `work` on the tree at `root` with its sealed files in place; what it changes of them is put back and noted.
+ * Without a guard `work` simply runs.
+ * @throws DISK_FULL
+ */
+export async function underSeal<T>(
+  guard: SealGuard | undefined,
+  root: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!guard) return work();
+  await enforceSeal(guard, root);
+  try {
+    return await work();
+  } finally {
+    await enforceSeal(guard, root);
+  }
+}
+
+/** Puts back what differs from the seal in the tree at `root`, and notes it (K1). */
+async function enforceSeal(guard: SealGuard, root: string): Promise<void> {
+  const broken = brokenFolders(guard, root);
+  const differing = guard.files.filter((file) => !stands(guard, root, file, broken));
+  if (differing.length === 0) return;
+  const blobs = await readBlobs(
+    guard.ws,
+    differing.map(({ oid }) => oid),
+  );
+  await onDisk(root, async () => {
+    for (const file of differing) await rewrite(root, file, blobs.get(file.oid) as Buffer);
+  });
+  for (const { path } of differing) {
+    guard.rewritten.add(path);
+    guard.known.delete(path);
+  }
+}
+
+/** Folders of sealed files that are no plain directories now: what is found behind them does not count. */
+function brokenFolders({ files }: SealGuard, root: string): ReadonlySet<string> {
+  const folders = new Set<string>();
+  for (const { path } of files)
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) folders.add(path.slice(0, at));
+  return new Set([...folders].filter((folder) => !look(join(root, folder))?.isDirectory()));
+}
+
+function look(path: string): BigIntStats | null {
+  try {
+    return lstatSync(path, { bigint: true });
+  } catch {
+    return null;
+  }
+}
+
+function stands(guard: SealGuard, root: string, file: TreeFile, broken: ReadonlySet<string>): boolean {
+  if (broken.size > 0 && [...broken].some((folder) => file.path.startsWith(`${folder}/`))) return false;
+  const path = join(root, file.path);
+  const nowMs = Date.now();
+  const found = look(path);
+  if (!found) return false;
+  const { dev, ino, size, mtimeNs, ctimeNs, mode } = found;
+  const seen = [dev, ino, size, mtimeNs, ctimeNs, mode].join(" ");
+  if (guard.known.get(file.path) === seen) return true;
+  if (!isSame(guard, file, path, found)) return false;
+  if (Number(ctimeNs / 1_000_000n) < nowMs - settledMs) guard.known.set(file.path, seen);
+  return true;
+}
+
+const isLink = ({ mode }: TreeFile): boolean => mode === "120000";
+const isProgram = ({ mode }: TreeFile): boolean => mode === "100755";
+
+/** Same kind and content; a plain file may have been made a program, as `prepare` may want it, but not the reverse. */
+function isSame({ ws }: SealGuard, file: TreeFile, path: string, found: BigIntStats): boolean {
+  try {
+    if (isLink(file)) return found.isSymbolicLink() && blobId(ws, readlinkSync(path, "buffer")) === file.oid;
+    if (!found.isFile() || (isProgram(file) && (found.mode & 0o100n) === 0n)) return false;
+    return blobId(ws, readFileSync(path)) === file.oid;
+  } catch {
+    return false;
+  }
+}
+
+/** The id that git gives a content. */
+const blobId = ({ source }: Workspace, content: Buffer): string =>
+  createHash(source.format).update(`blob ${content.length}\0`).update(content).digest("hex");
+
+async function rewrite(root: string, file: TreeFile, content: Buffer): Promise<void> {
+  const path = join(root, file.path);
+  await layFolders(root, dirname(file.path));
+  await removeTree(path);
+  if (isLink(file)) await symlink(content, path);
+  else await writeFile(path, content, { flag: "wx", mode: isProgram(file) ? 0o755 : 0o644 });
+}
+
+/** Makes plain directories on the way, that can be written to. */
+async function layFolders(root: string, folder: string): Promise<void> {
+  if (folder === ".") return;
+  await layFolders(root, dirname(folder));
+  const path = join(root, folder);
+  const found = look(path);
+  if (!found?.isDirectory()) {
+    await removeTree(path);
+    await mkdir(path);
+  } else if ((found.mode & 0o700n) !== 0o700n) await chmod(path, 0o755);
+}
