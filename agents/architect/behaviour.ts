@@ -12,7 +12,7 @@ import {
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { drawSettings, hotShareOf, nameList } from "@questbus/core";
+import { drawSettings, hotShareOf, isAskedAgain, nameList } from "@questbus/core";
 import {
   type Candidate,
   type FixerPlan,
@@ -68,7 +68,7 @@ async function planOf(
 ): Promise<FixerPlan> {
   const { brief, artifacts } = context;
   const { name } = fixer;
-  if (fixer.kind === "command")
+  if (fixer.kind === "command" || fixer.kind === "cli")
     return { index, name, files: [], usable: true, reason: "only running it can tell" };
   try {
     if (fixer.kind === "knobs") return await knobPlanOf(context, ws, index, fixer);
@@ -121,8 +121,8 @@ async function sealedReason(context: TaskContext, made: string): Promise<string>
 }
 
 /**
- * Chooses the fixer of this pass: the first unused one that can be tried; then the last command or search again, which
- * may do better knowing what failed; and for a pass that the arbiter granted, the most promising candidate of before.
+ * Chooses the fixer of this pass: the first unused one that can be tried; then the last of those that may do better,
+ * knowing what failed; and for a pass that the arbiter granted, the most promising candidate of before.
  */
 async function choose(context: TaskContext): Promise<Outcome<"choose">> {
   const { brief } = context;
@@ -136,14 +136,15 @@ async function choose(context: TaskContext): Promise<Outcome<"choose">> {
     if (planned.usable) return chosen(index, fixer.name, dropped, reason);
     dropped.push(planned);
   }
+  for (const index of brief.fixersGone) {
+    const { name = "" } = brief.spec.fixers[index] ?? {};
+    dropped.push({ index, name, files: [], usable: false, reason: "it would fail again as it did" });
+  }
   const again = brief.spec.fixers.findLastIndex(
-    ({ kind }, at) => (kind === "command" || kind === "knobs") && !dropped.some(({ index }) => index === at),
+    (fixer, at) => isAskedAgain(fixer) && !dropped.some(({ index }) => index === at),
   );
   const asked = brief.spec.fixers[again];
-  if (asked) {
-    const reason = asked.kind === "knobs" ? "the search goes on" : "the command is asked again";
-    return chosen(again, asked.name, dropped, reason);
-  }
+  if (asked) return chosen(again, asked.name, dropped, againText(asked));
   const promising = brief.granted ? mostPromising(context) : null;
   if (promising !== null) {
     return chosen(
@@ -162,6 +163,13 @@ async function choose(context: TaskContext): Promise<Outcome<"choose">> {
     next: "add a fixer to the quest, or let an arbiter rule",
   });
 }
+
+const againText = ({ kind }: FixerSpec): string =>
+  kind === "knobs"
+    ? "the search goes on"
+    : kind === "command"
+      ? "the command is asked again"
+      : "it is asked again";
 
 function chosen(fixer: number, name: string, dropped: FixerPlan[], reason: string): Outcome<"choose"> {
   const gone = dropped.map((each) => `; dropped ${each.name} (${each.reason})`).join("");

@@ -44,13 +44,14 @@ export async function runFixerCommand(
     ? `did not end within ${fixer.timeoutMs / 1000} s`
     : `ended with exit code ${run.exit}`;
   const last = run.output.trim().split("\n").at(-1) ?? "";
+  // What the shell says of a program that is not there, or is none.
+  const missing = run.exit === 127 || run.exit === 126;
   throw new QuestbusError({
-    code: run.timedOut ? "FIXER_TIMEOUT" : "FIXER_FAILED",
+    code: run.timedOut ? "FIXER_TIMEOUT" : missing ? "FIXER_MISSING" : "FIXER_FAILED",
     message: `the fixer ${end}: ${last.slice(0, limit.excerptCharsMax / 4)}`,
     where: fixer.command,
-    next:
-      run.exit === 127
-        ? "it starts in the worktree of the target: a program beside the quest file is $QUESTBUS_QUEST_DIR/NAME"
-        : "run it by hand in a clone of the target, or give it more time",
+    next: missing
+      ? "it starts in the worktree of the target: a program beside the quest file is $QUESTBUS_QUEST_DIR/NAME"
+      : "run it by hand in a clone of the target, or give it more time",
   });
 }

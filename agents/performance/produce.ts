@@ -19,6 +19,7 @@ import {
   putBack,
   writeTreeFile,
 } from "@questbus/workbench";
+import { askCli } from "./fixer-cli.ts";
 import { runFixerCommand } from "./fixer-command.ts";
 import { searchKnobs } from "./fixer-knobs.ts";
 
@@ -114,7 +115,7 @@ async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<Made> {
     return { change: await adoptCommit(ws, fixer.commit, brief.lastGood.commit, message) };
   const found = fixer.kind === "knobs" ? await searchKnobs(context, fixer) : null;
   if (found?.files === null) return { change: null, tried: found.tried };
-  const { path, since } = await takeWorktree(context);
+  const { path, since } = fixer.kind === "cli" ? await askCli(context, fixer) : await takeWorktree(context);
   if (fixer.kind === "patch")
     await applyPatch(ws, path, await context.artifacts.get(fixer.sha256), fixer.name);
   if (fixer.kind === "command") await runFixerCommand(context, fixer, ws.dir, path);

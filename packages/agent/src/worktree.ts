@@ -10,7 +10,7 @@ const worktreeName = "work";
 const readyFile = (ws: Workspace): string => join(ws.dir, "work.ready");
 
 /**
- * Puts a fresh worktree at last known-good, prepared when a command will run in it; answers with its proven tree hash.
+ * Puts a fresh worktree at last known-good, prepared when a program will run in it; answers with its proven tree hash.
  *
  * @throws QuestbusError ROLLBACK_UNPROVEN, PREPARE_FAILED, DISK_FULL
  */
@@ -20,7 +20,7 @@ export async function readyWorktree(context: TaskContext): Promise<string> {
   await rm(readyFile(ws), { force: true });
   const tree = await restore(ws, worktreeName, brief.lastGood.commit);
   const { prepare } = brief.spec.target;
-  if (prepare && chosenFixer(brief).kind === "command") {
+  if (prepare && ["command", "cli"].includes(chosenFixer(brief).kind)) {
     await prepareTree(treePath(ws, worktreeName), prepare, { signal, groups });
   }
   await writeFile(readyFile(ws), tree);

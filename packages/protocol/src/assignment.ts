@@ -199,6 +199,8 @@ export type Brief = {
   fixer: number | null;
   /** Fixers that were used in earlier passes, in order. */
   fixersUsed: readonly number[];
+  /** Fixers that would fail again as they did: their program is not there, say. */
+  fixersGone: readonly number[];
   /** Seed of this pass's pairs. */
   seed: string;
   /** Share of the error budget this pass may spend. */

@@ -51,6 +51,8 @@ export const errorRegistry = {
   FIXER_CHANGED_NOTHING: person(exitCode.failure),
   FIXER_FAILED: person(exitCode.failure),
   FIXER_TIMEOUT: person(exitCode.failure),
+  FIXER_MISSING: person(exitCode.failure),
+  FIXER_QUOTA: person(exitCode.failure),
   // the bench, the suite, the machine
   PREPARE_FAILED: person(exitCode.failure),
   BENCH_FAILED: person(exitCode.failure),

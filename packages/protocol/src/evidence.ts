@@ -9,6 +9,7 @@ export const artifactRef = z.strictObject({
     "suite-output",
     "bench-output",
     "fixer-output",
+    "prompt",
     "trials",
     "samples",
     "matrix",

@@ -93,10 +93,34 @@ const knobs = z.strictObject({
   seed: z.union([z.string().min(1).max(64), z.int()]).optional(),
 });
 
+/** The coding CLIs that there is a template for. */
+const cliNames = ["claude", "codex", "gemini", "aider"] as const;
+export type CliName = (typeof cliNames)[number];
+
+const cli = z.strictObject({
+  cli: z.enum(cliNames),
+  model: z.string().min(1).max(120).optional(),
+  extraArgs: z
+    .array(z.string().max(1_000))
+    .max(32)
+    .default([])
+    .meta({ description: "Added to its command line, which everyone on the machine can read: no secrets." }),
+  env: z
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "the name of a variable" }))
+    .max(32)
+    .default([])
+    .meta({ description: "Names of more variables that are handed on to it, where they are set." }),
+  timeout: durationText.default("30m"),
+  quotaWait: durationText
+    .default("1h")
+    .meta({ description: "How long a pass waits in all for a quota that is used up." }),
+});
+
 export const fixer = z.union([
   z.strictObject({ patch: z.string().min(1) }),
   z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
   z.strictObject({ knobs }),
+  cli,
 ]);
 type FixerDocument = z.output<typeof fixer>;
 
@@ -115,6 +139,16 @@ export type FixerSpec =
   | { kind: "patch"; name: string; sha256: string }
   | { kind: "command"; name: string; command: string; timeoutMs: number }
   | { kind: "commit"; name: string; commit: string }
+  | {
+      kind: "cli";
+      name: string;
+      cli: CliName;
+      model: string | null;
+      extraArgs: readonly string[];
+      env: readonly string[];
+      timeoutMs: number;
+      quotaWaitMs: number;
+    }
   | { kind: "knobs"; name: string; parameters: readonly Knob[]; trials: number; seed: string | null };
 
 function placeOf({ env, json, yaml, template }: z.output<typeof knob>): KnobPlace {
@@ -140,6 +174,13 @@ export function normaliseFixer(each: FixerDocument, next: () => FixerSpec): Fixe
     const { command } = each;
     const name = command.split("\n", 1)[0] as string;
     return { kind: "command", name, command, timeoutMs: parseDurationMs(each.timeout) };
+  }
+  if ("cli" in each) {
+    const { cli: program, model = null, extraArgs, env } = each;
+    const name = model === null ? program : `${program} (${model})`;
+    const timeoutMs = parseDurationMs(each.timeout);
+    const quotaWaitMs = parseDurationMs(each.quotaWait);
+    return { kind: "cli", name, cli: program, model, extraArgs, env, timeoutMs, quotaWaitMs };
   }
   const parameters = each.knobs.parameters.map(knobOf);
   const { trials, seed } = each.knobs;

@@ -102,3 +102,32 @@ describe("a knobs fixer", () => {
     expect(faultsOf(knobs([]))).toHaveLength(1);
   });
 });
+
+describe("a cli fixer", () => {
+  const next = (): never => {
+    throw new RangeError("no patch");
+  };
+
+  test("in plain units, with its defaults", () => {
+    expect(normaliseFixer(fixer.parse({ cli: "codex" }), next)).toEqual({
+      kind: "cli",
+      name: "codex",
+      cli: "codex",
+      model: null,
+      extraArgs: [],
+      env: [],
+      timeoutMs: 1_800_000,
+      quotaWaitMs: 3_600_000,
+    });
+    expect(normaliseFixer(fixer.parse({ cli: "claude", model: "opus" }), next)).toMatchObject({
+      name: "claude (opus)",
+    });
+  });
+
+  test.each([{ cli: "copilot" }, { cli: "claude", env: ["KEY=value"] }, { cli: "claude", quotaWait: "1" }])(
+    "%j is refused",
+    (written) => {
+      expect(fixer.safeParse(written).success).toBe(false);
+    },
+  );
+});

@@ -1,6 +1,7 @@
 import { assignmentOf, type Brief, type Grant, limit, type PassSummary, type Role } from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
+import { fixersGone } from "../fixer/left.ts";
 import { passAlpha, passSeed } from "./judge-pass.ts";
 import { analysisOf, currentPass, keptGain, machineOf, type PassState, type QuestState } from "./state.ts";
 
@@ -44,6 +45,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
     original: pass?.original ?? null,
     fixer: pass?.fixer ?? null,
     fixersUsed: state.passes.flatMap((each) => (each.fixer === null || each === pass ? [] : [each.fixer])),
+    fixersGone: fixersGone(state),
     seed: passSeed(state, n),
     alpha: passAlpha,
     flaky: state.flaky,

@@ -8,6 +8,7 @@ import {
 } from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepAfter, stepOf } from "../assignment/schedule.ts";
+import { noFixerLeft } from "../fixer/left.ts";
 import { changeMessage } from "./change.ts";
 import { type Draft, emit } from "./draft.ts";
 import { judgePass } from "./judge-pass.ts";
@@ -145,12 +146,15 @@ function afterPass(draft: Draft, pass: PassState): void {
     return word === "ACCEPT" ? end(draft, "accepted", reason) : end(draft, "reverted", reason, pass.crash);
   }
   const outOfTime = state.deadlineMs !== null && context.nowMs >= state.deadlineMs;
-  const noFixer = pass.fixer === null;
+  const noFixer = pass.fixer === null || noFixerLeft(state);
   const mayGoOn = stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
   if (mayGoOn && !noFixer && !outOfTime) return startPass(draft);
   if (state.spec.intent === "improve" && !state.escalation) return finishImprove(draft);
   if (outOfTime) return escalate(draft, "budget-used-up", "the wall-clock budget is used up");
-  if (noFixer) return escalate(draft, "no-fixer-left", "no fixer is left that could be tried");
+  if (noFixer) {
+    const why = pass.fixer !== null && pass.crash ? `: ${pass.crash.message}` : "";
+    return escalate(draft, "no-fixer-left", `no fixer is left that could be tried${why}`);
+  }
   escalate(draft, "passes-used-up", `${pass.n} passes did not reach the goal`);
 }
 
