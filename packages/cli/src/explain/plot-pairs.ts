@@ -16,6 +16,9 @@ function pairScale(count: number): Scale {
   return { ...scale, ticks: scale.ticks.filter((tick) => Number.isInteger(tick) && tick >= 1) };
 }
 
+/** More marks than these hide the path that they stand on. */
+const marksMax = 120;
+
 const radiusFor = (count: number): number => (count > 300 ? 1.8 : count > 120 ? 2.6 : 4.2);
 
 /** Names of level lines at the right edge, each beside its line and none over another. */
@@ -72,6 +75,12 @@ export function gainPlot({ pairs, stop }: ExplainedSamples, { margin, improveBy 
       label(frame.left + 90, 18, "base ran first", "start", "key"),
       dot(frame.left + 200, 14, 4.2, "candidate-first"),
       label(frame.left + 210, 18, "candidate ran first", "start", "key"),
+      ...(gains.some((gain) => gain > y.high || gain < y.low)
+        ? [
+            beyond(frame.left + 360, 14, "up", "beyond the axis"),
+            label(frame.left + 370, 18, "beyond the axis", "start", "key"),
+          ]
+        : []),
     ],
   );
 }
@@ -92,9 +101,9 @@ export function evidencePlot({ pairs, stop }: ExplainedSamples, { bound, futilit
   const levels = [
     { y: y.at(bound), name: `${figure(bound)}: gain proven`, style: "goal" },
     { y: y.at(futilityBound), name: `${figure(futilityBound)}: dropped`, style: "margin" },
-    { y: y.at(1), name: "1: none either way", style: "zero" },
+    { y: y.at(1), name: "1: no evidence", style: "zero" },
   ];
-  const radius = radiusFor(counted.length) * 0.8;
+  const radius = counted.length > marksMax ? 0 : radiusFor(counted.length) * 0.8;
   const gains = counted.map(({ n, e }) => [x.at(n), place(e)] as const);
   const futility = counted.map(({ n, eFutility }) => [x.at(n), place(eFutility)] as const);
   return plot(
@@ -110,9 +119,9 @@ export function evidencePlot({ pairs, stop }: ExplainedSamples, { bound, futilit
       ...levels.map((each) => line(frame.left, each.y, frame.right, each.y, each.style)),
       ...levelNames(levels),
       path(futility, "futility-path"),
-      ...futility.map(([cx, cy]) => dot(cx, cy, radius, "futility-dot")),
+      ...(radius > 0 ? futility.map(([cx, cy]) => dot(cx, cy, radius, "futility-dot")) : []),
       path(gains, "gain-path"),
-      ...gains.map(([cx, cy]) => dot(cx, cy, radius, "gain-dot")),
+      ...(radius > 0 ? gains.map(([cx, cy]) => dot(cx, cy, radius, "gain-dot")) : []),
       line(frame.left + 80, 14, frame.left + 104, 14, "gain-path"),
       dot(frame.left + 92, 14, 3.4, "gain-dot"),
       label(frame.left + 112, 18, "for a gain above the margin", "start", "key"),

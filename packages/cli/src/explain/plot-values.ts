@@ -33,6 +33,9 @@ export function spreads({ pairs, stop }: ExplainedSamples): Spread[] {
 const rowHeight = 96;
 const boxHeight = 22;
 
+/** From here on the dots are small. */
+const manyRuns = 120;
+
 /** Dots of one value lie over each other: each is moved a little up or down, the same way every time. */
 const jitter = (at: number): number => (((at * 7) % 11) - 5) * 2.2;
 
@@ -47,7 +50,7 @@ function armRow({ name, values, q1, median, q3 }: Spread, top: number, x: Scale,
       const hint = `${name}, pair ${at + 1}: ${figure(value, unit)}`;
       if (value > x.high) return beyond(frame.right - 6, strip + jitter(at), "right", hint);
       if (value < x.low) return beyond(frame.left + 6, strip + jitter(at), "left", hint);
-      return dot(x.at(value), strip + jitter(at), 3.4, `${name}-dot`, hint);
+      return dot(x.at(value), strip + jitter(at), values.length > manyRuns ? 2 : 3.4, `${name}-dot`, hint);
     }),
     line(within(ends[0]), middle, within(ends[1]), middle, "whisker"),
     box(within(q1), middle - boxHeight / 2, Math.max(1, within(q3) - within(q1)), boxHeight, `${name}-box`),
@@ -102,7 +105,13 @@ function effectRow(row: EffectRow & { effect: Effect }, y: number, x: Scale): Ma
     end(effect.high),
     dot(x.at(effect.estimate), y, 5.5, `${style}-dot`, change(effect.estimate)),
     label(frame.right + 8, y - 2, change(effect.estimate), "start", "figure"),
-    label(frame.right + 8, y + 15, `${change(effect.low)} to ${change(effect.high)}`, "start", "level-name"),
+    label(
+      frame.right + 8,
+      y + 15,
+      `${change(effect.low).replace(" %", "")} to ${change(effect.high)}`,
+      "start",
+      "level-name",
+    ),
   ];
 }
 
