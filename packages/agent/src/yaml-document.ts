@@ -1,4 +1,4 @@
-import { type ErrorCode, type Fault, QuestbusError } from "@questbus/protocol";
+import { type ErrorCode, type Fault, pathText, QuestbusError } from "@questbus/protocol";
 import { type Document, isMap, isScalar, LineCounter, type ParsedNode, parseDocument } from "yaml";
 import { z } from "zod";
 
@@ -35,13 +35,6 @@ function placesIn(document: Document.Parsed, lines: LineCounter, file: string, l
   };
   return { offset, value, key };
 }
-
-const pathText = (path: Path): string =>
-  path
-    .map((part, at) =>
-      typeof part === "number" ? `[${part}]` : at === 0 ? String(part) : `.${String(part)}`,
-    )
-    .join("");
 
 /** Names of the keys that a schema knows at `path`. */
 function knownKeys(root: JsonSchema, path: Path): string[] {

@@ -9,6 +9,7 @@ import {
   type Fault,
   limit,
   parseCommandSubject,
+  pathText,
   type Verb,
 } from "@questbus/protocol";
 
@@ -46,12 +47,6 @@ type Issue = {
   readonly code?: string | undefined;
   readonly errors?: readonly (readonly Issue[])[];
 };
-
-const pathText = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>((text, key) => {
-    if (typeof key === "number") return `${text}[${key}]`;
-    return text === "" ? String(key) : `${text}.${String(key)}`;
-  }, "");
 
 /** A schema's words can repeat what the sender wrote: a key of any length, or half a surrogate pair. */
 const excerptOf = (text: string): string => text.slice(0, faultCharsMax).toWellFormed();

@@ -110,6 +110,13 @@ export type Fault = {
   next?: string | undefined;
 };
 
+/** The path to a value as people write it: `fixers[0].patch`; empty for the whole. */
+export const pathText = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`;
+    return text === "" ? String(key) : `${text}.${String(key)}`;
+  }, "");
+
 /** An error that a user may see: stable code, place and next step; its faults are all that was found. */
 export class QuestbusError extends Error {
   override readonly name = "QuestbusError";
