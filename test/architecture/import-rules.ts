@@ -13,9 +13,9 @@ const everyPackage = ["agent", "bus", "core", "orchestrator", "protocol", "store
 
 /** What each package may import, besides Node's own modules: our packages, then those of others. */
 export const importTable: Record<string, { ours: readonly string[]; others: readonly string[] } | "free"> = {
-  "packages/protocol": { ours: [], others: ["zod"] },
+  "packages/protocol": { ours: [], others: ["canonicalize", "zod"] },
   "packages/core": { ours: ["protocol"], others: ["xstate"] },
-  "packages/store": { ours: ["protocol"], others: ["better-sqlite3", "canonicalize"] },
+  "packages/store": { ours: ["protocol"], others: ["better-sqlite3"] },
   "packages/bus": { ours: ["protocol"], others: ["@nats-io/*"] },
   "packages/workbench": { ours: ["protocol"], others: ["zod"] },
   "packages/orchestrator": { ours: ["protocol", "core", "store", "bus"], others: ["pino"] },

@@ -2,6 +2,7 @@ export * from "./analysis.ts";
 export * from "./arbitration.ts";
 export * from "./assignment.ts";
 export * from "./authority.ts";
+export * from "./canonical.ts";
 export * from "./command.ts";
 export * from "./envelope.ts";
 export * from "./error.ts";

@@ -1,5 +1,4 @@
-import type { Actor } from "@questbus/protocol";
-import { canonicalText } from "./chain.ts";
+import { type Actor, canonicalText } from "@questbus/protocol";
 import type { Sql } from "./sql.ts";
 
 /** The stored answer to a command. `actor` is `role/name` of who sent it: another sender's id is not answered. */

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import type { JournalRow } from "@questbus/protocol";
-import canonicalize from "canonicalize";
+import { canonicalText, type JournalRow } from "@questbus/protocol";
 
 /**
  * The hash chain of the journal.
@@ -9,13 +8,6 @@ import canonicalize from "canonicalize";
  * `SHA-256("questbus:" + installation)`. Hashes go in as their 32 bytes; canonical means RFC 8785. The leading zero
  * byte is the leaf prefix of RFC 6962, so that a Merkle tree over the same leaves can be added later.
  */
-
-/** RFC 8785 text of a JSON value. */
-export function canonicalText(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError("only JSON values can be stored");
-  return text;
-}
 
 /** A journal row whose body is still the text that the database holds. */
 export type TextRow = Omit<JournalRow, "body" | "hash" | "type" | "actor" | "quest"> & {

@@ -1,5 +1,5 @@
-import { type JournalEvent, limit, type NewEvent, QuestbusError } from "@questbus/protocol";
-import { canonicalText, rowHash, rowId, type TextRow } from "./chain.ts";
+import { canonicalText, type JournalEvent, limit, type NewEvent, QuestbusError } from "@questbus/protocol";
+import { rowHash, rowId, type TextRow } from "./chain.ts";
 import type { Sql } from "./sql.ts";
 
 /**

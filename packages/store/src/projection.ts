@@ -1,5 +1,4 @@
-import { endings, type Phase, type Principal, type Role, type Task } from "@questbus/protocol";
-import { canonicalText } from "./chain.ts";
+import { canonicalText, endings, type Phase, type Principal, type Role, type Task } from "@questbus/protocol";
 import type { Sql, Value } from "./sql.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { canonicalText, genesisHash, rowHash, rowId, type TextRow } from "./chain.ts";
+import { canonicalText } from "@questbus/protocol";
+import { genesisHash, rowHash, rowId, type TextRow } from "./chain.ts";
 import type { Head } from "./journal.ts";
 import type { Sql } from "./sql.ts";
 

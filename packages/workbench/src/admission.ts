@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import {
   type Authority,
   type CommandData,
+  canonicalText,
   type Fault,
   forbiddenPaths,
   limit,
@@ -16,7 +17,6 @@ import {
 } from "@questbus/protocol";
 import type { Artifacts } from "./artifact.ts";
 import { diffFiles, patchTree, refuseForbiddenChanges } from "./candidate.ts";
-import { canonicalJson } from "./canonical.ts";
 import { onDisk } from "./disk.ts";
 import { gitText } from "./git.ts";
 import { readChangelog, refuseBranchName } from "./integration.ts";
@@ -277,5 +277,5 @@ function submission(
   resolved: ResolvedFixer[],
 ): CommandData["submit"] {
   const submitted = { document, questDir, base: { commit: target.commit, tree: target.tree }, resolved };
-  return { ...submitted, digest: createHash("sha256").update(canonicalJson(submitted)).digest("hex") };
+  return { ...submitted, digest: createHash("sha256").update(canonicalText(submitted)).digest("hex") };
 }
