@@ -57,6 +57,8 @@ export const errorRegistry = {
   PREPARE_FAILED: person(exitCode.failure),
   BENCH_FAILED: person(exitCode.failure),
   BENCH_TIMEOUT: person(exitCode.failure),
+  BENCH_LEFT_PROCESS: person(exitCode.failure),
+  DIGEST_UNSTABLE: person(exitCode.failure),
   METRIC_MISSING: person(exitCode.failure),
   METRIC_NOT_A_NUMBER: person(exitCode.failure),
   SAMPLES_TOO_FEW: person(exitCode.failure),

@@ -49,12 +49,16 @@ export type Pair = z.infer<typeof pair>;
 export const gateSamples = z.strictObject({
   /** Draws the order inside each pair. */
   seed: z.string().min(1).max(128),
+  /** Draws the seed of each pair's workload; made when the candidate was there already, and known to nobody before. */
+  workloadKey: z.string().regex(/^[0-9a-f]{64}$/),
   /** Candidate against last known-good, in the order measured: the decision. */
   pairs: z.array(pair).max(limit.pairsMax),
   /** Fresh pairs against last known-good, taken after the decision: the effect to report. */
   confirmation: z.array(pair).max(limit.pairsMax),
   /** Fresh pairs against the quest's own base; null while last known-good still is the base. */
   total: z.array(pair).max(limit.pairsMax).nullable(),
+  /** Fresh pairs from fresh trees at another path, for a gain too large to be believed at once; null: no such gain. */
+  remeasure: z.array(pair).max(limit.pairsMax).nullable(),
 });
 export type GateSamples = z.infer<typeof gateSamples>;
 

@@ -21,10 +21,10 @@ export const metricSource = z
   .max(300)
   .regex(
     new RegExp(
-      `^(metric-line(:[A-Za-z_][\\w.-]*)?|wall-time|max-rss|json:(/.*)?|(${formats.join("|")})(:[^\\r\\n]+)?)$`,
+      `^(metric-line(:[A-Za-z_][\\w.-]*)?|wall-time|cpu-time|max-rss|json:(/.*)?|(${formats.join("|")})(:[^\\r\\n]+)?)$`,
     ),
     {
-      error: `use metric-line, wall-time, max-rss, json:/pointer, ${formats.slice(0, -1).join(", ")} or ${formats.at(-1)}`,
+      error: `use metric-line, wall-time, cpu-time, max-rss, json:/pointer, ${formats.slice(0, -1).join(", ")} or ${formats.at(-1)}`,
     },
   )
   .meta({
@@ -33,6 +33,7 @@ export const metricSource = z
     examples: [
       "metric-line",
       "wall-time",
+      "cpu-time",
       "max-rss",
       "json:/results/p95",
       "hyperfine:times",

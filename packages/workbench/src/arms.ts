@@ -1,12 +1,14 @@
 import { mkdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
 import { endOf, quote } from "./observe.ts";
 import { removeTree } from "./removal.ts";
+import { runHomeOf, withRunHome } from "./run-home.ts";
 import { type SealGuard, underSeal } from "./seal.ts";
 import { layTree } from "./tree.ts";
+import { lookAt, putBack, recordTree, type TreeRecord } from "./tree-record.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -18,6 +20,8 @@ import type { Workspace } from "./workspace.ts";
  * A2: one arm stands at `current` at a time; a second caller is refused.
  * A3: opening builds all arms afresh, so what a crash left does not count.
  * A4: whatever runs in an arm finds its sealed files as they were.
+ * A5: each run begins with an empty HOME and TMPDIR, and in the tree that `prepare` left; what cannot be put back there
+ *     is told (see {@link carriedBy}).
  */
 export type ArmName = "base" | "candidate" | "origin";
 
@@ -27,6 +31,10 @@ export type Arms = {
   readonly current: string;
   readonly names: readonly ArmName[];
   readonly guards: Partial<Record<ArmName, SealGuard>>;
+  readonly ws: Workspace;
+  readonly records: Map<ArmName, TreeRecord>;
+  /** Prepared files that an arm's runs changed. */
+  readonly carried: Map<ArmName, Set<string>>;
   busy: boolean;
 };
 
@@ -42,6 +50,8 @@ export type ArmsOptions = CommandSetting & {
   prepareTimeoutMs?: number | undefined;
   /** What is sealed in a tree of that commit; nothing by default. */
   sealOf?: ((commit: string) => Promise<SealGuard>) | undefined;
+  /** A folder of their own below the usual place, for arms at another path. */
+  apart?: string | undefined;
 };
 
 const prepareTimeoutMsDefault = 600_000;
@@ -51,38 +61,73 @@ const prepareTimeoutMsDefault = 600_000;
  * @throws PREPARE_FAILED, DISK_FULL; the reason of `signal` when it was aborted
  */
 export async function openArms(ws: Workspace, options: ArmsOptions): Promise<Arms> {
-  const dir = join(ws.dir, "arms");
-  const { base, candidate, origin, prepare, prepareTimeoutMs, sealOf, ...setting } = options;
+  const { base, candidate, origin, prepare, prepareTimeoutMs, sealOf, apart = "", ...setting } = options;
+  const dir = join(ws.dir, "arms", apart);
   const commits = Object.entries({ base, candidate, origin }).filter(([, commit]) => commit !== undefined);
   const names = commits.map(([name]) => name as ArmName);
-  const arms: Arms = { dir, current: join(dir, "current"), names, guards: {}, busy: false };
+  const kept = { guards: {}, records: new Map(), carried: new Map() };
+  const arms: Arms = { dir, current: join(dir, "current"), names, ws, ...kept, busy: false };
   await removeTree(dir);
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  for (const [name, commit] of commits) {
+  for (const [each, commit] of commits) {
+    const name = each as ArmName;
     await layTree(ws, join(dir, name), commit as string);
-    if (sealOf) arms.guards[name as ArmName] = await sealOf(commit as string);
-    if (prepare !== null)
-      await runArm(arms, name as ArmName, (cwd) =>
-        prepareTree(cwd, prepare, { ...setting, timeoutMs: prepareTimeoutMs }),
-      );
+    if (sealOf) arms.guards[name] = await sealOf(commit as string);
+    await atCurrent(arms, name, async (cwd) => {
+      const laidOut = lookAt(cwd);
+      if (prepare !== null)
+        await underSeal(arms.guards[name], cwd, () =>
+          prepareTree(cwd, prepare, { ...setting, timeoutMs: prepareTimeoutMs }),
+        );
+      arms.records.set(name, await recordTree(ws, cwd, commit as string, laidOut));
+    });
   }
   return arms;
 }
 
-/** Puts an arm at the common path, runs `work` there, and parks it again, whatever comes of `work`. */
-export async function runArm<T>(arms: Arms, name: ArmName, work: (cwd: string) => Promise<T>): Promise<T> {
+/**
+ * Puts an arm at the common path, does one run there, and parks it again, whatever comes of `work`, which gets the
+ * environment of its run. Then the tree is as `prepare` left it (A5).
+ */
+export const runArm = <T>(
+  arms: Arms,
+  name: ArmName,
+  work: (cwd: string, env: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<T> =>
+  atCurrent(arms, name, async (cwd) => {
+    try {
+      return await underSeal(arms.guards[name], cwd, () =>
+        withRunHome(runHomeOf(arms.dir), (env) => work(cwd, env)),
+      );
+    } finally {
+      const carried = await putBack(arms.ws, cwd, arms.records.get(name) as TreeRecord);
+      arms.carried.set(name, new Set([...(arms.carried.get(name) ?? []), ...carried]));
+    }
+  });
+
+async function atCurrent<T>(arms: Arms, name: ArmName, work: (cwd: string) => Promise<T>): Promise<T> {
   if (arms.busy) throw new Error("another arm is running");
   arms.busy = true;
   try {
     await rename(join(arms.dir, name), arms.current);
     try {
-      return await underSeal(arms.guards[name], arms.current, () => work(arms.current));
+      return await work(arms.current);
     } finally {
       await rename(arms.current, join(arms.dir, name));
     }
   } finally {
     arms.busy = false;
   }
+}
+
+/**
+ * Files that runs of `name` changed and left changed for the next of its runs, in folders where no other arm's runs do
+ * so. A cache that a build tool keeps in every arm is no sign of anything.
+ */
+export function carriedBy(arms: Arms, name: ArmName): string[] {
+  const others = arms.names.filter((each) => each !== name);
+  const usual = new Set(others.flatMap((each) => [...(arms.carried.get(each) ?? [])].map(dirname)));
+  return [...(arms.carried.get(name) ?? [])].filter((path) => !usual.has(dirname(path))).sort();
 }
 
 /** Sealed paths that runs of the candidate changed, and no run of the trees it is held against. */

@@ -4,16 +4,18 @@ import { dirname, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { limit } from "@questbus/protocol";
 import { type Capture, openCapture } from "./capture.ts";
+import { type CpuMeter, openCpuMeter } from "./cpu-meter.ts";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
-import { groupGone, type ProcessGroups, signalGroup } from "./process-group.ts";
+import type { ProcessGroups } from "./process-group.ts";
+import { openProcessTree, type ProcessTree } from "./process-tree.ts";
 import { openRssMeter, type RssMeter } from "./rss-meter.ts";
 
 /**
- * Runs the operator's and the fixers' commands. Owns the process group of the command it runs; a process that leaves
- * the group (setsid) is out of its reach.
+ * Runs the operator's and the fixers' commands. Owns the process tree of the command it runs.
  *
  * Invariants:
- * C1: when a run is answered, its process is gone, and what was left of its group was killed.
+ * C1: when a run is answered, its process is gone, and what was left of its tree (see {@link openProcessTree}) was
+ *     killed.
  * C2: a command sees an allow-list of the environment, no stdin, and no git repository above its directory.
  * C3: what a command prints costs bounded memory, and no work while it runs but list appends.
  */
@@ -30,6 +32,10 @@ export type CommandOptions = {
   signal?: AbortSignal | undefined;
   /** Measure peak memory; off by default. */
   measureRss?: boolean | undefined;
+  /** Measure processor time; off by default. */
+  measureCpu?: boolean | undefined;
+  /** How long other processes of the run may go on when the command has ended, inside the timeout; 0 by default. */
+  lingerMs?: number | undefined;
   /** Where the running group is recorded, for a successor to end it. */
   groups?: ProcessGroups | undefined;
 };
@@ -44,8 +50,10 @@ export type CommandRun = {
   timedOut: boolean;
   /** The abort signal ended it. */
   aborted: boolean;
-  /** From start to end, in milliseconds with fractions. */
+  /** From the start to the end of its last process, or to when that was killed; in milliseconds with fractions. */
   wallMs: number;
+  /** Processor time of all its processes; null when not asked for, or not measured. */
+  cpuMs: number | null;
   /** Peak resident set of its largest process; null when not asked for, or not measured. */
   maxRssBytes: number | null;
   stdout: string;
@@ -54,11 +62,15 @@ export type CommandRun = {
   output: string;
   /** Bytes printed, kept or not. */
   outputBytes: number;
+  /** The command lines of processes that outlived the command by more than `lingerMs`, and were killed. */
+  left: readonly string[];
 };
 
 /** Time between SIGTERM and SIGKILL. */
 const graceMs = 500;
-/** How long pipes may stay open after the group is gone; only a process that left the group holds them. */
+/** Time between two SIGKILLs, for a tree that grows faster than it dies. */
+const killAgainMs = 50;
+/** How long pipes may stay open after the tree is gone; only a process that nobody finds holds them. */
 const drainMs = 250;
 
 const inherited = [
@@ -79,18 +91,24 @@ const inherited = [
 
 /**
  * Runs a command to its end and answers how it went; a failing command is an answer, not an error. On timeout or abort
- * its whole process group gets SIGTERM, and SIGKILL 500 ms later.
+ * its whole process tree gets SIGTERM, and SIGKILL 500 ms later.
  * @throws DISK_FULL when its group could not be recorded
  */
 export async function runCommand(options: CommandOptions): Promise<CommandRun> {
   if (options.signal?.aborted) return neverStarted;
-  const meter = options.measureRss ? openRssMeter() : null;
+  const meters: Meters = {
+    rss: options.measureRss ? openRssMeter() : null,
+    cpu: options.measureCpu ? openCpuMeter() : null,
+  };
   try {
-    return await execute(options, meter);
+    return await execute(options, meters);
   } finally {
-    await meter?.stop();
+    await meters.rss?.stop();
+    await meters.cpu?.stop();
   }
 }
+
+type Meters = { rss: RssMeter | null; cpu: CpuMeter | null };
 
 /** The environment of a command: the allow-list, then `env`. */
 function commandEnvironment(cwd: string, env: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -111,19 +129,21 @@ const neverStarted: CommandRun = {
   timedOut: false,
   aborted: true,
   wallMs: 0,
+  cpuMs: null,
   maxRssBytes: null,
   stdout: "",
   stderr: "",
   output: "",
   outputBytes: 0,
+  left: [],
 };
 
-async function execute(options: CommandOptions, meter: RssMeter | null): Promise<CommandRun> {
-  const shell = ["/bin/sh", "-c", options.command] as const;
-  const metered = meter ? meter.wrap([...shell]) : shell;
-  const [program, ...args] = options.groups ? options.groups.wrap(metered) : metered;
-  const env = commandEnvironment(options.cwd, options.env);
+async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<CommandRun> {
+  const [program, ...args] = argvOf(options, { rss, cpu });
+  const tree = openProcessTree(options.groups?.owner);
+  const env = { ...commandEnvironment(options.cwd, options.env), ...tree.env };
   const startNs = process.hrtime.bigint();
+  const sinceStart = (): number => Number(process.hrtime.bigint() - startNs) / 1e6;
   const child = spawn(program, args, {
     cwd: options.cwd,
     env,
@@ -132,60 +152,99 @@ async function execute(options: CommandOptions, meter: RssMeter | null): Promise
   });
   const captures = capture(child, options.outputBytesMax ?? limit.outputBytesMax);
   const closed = once(child, "close").catch(() => {});
-  if (child.pid !== undefined) meter?.start(child.pid);
-  const [ending, stop] = endingOf(child, startNs, options);
-  const ended = await ending;
-  const recorded = await endGroup(child.pid as number, stop.asked, options.groups);
+  if (child.pid !== undefined) {
+    tree.begin(child.pid);
+    rss?.start(child.pid);
+  }
+  const stop = openStop(tree, options);
+  const ended = await endingOf(child, sinceStart)
+    .then((ending) => lingering(ending, { tree, stop, lingerMs: options.lingerMs ?? 0, sinceStart }))
+    .finally(stop.settle);
+  const recorded = await endTree(child.pid as number, tree, stop, options.groups);
   await drain(child, closed);
   if (!recorded && stop.asked === null) throw await unrecorded(options.groups, captures.stderr.text());
   const asked = { timedOut: stop.asked === "timeout", aborted: stop.asked === "abort" };
-  return { ...ended, ...asked, maxRssBytes: (await meter?.stop()) ?? null, ...read(captures) };
+  const waitedFor = (await cpu?.stop()) ?? null;
+  const measured = {
+    maxRssBytes: (await rss?.stop()) ?? null,
+    cpuMs: waitedFor === null ? null : waitedFor + tree.seenCpuMs(),
+  };
+  return { ...ended, ...asked, ...measured, ...read(captures) };
+}
+
+function argvOf({ command, groups }: CommandOptions, { rss, cpu }: Meters): [string, ...string[]] {
+  const shell: [string, ...string[]] = ["/bin/sh", "-c", command];
+  const metered = rss ? rss.wrap(shell) : shell;
+  const timed = cpu ? cpu.wrap(metered) : metered;
+  return groups ? groups.wrap(timed) : timed;
 }
 
 type Ending = { exit: number | null; signal: string | null; wallMs: number };
-type Stop = { asked: "timeout" | "abort" | null };
+type Stop = {
+  /** Why the run was asked to end, if it was. */
+  readonly asked: "timeout" | "abort" | null;
+  /** No timer and no signal asks any more. */
+  settle(): void;
+};
 
-/** The end of the process, and why it was asked to end, if it was. */
-function endingOf(child: ChildProcess, startNs: bigint, options: CommandOptions): [Promise<Ending>, Stop] {
-  const stop: Stop = { asked: null };
-  const ending = new Promise<Ending>((done, fail) => {
-    let killer: NodeJS.Timeout | undefined;
-    const end = (why: "timeout" | "abort"): void => {
-      if (stop.asked || child.pid === undefined) return;
-      stop.asked = why;
-      const pgid = child.pid;
-      signalGroup(pgid, "SIGTERM");
-      killer = setTimeout(() => signalGroup(pgid, "SIGKILL"), graceMs);
-    };
-    const timer = setTimeout(end, options.timeoutMs, "timeout");
-    const abort = (): void => end("abort");
-    options.signal?.addEventListener("abort", abort, { once: true });
-    const settle = (): void => {
+/** Asks the tree to end at the timeout or when the signal says so; what does not heed SIGTERM gets SIGKILL. */
+function openStop(tree: ProcessTree, { timeoutMs, signal }: CommandOptions): Stop {
+  let asked: Stop["asked"] = null;
+  let killer: NodeJS.Timeout | undefined;
+  const end = (why: "timeout" | "abort"): void => {
+    if (asked) return;
+    asked = why;
+    tree.signal("SIGTERM");
+    killer = setTimeout(() => tree.signal("SIGKILL"), graceMs);
+  };
+  const timer = setTimeout(end, timeoutMs, "timeout");
+  const abort = (): void => end("abort");
+  signal?.addEventListener("abort", abort, { once: true });
+  return {
+    get asked() {
+      return asked;
+    },
+    settle: () => {
       clearTimeout(timer);
       clearTimeout(killer);
-      options.signal?.removeEventListener("abort", abort);
-    };
-    child.once("error", (error) => {
-      settle();
-      fail(error);
-    });
-    child.once("exit", (exit, signal) => {
-      const wallMs = Number(process.hrtime.bigint() - startNs) / 1e6;
-      settle();
-      done({ exit, signal, wallMs });
-    });
-  });
-  return [ending, stop];
+      signal?.removeEventListener("abort", abort);
+    },
+  };
 }
 
-/** Kills what is left of the group; where it was asked to end, what is left gets the time to. */
-async function endGroup(
+/** The end of the command itself. */
+const endingOf = (child: ChildProcess, sinceStart: () => number): Promise<Ending> =>
+  new Promise((done, fail) => {
+    child.once("error", fail);
+    child.once("exit", (exit, signal) => done({ exit, signal, wallMs: sinceStart() }));
+  });
+
+type Lingering = { tree: ProcessTree; stop: Stop; lingerMs: number; sinceStart: () => number };
+
+/** Waits for what the command left running; what is still there then is named. */
+async function lingering(
+  ending: Ending,
+  { tree, stop, lingerMs, sinceStart }: Lingering,
+): Promise<Ending & { left: readonly string[] }> {
+  if (stop.asked !== null || !tree.alive()) return { ...ending, left: [] };
+  const gone = await tree.gone(lingerMs, () => stop.asked !== null);
+  const left = gone || stop.asked !== null ? [] : tree.commands();
+  return { ...ending, wallMs: lingerMs > 0 ? sinceStart() : ending.wallMs, left };
+}
+
+/** Kills what is left of the tree; where it was asked to end, what is left gets the time to. */
+async function endTree(
   pgid: number,
-  asked: Stop["asked"],
+  tree: ProcessTree,
+  { asked }: Stop,
   groups: ProcessGroups | undefined,
 ): Promise<boolean> {
-  if (asked) await groupGone(pgid, graceMs);
-  if (signalGroup(pgid, "SIGKILL")) await groupGone(pgid, graceMs);
+  if (asked) await tree.gone(graceMs);
+  const endMs = performance.now() + graceMs;
+  while (tree.alive() && performance.now() < endMs) {
+    tree.signal("SIGKILL");
+    await tree.gone(killAgainMs);
+  }
   return groups ? groups.remove(pgid) : true;
 }
 

@@ -3,6 +3,7 @@ export {
   type ArmName,
   type Arms,
   type ArmsOptions,
+  carriedBy,
   closeArms,
   openArms,
   prepareTree,

@@ -24,8 +24,8 @@ export type MeasuredRun = CommandRun & {
 };
 
 /**
- * The value of a metric: `metric-line` takes the last line `METRIC name=value` of stdout, `wall-time` seconds, `max-rss`
- * bytes, `json:/pointer` (RFC 6901) the place in the results, or in their last line that is a JSON object, and a format
+ * The value of a metric: `metric-line` takes the last line `METRIC name=value` of stdout, `wall-time` and
+ * `cpu-time` seconds, `max-rss` bytes, `json:/pointer` (RFC 6901) the place in the results, or in their last line that is a JSON object, and a format
  * what its reader finds there. `stat` takes a figure of the samples instead. A time whose unit is known comes in the
  * unit that the quest names, where that is one of time.
  * @throws METRIC_MISSING, METRIC_NOT_A_NUMBER (text, NaN, infinite, or not above zero: gains are ratios),
@@ -91,7 +91,7 @@ function plainReading(spec: MetricSpec, run: MeasuredRun): Reading {
   const { format } = splitSource(spec.from);
   if (format === "metric-line") return lineReading(spec, run.stdout);
   const raw = rawValue(spec, run);
-  const unit = format === "wall-time" ? "s" : "";
+  const unit = format === "wall-time" || format === "cpu-time" ? "s" : "";
   return { value: plainValue(raw), unit };
 }
 
@@ -107,6 +107,11 @@ function plainValue(raw: unknown): number {
 
 function rawValue(spec: MetricSpec, run: MeasuredRun): unknown {
   if (spec.from === "wall-time") return run.wallMs / 1000;
+  if (spec.from === "cpu-time") {
+    const missing = (): never =>
+      refuse("processor time could not be measured", "let there be room in the agent's TMPDIR");
+    return run.cpuMs === null ? missing() : run.cpuMs / 1000;
+  }
   if (spec.from === "max-rss")
     return (
       run.maxRssBytes ?? refuse("peak memory could not be measured", "install GNU time as /usr/bin/time")

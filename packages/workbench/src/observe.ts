@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:os";
 import { type GuardSpec, type MetricSpec, type Observation, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
@@ -13,20 +15,30 @@ export type ObserveOptions = CommandSetting & {
   output?: string | undefined;
   guards: readonly GuardSpec[];
   timeoutMs: number;
+  /** Seed of the workload, given as QUESTBUS_SEED. */
+  seed?: string | undefined;
 };
 
 const where = "measure.command";
 
+/** How long processes may go on after the benchmark has ended; their time counts. */
+const lingerMs = 2_000;
+const digestLine = /^DIGEST[ \t]+(\S.*?)[ \t\r]*$/gm;
+/** Characters of a digest that are kept: 128 bits. */
+const digestChars = 32;
+
 /**
- * Runs the benchmark once, in a fresh process, and reads the metric and every guard.
- * @throws BENCH_FAILED, BENCH_TIMEOUT, METRIC_MISSING, METRIC_NOT_A_NUMBER, SAMPLES_TOO_FEW, PATH_ESCAPES, DISK_FULL; the
- * reason of `signal` when it was aborted
+ * Runs the benchmark once, in a fresh process, waits until all its processes have ended, and reads the metric, every
+ * guard and the digest.
+ * @throws BENCH_FAILED, BENCH_TIMEOUT, BENCH_LEFT_PROCESS, METRIC_MISSING, METRIC_NOT_A_NUMBER, SAMPLES_TOO_FEW,
+ * PATH_ESCAPES, DISK_FULL; the reason of `signal` when it was aborted
  */
 export async function observe(options: ObserveOptions): Promise<Observation> {
-  const { metric, guards, output, ...command } = options;
+  const { metric, guards, output, seed, ...command } = options;
   const measureRss = [metric, ...guards].some((each) => each.from === "max-rss");
   if (output !== undefined) await removeResults(options.cwd, output);
-  const run = await runCommand({ ...command, measureRss });
+  const env = { ...command.env, ...(seed === undefined ? {} : { QUESTBUS_SEED: seed }) };
+  const run = await runCommand({ ...command, env, measureRss, measureCpu: true, lingerMs });
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   refuseFailure(run, options);
   const measured: MeasuredRun = {
@@ -38,9 +50,16 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
     value: readMetric(metric, measured),
     guards: Object.fromEntries(guards.map((each) => [each.name, readMetric(each, measured)])),
     wallMs: run.wallMs,
-    cpuMs: null,
-    digest: null,
+    cpuMs: run.cpuMs,
+    digest: digestOf(run.stdout),
   };
+}
+
+/** The hash of what the lines `DIGEST text` of stdout say, in their order; null when there is none. */
+function digestOf(stdout: string): string | null {
+  const texts = [...stdout.matchAll(digestLine)].map(([, text]) => text);
+  if (texts.length === 0) return null;
+  return createHash("sha256").update(texts.join("\n")).digest("hex").slice(0, digestChars);
 }
 
 function refuseFailure(run: CommandRun, options: ObserveOptions): void {
@@ -49,20 +68,31 @@ function refuseFailure(run: CommandRun, options: ObserveOptions): void {
     const message = `the benchmark did not end within ${options.timeoutMs / 1000} s${quote(run)}`;
     throw new QuestbusError({ code: "BENCH_TIMEOUT", message, where, next });
   }
-  if (run.exit === 0) return;
+  if (run.exit === 0) return refuseLeft(run);
   if (blamesDisk(run.output)) throw diskFull(options.cwd);
   const message = `the benchmark failed with ${endOf(run)}${quote(run)}`;
   throw new QuestbusError({
     code: "BENCH_FAILED",
     message,
     where,
-    next: `run it yourself in the target: ${options.command.slice(0, 300)}`,
+    next: `run it yourself in the target, with an empty HOME and TMPDIR: ${options.command.slice(0, 300)}`,
   });
 }
 
-/** How a command ended, in words. */
-export const endOf = (run: CommandRun): string =>
-  run.exit === null ? `signal ${run.signal}` : `exit code ${run.exit}`;
+function refuseLeft({ left }: CommandRun): void {
+  if (left.length === 0) return;
+  const names = left.slice(0, 3).map((line) => line.slice(0, 200));
+  const message = `the benchmark left ${left.length === 1 ? "a process" : `${left.length} processes`} running: ${names.join("; ")}`;
+  const next = "let it wait for every process that it starts, or stop it";
+  throw new QuestbusError({ code: "BENCH_LEFT_PROCESS", message, where, next });
+}
+
+/** How a command ended, in words. Shells and meters give a signal as 128 and its number. */
+export function endOf({ exit, signal }: Pick<CommandRun, "exit" | "signal">): string {
+  if (exit === null) return `signal ${signal}`;
+  const name = Object.entries(constants.signals).find(([, number]) => number === exit - 128)?.[0];
+  return name ? `exit code ${exit} (${name})` : `exit code ${exit}`;
+}
 
 /** The last lines of a command's output, for the end of a message. */
 export function quote(run: CommandRun): string {

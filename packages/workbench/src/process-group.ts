@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { isLiving, statOf } from "./proc.ts";
+import { killMarked, signalOne } from "./process-tree.ts";
 
 /**
  * The process groups that one owner runs now, on disk, so that after a kill -9 of the owner its successor can end what
@@ -17,10 +20,13 @@ export type ProcessGroups = {
   remove(pgid: number): boolean;
   /**
    * Kills (SIGKILL) each recorded group whose leader is the process that was recorded, by its start time, and waits
-   * until it is gone; all records are removed. Answers with the number of groups killed.
+   * until it is gone; then what left these groups and carries the owner's mark. All records are removed. Answers with
+   * the number of groups and of single processes killed.
    */
   reap(): Promise<number>;
   readonly dir: string;
+  /** The first part of the mark of this owner's runs, see {@link openProcessTree}. */
+  readonly owner: string;
 };
 
 const goneWithinMs = 2_000;
@@ -36,8 +42,10 @@ const script = `{ ${recordSelf}; } || { rm -f "$0/$$"; exit 71; }; exec "$@"`;
 /** Opens the records in `dir`, one owner's own; call `reap` before the first command of a new process. */
 export function openProcessGroups(dir: string): ProcessGroups {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const owner = createHash("sha256").update(resolve(dir)).digest("hex").slice(0, 24);
   return {
     dir,
+    owner,
     wrap: (argv) => ["/bin/sh", "-c", script, dir, ...argv],
     remove: (pgid) => removeRecord(dir, pgid),
     reap: async () => {
@@ -45,10 +53,10 @@ export function openProcessGroups(dir: string): ProcessGroups {
         .map(Number)
         .filter((pgid) => Number.isInteger(pgid) && pgid > 1);
       const orphans = recorded.filter((pgid) => startTimeOf(pgid) === readRecord(dir, pgid));
-      for (const pgid of orphans) signalGroup(pgid, "SIGKILL");
+      for (const pgid of orphans) signalOne(-pgid, "SIGKILL");
       await Promise.all(orphans.map((pgid) => groupGone(pgid, goneWithinMs)));
       for (const pgid of recorded) removeRecord(dir, pgid);
-      return orphans.length;
+      return orphans.length + killMarked(owner);
     },
   };
 }
@@ -68,7 +76,10 @@ function removeRecord(dir: string, pgid: number): boolean {
  * null when there is none. With the process id it names a process for good.
  */
 export function startTimeOf(pid: number): string | null {
-  if (process.platform === "linux") return statOf(pid)?.start ?? null;
+  if (process.platform === "linux") {
+    const stat = statOf(pid);
+    return isLiving(stat) ? String(stat.start) : null;
+  }
   const run = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], {
     encoding: "utf8",
     env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
@@ -76,41 +87,21 @@ export function startTimeOf(pid: number): string | null {
   return run.stdout?.trim() || null;
 }
 
-/** Sends a signal to every process of a group; false when there is none. */
-export function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-pgid, signal);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Waits until no process of the group runs; false when some still does after `withinMs`. */
 export async function groupGone(pgid: number, withinMs: number): Promise<boolean> {
   const endMs = performance.now() + withinMs;
-  while (signalGroup(pgid, 0) && hasLiving(pgid)) {
+  while (signalOne(-pgid, 0) && hasLiving(pgid)) {
     if (performance.now() > endMs) return false;
     await wait(pollMs);
   }
   return true;
 }
 
-/** Whether a group has a process that is more than a zombie, which may wait long for its parent or for init. */
 function hasLiving(pgid: number): boolean {
   if (process.platform !== "linux") return true;
-  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return all.some((pid) => statOf(Number(pid))?.group === pgid);
-}
-
-/** A process that is no zombie; the fields follow the command's name, which may hold spaces and brackets (proc(5)). */
-function statOf(pid: number): { group: number; start: string } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    const [state, group, start] = [fields[0], fields[2], fields[19]];
-    return start === undefined || state === "Z" || state === "X" ? null : { group: Number(group), start };
-  } catch {
-    return null;
-  }
+  const all = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return all.some((pid) => {
+    const stat = statOf(pid);
+    return isLiving(stat) && stat.group === pgid;
+  });
 }

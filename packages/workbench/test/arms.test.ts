@@ -1,7 +1,15 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type ArmName, type ArmsOptions, closeArms, openArms, prepareTree, runArm } from "../src/arms.ts";
+import {
+  type ArmName,
+  type ArmsOptions,
+  carriedBy,
+  closeArms,
+  openArms,
+  prepareTree,
+  runArm,
+} from "../src/arms.ts";
 import { commitCandidate } from "../src/candidate.ts";
 import { runCommand } from "../src/command.ts";
 import { checkout } from "../src/tree.ts";
@@ -72,6 +80,77 @@ describe("arms", () => {
       "README.md\nsrc\ntest",
     );
     expect(readdirSync(arms.dir).sort()).toEqual(["base", "candidate", "origin"]);
+  });
+});
+
+describe("A5: a run leaves nothing to the next", () => {
+  const open = async (prepare: string | null = null) => {
+    const { ws, options } = await make(prepare);
+    const arms = await openArms(ws, { base: options.base, candidate: options.candidate, prepare });
+    const inArm = (name: ArmName, command: string): Promise<string> =>
+      runArm(arms, name, async (cwd, env) => {
+        const run = await runCommand({ command, cwd, env, timeoutMs: 20_000 });
+        return `${run.stdout}${run.stderr}`.trim();
+      });
+    return { arms, inArm };
+  };
+
+  it("in HOME and TMPDIR, which are empty, and at one path for all arms", async () => {
+    const { arms, inArm } = await open();
+    const command =
+      'echo "$HOME $TMPDIR $TMP $TEMP"; ls -A "$HOME" "$TMPDIR"; touch "$HOME/.x" "$TMPDIR/y"; env';
+    const [first, second] = [await inArm("base", command), await inArm("candidate", command)];
+    expect(first.replaceAll(/QUESTBUS_RUN=.*/g, "")).toBe(second.replaceAll(/QUESTBUS_RUN=.*/g, ""));
+    const [home = "", temporary = ""] = first.split(/\s/);
+    expect(home).not.toBe(process.env.HOME);
+    expect(first.split("\n").slice(1, 5)).toEqual([
+      `${home}:`,
+      "",
+      `${temporary}:`,
+      expect.stringMatching("="),
+    ]);
+    expect(first).not.toMatch(/^XDG_/m);
+    expect([existsSync(home), existsSync(temporary)]).toEqual([false, false]);
+    expect(carriedBy(arms, "candidate")).toEqual([]);
+  });
+
+  it("in the tree: what it adds, changes, moves, closes and removes is as it was", async () => {
+    const { arms, inArm } = await open(
+      "mkdir -p node_modules/dep; echo made > node_modules/dep/a.js; echo x >> README.md",
+    );
+    const list =
+      "find . -path ./.git -prune -o -printf '%p %m %y\\n' | sort; cat README.md src/*.js test/* node_modules/dep/a.js";
+    const before = await inArm("base", list);
+    const edits = [
+      "echo x > new.txt; mkdir -p a/b && echo x > a/b/c; ln -s / link; printf x > \"$(printf 'bad\\377')\"",
+      "echo more >> src/main.js; rm src/other.js; chmod +x test/main.test.js",
+      "rm -r src; ln -s /tmp src",
+      "rm test/main.test.js; mkdir test/main.test.js; chmod 0 test",
+      "mkdir -p deep/er && chmod 0 deep; touch -d 2001-01-01 src/main.js",
+      "cp -p src/main.js /tmp/.$$; echo y > src/main.js; touch -r /tmp/.$$ src/main.js; rm /tmp/.$$; mkfifo pipe",
+      "git status; git add -A; echo x > .git/mine",
+    ];
+    for (const edit of edits) {
+      await inArm("base", edit);
+      expect(await inArm("base", list), edit).toBe(before);
+    }
+    expect(before).toContain("node_modules/dep/a.js");
+    expect(await inArm("base", "ls .git/mine")).toContain("No such file");
+    expect(carriedBy(arms, "candidate")).toEqual([]);
+  });
+
+  it("but prepared files that are changed are told, where the other arm's runs do not do so", async () => {
+    const prepare =
+      "mkdir -p node_modules/.cache node_modules/dep; echo 0 > node_modules/.cache/one; echo x > node_modules/dep/a; echo x >> README.md";
+    const { arms, inArm } = await open(prepare);
+    await inArm("base", "echo b >> node_modules/.cache/one");
+    await inArm("candidate", "echo c >> node_modules/.cache/one");
+    expect(carriedBy(arms, "candidate")).toEqual([]);
+    expect(await inArm("candidate", "cat node_modules/.cache/one")).toBe("0\nc");
+    await inArm("candidate", "rm node_modules/dep/a; echo x > node_modules/dep/new; echo y > README.md");
+    expect(carriedBy(arms, "candidate")).toEqual(["README.md", "node_modules/dep/a"]);
+    expect(carriedBy(arms, "base")).toEqual([]);
+    expect(await inArm("candidate", "ls node_modules/dep")).toBe("");
   });
 });
 

@@ -1,10 +1,11 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openCapture } from "../src/capture.ts";
 import { type CommandOptions, type CommandRun, runCommand } from "../src/command.ts";
+import { openCpuMeter } from "../src/cpu-meter.ts";
 import { lastLines } from "../src/excerpt.ts";
 import { openProcessGroups } from "../src/process-group.ts";
 import { openRssMeter } from "../src/rss-meter.ts";
@@ -12,6 +13,7 @@ import { isRunning, tempDir, until, write } from "./fixture.ts";
 
 const sh = (command: string, more: Partial<CommandOptions> = {}): Promise<CommandRun> =>
   runCommand({ command, cwd: tempDir(), timeoutMs: 30_000, ...more });
+const linux = process.platform === "linux";
 const pids = (run: CommandRun): number[] => run.stdout.trim().split(/\s+/).map(Number);
 
 describe("runCommand", () => {
@@ -23,6 +25,8 @@ describe("runCommand", () => {
       timedOut: false,
       aborted: false,
       maxRssBytes: null,
+      cpuMs: null,
+      left: [],
       outputBytes: 8,
     });
     expect([run.stdout, run.stderr, run.output.length]).toEqual(["out\n", "err\n", 8]);
@@ -63,10 +67,36 @@ describe("runCommand", () => {
     expect(run.wallMs).toBeLessThan(5_000);
   });
 
-  it("does not wait for a process that left the group and holds the pipes", async () => {
-    const run = await sh("setsid sleep 3 & echo started");
-    expect(run).toMatchObject({ exit: 0, stdout: "started\n" });
-  });
+  it.skipIf(!linux)(
+    "C1: kills what left the group, also what waits for nobody and holds no pipe",
+    async () => {
+      const run = await sh(
+        "setsid sleep 600 & echo $!; setsid sh -c 'sleep 600 >/dev/null 2>&1 & echo $!'",
+        {},
+      );
+      expect(run).toMatchObject({ exit: 0, left: ["sleep 600", "sleep 600"] });
+      expect(pids(run)).toHaveLength(2);
+      expect(pids(run).filter(isRunning)).toEqual([]);
+      const hangs = await sh("setsid sleep 600 & echo $!; sleep 600", { timeoutMs: 300 });
+      expect(hangs.timedOut).toBe(true);
+      expect(pids(hangs).filter(isRunning)).toEqual([]);
+    },
+  );
+
+  it.skipIf(!linux)(
+    "lets other processes end within lingerMs, and the run lasts as long as they do",
+    async () => {
+      const work = "(trap '' TERM; sleep 0.4; echo late) & echo early";
+      const patient = await sh(work, { lingerMs: 10_000, measureCpu: true });
+      expect(patient).toMatchObject({ stdout: "early\nlate\n", left: [], timedOut: false });
+      expect(patient.wallMs).toBeGreaterThan(400);
+      expect(await sh(work)).toMatchObject({ stdout: "early\n" });
+      const beyond = await sh("setsid sleep 600 & echo x", { lingerMs: 100 });
+      expect(beyond).toMatchObject({ left: ["sleep 600"], timedOut: false });
+      const never = await sh("sleep 600 & echo x", { lingerMs: 10_000, timeoutMs: 200 });
+      expect(never).toMatchObject({ left: [], timedOut: true });
+    },
+  );
 
   it("ends on abort, and does not begin when already aborted", async () => {
     const stop = new AbortController();
@@ -127,7 +157,27 @@ describe("runCommand", () => {
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith("questbus-rss-"))).toEqual([]);
   });
 
-  it.skipIf(process.platform !== "linux")("measures by sampling where there is no time program", async () => {
+  it.each(["bash", "sh"] as const)("measures the processor time of all processes, with %s", async (kind) => {
+    const meter = openCpuMeter(kind);
+    const spin = `node -e "const end = process.cpuUsage().user + 200000; while (process.cpuUsage().user < end);"`;
+    const [program, ...args] = meter.wrap(["/bin/sh", "-c", `${spin}; (${spin}); sleep 0.3; exit 3`]);
+    const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 3, stderr: "" });
+    const cpuMs = (await meter.stop()) ?? 0;
+    expect(cpuMs).toBeGreaterThanOrEqual(400);
+    expect(cpuMs).toBeLessThan(4_000);
+  });
+
+  it("measures processor time with what nobody waited for, and leaves no file", async () => {
+    const spin = `node -e "const end = Date.now() + 400; while (Date.now() < end);"`;
+    const run = await sh(`${spin} & sleep 0.05`, { measureCpu: true, lingerMs: 10_000 });
+    if (linux) expect(run.cpuMs).toBeGreaterThan(40);
+    expect((await sh("exit 3", { measureCpu: true, measureRss: true })).exit).toBe(3);
+    expect((await sh("kill -9 $$", { measureCpu: true })).exit).toBe(137);
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("questbus-cpu-"))).toEqual([]);
+  });
+
+  it.skipIf(!linux)("measures by sampling where there is no time program", async () => {
     const meter = openRssMeter("sampling");
     const child = spawn("/bin/sh", ["-c", `node -e "globalThis.x = Buffer.alloc(200 * 1048576, 1)"; true`]);
     meter.start(child.pid ?? 0);
@@ -192,7 +242,7 @@ describe("process groups", () => {
       "owner.ts": `
       import { runCommand } from ${JSON.stringify(join(import.meta.dirname, "../src/command.ts"))};
       import { openProcessGroups } from ${JSON.stringify(join(import.meta.dirname, "../src/process-group.ts"))};
-      await runCommand({ command: "sleep 600 & echo $! $$ > pids; wait", cwd: ${JSON.stringify(dir)}, timeoutMs: 600000,
+      await runCommand({ command: "sleep 600 & echo $! $$ > pids; setsid sleep 600 & echo $! > stray; wait", cwd: ${JSON.stringify(dir)}, timeoutMs: 600000,
         groups: openProcessGroups(${JSON.stringify(records)}) });`,
     });
     const owner = spawn(process.execPath, [join(dir, "owner.ts")], {
@@ -200,8 +250,9 @@ describe("process groups", () => {
       stdio: "inherit",
     });
     await until(
-      () => existsSync(join(dir, "pids")) && readFileSync(join(dir, "pids"), "utf8").endsWith("\n"),
+      () => existsSync(join(dir, "stray")) && readFileSync(join(dir, "stray"), "utf8").endsWith("\n"),
     );
+    const stray = Number(readFileSync(join(dir, "stray"), "utf8"));
     owner.kill("SIGKILL");
     await new Promise((done) => owner.once("exit", done));
     const orphans = readFileSync(join(dir, "pids"), "utf8").trim().split(" ").map(Number);
@@ -209,8 +260,9 @@ describe("process groups", () => {
     // a record whose process number was given to somebody else since
     const bystander = spawn("sleep", ["600"], { detached: true });
     write(records, { [String(bystander.pid)]: "12345", "not-a-number": "x" });
-    expect(await openProcessGroups(records).reap()).toBe(1);
+    expect(await openProcessGroups(records).reap()).toBe(linux ? 2 : 1);
     expect(orphans.filter(isRunning)).toEqual([]);
+    if (linux) await until(() => !isRunning(stray));
     expect(isRunning(bystander.pid ?? 0)).toBe(true);
     bystander.kill("SIGKILL");
     expect(readdirSync(records)).toEqual(["not-a-number"]);

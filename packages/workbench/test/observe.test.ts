@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { GuardSpec, MetricSpec, Observation } from "@questbus/protocol";
@@ -59,6 +60,44 @@ describe("observe reads a file", () => {
   });
 });
 
+describe("observe", () => {
+  it("reads the digest of what DIGEST lines say, and processor time", async () => {
+    const digest = async (text: string) => (await look(print(`METRIC p95_ms=1\n${text}`))).digest;
+    expect(await digest("digest x\nDIGESTS x\nDIGEST")).toBe(null);
+    const one = await digest("DIGEST sum=41\r");
+    expect(one).toBe(createHash("sha256").update("sum=41").digest("hex").slice(0, 32));
+    expect(await digest("DIGEST   sum=41  ")).toBe(one);
+    expect(await digest("DIGEST sum=42")).not.toBe(one);
+    expect(await digest("DIGEST sum=41\nDIGEST sum=41")).not.toBe(one);
+    const spin = `node -e "const end = process.cpuUsage().user + 100000; while (process.cpuUsage().user < end);"`;
+    const found = await look(`${spin}; sleep 0.3`, "cpu-time");
+    expect(found.cpuMs).toBeGreaterThanOrEqual(100);
+    expect(found.value).toBe((found.cpuMs as number) / 1000);
+  });
+
+  it("gives the seed of the workload to the benchmark alone", async () => {
+    const seen = (seed?: string) =>
+      observe({
+        command: 'echo METRIC p95_ms=1; echo "DIGEST $QUESTBUS_SEED."',
+        cwd: tempDir(),
+        metric: metric("metric-line"),
+        guards: [],
+        timeoutMs: 20_000,
+        seed,
+      });
+    expect((await seen("17")).digest).toBe((await look(print("METRIC p95_ms=1\nDIGEST 17."))).digest);
+    expect((await seen()).digest).toBe((await look(print("METRIC p95_ms=1\nDIGEST ."))).digest);
+  });
+
+  it.skipIf(process.platform !== "linux")(
+    "counts work that goes on after the METRIC line: the run is as long as its last process",
+    async () => {
+      const found = await look("echo METRIC p95_ms=1; setsid sleep 0.5 >/dev/null 2>&1 &");
+      expect(found.wallMs).toBeGreaterThan(500);
+    },
+  );
+});
+
 describe("observe refuses", () => {
   it("a benchmark that fails, with its last lines", async () => {
     const fault = await refused("BENCH_FAILED", () => look("echo METRIC p95_ms=1; echo broken >&2; exit 3"));
@@ -76,6 +115,11 @@ describe("observe refuses", () => {
       timeoutMs: 200,
     };
     expect((await refused("BENCH_TIMEOUT", () => observe(options))).message).toContain("0.2 s");
+  });
+
+  it("one that leaves a process running, by its command line", async () => {
+    const fault = await refused("BENCH_LEFT_PROCESS", () => look("echo METRIC p95_ms=1; sleep 611 &"));
+    expect(fault.message).toBe("the benchmark left a process running: sleep 611");
   });
 
   it("one that blames a full disk", async () => {

@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { isLiving, readProc, statOf } from "./proc.ts";
+
+/**
+ * All processes of one run: those of its process group, and those that left the group (setsid) and carry the run's mark
+ * in their environment, as every process does that was not started with another one. Linux shows who they are in /proc;
+ * elsewhere only the group is known.
+ *
+ * A process that leaves the group and empties its environment is not found.
+ */
+export type ProcessTree = {
+  /** The mark, for the environment of the command. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Called right after the spawn, with the leader of the group. */
+  begin(pid: number): void;
+  /** Whether some process of it runs now; a zombie does not. Costs a look at /proc: some milliseconds. */
+  alive(): boolean;
+  signal(signal: NodeJS.Signals): void;
+  /** Waits until no process runs; false when some still does after `withinMs`, or when `until` says to stop. */
+  gone(withinMs: number, until?: () => boolean): Promise<boolean>;
+  /** Command lines of those that run now. */
+  commands(): string[];
+  /** Processor time of those that were seen alive, up to when they were seen last. */
+  seenCpuMs(): number;
+};
+
+const markName = "QUESTBUS_RUN";
+const pollMs = 5;
+/** USER_HZ: what /proc counts processor time in, the same on every Linux that Node runs on. */
+const tickMs = 10;
+
+/** Kernel threads are of group 0. */
+const noGroup = -1;
+
+type Member = { pid: number; start: number; cpuTicks: number };
+
+/** `owner`: the first part of the mark, by which a successor finds what a killed owner left. */
+export function openProcessTree(owner = ""): ProcessTree {
+  const mark = `${owner}:${randomUUID()}`;
+  const outer = process.env[markName];
+  const seen = new Map<string, number>();
+  let leader = noGroup;
+  let since = 0;
+  const members = (): Member[] => {
+    const found = membersOf(leader, mark, since);
+    for (const { pid, start, cpuTicks } of found) seen.set(`${pid}:${start}`, cpuTicks);
+    return found;
+  };
+  const alive = (): boolean => (process.platform === "linux" ? members().length > 0 : signalOne(-leader, 0));
+  return {
+    env: { [markName]: outer ? `${outer} ${mark}` : mark },
+    begin: (pid) => {
+      leader = pid;
+      since = statOf(pid)?.start ?? 0;
+    },
+    alive,
+    signal: (signal) => {
+      signalOne(-leader, signal);
+      for (const { pid } of members()) signalOne(pid, signal);
+    },
+    gone: async (withinMs, until = () => false) => {
+      const endMs = performance.now() + withinMs;
+      while (alive()) {
+        if (performance.now() >= endMs || until()) return false;
+        await wait(pollMs);
+      }
+      return true;
+    },
+    commands: () => members().map(({ pid }) => commandOf(pid)),
+    seenCpuMs: () => [...seen.values()].reduce((sum, ticks) => sum + ticks * tickMs, 0),
+  };
+}
+
+/** Kills (SIGKILL) every process that carries a mark of `owner`; answers with their number. */
+export function killMarked(owner: string): number {
+  if (process.platform !== "linux") return 0;
+  const found = membersOf(noGroup, `${owner}:`, 0).filter(({ pid }) => pid !== process.pid);
+  for (const { pid } of found) signalOne(pid, "SIGKILL");
+  return found.length;
+}
+
+/** Sends a signal to a process, or to a group as a negative number; false when there is none. */
+export function signalOne(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function membersOf(group: number, mark: string, since: number): Member[] {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/proc").flatMap((name) => {
+    const pid = Number(name);
+    const stat = Number.isInteger(pid) ? statOf(pid) : null;
+    if (!isLiving(stat) || stat.start < since) return [];
+    if (stat.group !== group && !readProc(pid, "environ").includes(mark)) return [];
+    return [{ pid, start: stat.start, cpuTicks: stat.cpuTicks }];
+  });
+}
+
+function commandOf(pid: number): string {
+  const line = readProc(pid, "cmdline").replaceAll("\0", " ").trim();
+  return line || readProc(pid, "comm").trim();
+}
