@@ -2,17 +2,19 @@ import {
   type Behaviour,
   guardOf,
   measurePairs,
+  newWorkloadKey,
   no,
   type Outcome,
+  observeArm,
   plural,
-  rewrittenSeal,
+  refuseUnstableDigest,
   type TaskContext,
   whileMeasuring,
   yes,
 } from "@questbus/agent";
-import { admissionFault, admissionPlan, resizedGoal } from "@questbus/core";
+import { admissionFault, admissionPlan, resizedGoal, workloadSeed } from "@questbus/core";
 import { type Fault, limit, type Observation, percent, QuestbusError } from "@questbus/protocol";
-import { type Arms, closeArms, observe, openArms, runArm } from "@questbus/workbench";
+import { type Arms, closeArms, openArms } from "@questbus/workbench";
 import { produce } from "./produce.ts";
 import { profileBase } from "./profile.ts";
 
@@ -41,10 +43,13 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
     groups,
   });
   const runs = await whileMeasuring(context, async () => {
-    await observeBase(context, arms, 1);
-    const first = await observeBase(context, arms, pass === 1 ? baseRuns : baseRunsLater);
+    const key = newWorkloadKey();
+    const [warmUp] = await observeBase(context, arms, key, 1);
+    const first = await observeBase(context, arms, key, pass === 1 ? baseRuns : baseRunsLater);
+    refuseUnstableDigest(warmUp as Observation, first[0] as Observation);
     const { fit } = admissionPlan(spec, valuesOf(first));
-    return pass > 1 || fit ? first : [...first, ...(await observeBase(context, arms, baseRunsMore))];
+    if (pass > 1 || fit) return first;
+    return [...first, ...(await observeBase(context, arms, key, baseRunsMore, baseRuns))];
   });
   const values = valuesOf(runs);
   const plan = admissionPlan(spec, values);
@@ -64,16 +69,17 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
 
 const valuesOf = (runs: readonly Observation[]): number[] => runs.map((run) => run.value);
 
+/** Runs of the base, from run `from` of the measurement on. */
 async function observeBase(
-  { brief, signal, groups }: TaskContext,
+  context: TaskContext,
   arms: Arms,
+  key: string,
   count: number,
+  from = 0,
 ): Promise<Observation[]> {
-  const { measure, guards } = brief.spec;
   const runs: Observation[] = [];
-  while (runs.length < count) {
-    runs.push(await runArm(arms, "base", (cwd) => observe({ ...measure, cwd, guards, signal, groups })));
-  }
+  while (runs.length < count)
+    runs.push(await observeArm(context, arms, "base", workloadSeed(key, "base", from + runs.length)));
   return runs;
 }
 
@@ -97,16 +103,16 @@ const figure = (value: number, unit: string): string =>
 /** Candidate against last known-good, in pairs, until the evidence decides; then fresh pairs for the effect. */
 async function gate(context: TaskContext): Promise<Outcome<"gate">> {
   const { brief, artifacts } = context;
-  const { samples, step, rewritten } = await measurePairs(context);
+  const { samples, step, suspicions, stopped } = await measurePairs(context);
   await artifacts.put("samples", JSON.stringify(samples));
-  const proven = step.state === "gain";
-  const summary = `${plural(samples.pairs.length, "pair")}: ${step.reason}`;
+  const proven = step.state === "gain" && stopped === null && suspicions.length === 0;
+  const reason = stopped ?? suspicions[0]?.message ?? step.reason;
   return {
     result: { samples },
-    summary,
+    summary: `${plural(samples.pairs.length, "pair")}: ${reason}`,
+    suspicions,
     signOff: proven
       ? yes(`a gain above ${percent(brief.spec.goal.margin)} is proven (${step.reason})`)
-      : no(step.reason),
-    suspicions: rewrittenSeal(rewritten),
+      : no(reason),
   };
 }

@@ -96,9 +96,9 @@ async function runTrial(context: TaskContext, arms: Arms, trial: KnobTrial, text
 async function runSetting({ brief, signal, groups }: TaskContext, arms: Arms, texts: Texts): Promise<number> {
   signal.throwIfAborted();
   const { command, metric, timeoutMs } = brief.spec.measure;
-  return runArm(arms, "base", async (cwd) => {
+  return runArm(arms, "base", async (cwd, env) => {
     for (const [path, text] of texts) await writeTreeFile(cwd, path, text);
-    const { value } = await observe({ command, cwd, metric, guards: [], timeoutMs, signal, groups });
+    const { value } = await observe({ command, cwd, env, metric, guards: [], timeoutMs, signal, groups });
     return value;
   });
 }

@@ -34,8 +34,8 @@ async function profiled(
   const { command, timeoutMs } = brief.spec.measure;
   const scratch = join(arms.dir, "profile");
   try {
-    return await runArm(arms, "base", (cwd) =>
-      profileRun({ command, cwd, timeoutMs, signal, groups, scratch, wallMs }),
+    return await runArm(arms, "base", (cwd, env) =>
+      profileRun({ command, cwd, env, timeoutMs, signal, groups, scratch, wallMs }),
     );
   } catch (error) {
     signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { firstOfPair } from "@questbus/core";
+import { firstOfPair, workloadSeed } from "@questbus/core";
 import type { Observation, Pair, QuestSpec } from "@questbus/protocol";
 import {
   type Arms,
@@ -9,7 +9,10 @@ import {
   openWorkspace,
   removeWorkspace,
   runArm,
+  runHomeOf,
+  withRunHome,
 } from "@questbus/workbench";
+import { newWorkloadKey } from "./measurement.ts";
 
 /**
  * One tree against itself. `same`: both arms run as the arms of every pass do (A/A). `moved`: the second one was rebuilt
@@ -48,12 +51,15 @@ export async function openCalibration({
     const arms = await openArms(ws, { base: commit, candidate: commit, prepare, signal });
     const moved = await layMovedTree(ws, { commit, prepare, signal });
     const run = runner(arms, moved, spec, signal);
-    for (const name of ["base", "candidate", "moved"] as const) await run(name);
+    const key = newWorkloadKey();
+    for (const name of ["base", "candidate", "moved"] as const)
+      await run(name, workloadSeed(key, "warm-up", 0));
     const pair: Calibration["pair"] = async (kind, seed, index) => {
       const first = firstOfPair(seed, index);
       const second = kind === "same" ? "candidate" : "moved";
       const [one, two] = first === "base" ? (["base", second] as const) : ([second, "base"] as const);
-      const runs: [Observation, Observation] = [await run(one), await run(two)];
+      const workload = workloadSeed(key, seed, index);
+      const runs: [Observation, Observation] = [await run(one, workload), await run(two, workload)];
       const [base, candidate] = first === "base" ? runs : [runs[1], runs[0]];
       return { first, base, candidate };
     };
@@ -64,7 +70,7 @@ export async function openCalibration({
   }
 }
 
-type Run = (name: "base" | "candidate" | "moved") => Promise<Observation>;
+type Run = (name: "base" | "candidate" | "moved", seed: string) => Promise<Observation>;
 
 function runner(
   arms: Arms,
@@ -72,7 +78,10 @@ function runner(
   { measure, guards }: CalibrationOptions["spec"],
   signal: AbortSignal,
 ): Run {
-  const once = (cwd: string, more: Readonly<Record<string, string>> = {}): Promise<Observation> =>
-    observe({ ...measure, cwd, env: more, guards, signal });
-  return (name) => (name === "moved" ? once(path, env) : runArm(arms, name, (cwd) => once(cwd)));
+  const once = (cwd: string, given: Readonly<Record<string, string>>, seed: string): Promise<Observation> =>
+    observe({ ...measure, cwd, env: given, guards, seed, signal });
+  return (name, seed) =>
+    name === "moved"
+      ? withRunHome(runHomeOf(path), (home) => once(path, { ...env, ...home }, seed))
+      : runArm(arms, name, (cwd, home) => once(cwd, home, seed));
 }

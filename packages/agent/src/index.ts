@@ -2,7 +2,14 @@ export * from "./behaviour.ts";
 export { type Calibration, openCalibration } from "./calibration.ts";
 export { type AgentDefinition, loadDefinition } from "./definition.ts";
 export { type KnobFiles, knobFiles, renderKnobs } from "./knob-place.ts";
-export { measurePairs, underMeasurementLease, whileMeasuring } from "./measurement.ts";
+export {
+  measurePairs,
+  newWorkloadKey,
+  observeArm,
+  refuseUnstableDigest,
+  underMeasurementLease,
+  whileMeasuring,
+} from "./measurement.ts";
 export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } from "./seal.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

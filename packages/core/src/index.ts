@@ -34,3 +34,4 @@ export * from "./verdict/guard.ts";
 export * from "./verdict/judge.ts";
 export * from "./verdict/pair-order.ts";
 export { effectPhrase, nameList } from "./verdict/phrase.ts";
+export * from "./verdict/run-guard.ts";

@@ -75,6 +75,8 @@ function samplesBytes(pairCount: number, guardCount: number): number {
     pairs: pairs(pairCount),
     confirmation: pairs(limit.confirmationPairs),
     total: pairs(limit.confirmationPairs),
+    workloadKey: "0".repeat(64),
+    remeasure: pairs(limit.confirmationPairs),
   };
   return Buffer.byteLength(JSON.stringify(samples));
 }

@@ -83,8 +83,8 @@ function samplesOf({ brief }: Grant, script: PassScript): GateSamples {
   const observe = (value: number, factor: number): Observation => ({
     value,
     guards: Object.fromEntries(spec.guards.map(({ name }) => [name, 1_000 * factor])),
-    wallMs: 1,
-    cpuMs: 1,
+    wallMs: value,
+    cpuMs: value,
     digest: null,
   });
   const series = (from: string, count: number, by: number): Pair[] =>
@@ -97,9 +97,11 @@ function samplesOf({ brief }: Grant, script: PassScript): GateSamples {
   const total = script.total ?? onTop(0.12, gain);
   return {
     seed,
+    workloadKey: sha("workload"),
     pairs: series(seed, pairs, gain),
     confirmation: series(confirmationSeed(seed), 16, gain),
     total: moved ? series(totalSeed(seed), 16, total) : null,
+    remeasure: null,
   };
 }
 

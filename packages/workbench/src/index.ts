@@ -32,6 +32,7 @@ export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
+export { runHomeOf, withRunHome } from "./run-home.ts";
 export { openSealGuard, type SealGuard, underSeal } from "./seal.ts";
 export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";

@@ -88,7 +88,7 @@ export function startTimeOf(pid: number): string | null {
 }
 
 /** Waits until no process of the group runs; false when some still does after `withinMs`. */
-export async function groupGone(pgid: number, withinMs: number): Promise<boolean> {
+async function groupGone(pgid: number, withinMs: number): Promise<boolean> {
   const endMs = performance.now() + withinMs;
   while (signalOne(-pgid, 0) && hasLiving(pgid)) {
     if (performance.now() > endMs) return false;

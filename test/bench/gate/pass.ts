@@ -66,6 +66,9 @@ export function decide(
   }
 }
 
+/** No simulated machine draws its work from a seed. */
+const workloadKey = "0".repeat(64);
+
 /** The samples of a pass: the deciding pairs, and for a proven gain the fresh ones. */
 export function measure(
   machine: Machine,
@@ -76,7 +79,7 @@ export function measure(
   const { pairs, step } = decide(machine, seed, length, policy);
   const fresh = step.state === "gain" ? policy.confirmationPairs : 0;
   const confirmation = pairsOf(machine, confirmationSeed(seed), fresh, length);
-  return { samples: { seed, pairs, confirmation, total: null }, step };
+  return { samples: { seed, workloadKey, pairs, confirmation, total: null, remeasure: null }, step };
 }
 
 /** A whole pass, judged. `flattered`: the gain as the deciding pairs alone tell it. */

@@ -99,7 +99,7 @@ describe("the page of an explanation", () => {
       fc.array(fc.tuple(value, value), { maxLength: 20 }),
       (deciding, fresh) => {
         const view = viewOf({
-          seed: "s",
+          ...samplesOf([]),
           pairs: pairsOf("s", deciding),
           confirmation: pairsOf("s:confirmation", fresh),
           total: pairsOf("s:total", fresh),

@@ -39,7 +39,7 @@ export function pairsOf(
   const run = (value: number): Pair["base"] => ({
     value,
     guards: { rss: 1_000 },
-    wallMs: 1,
+    wallMs: value,
     cpuMs: null,
     digest: null,
   });
@@ -59,6 +59,8 @@ export const samplesOf = (pairs: Pair[]): GateSamples => ({
   pairs,
   confirmation: pairsOf("s:confirmation", steady(16)),
   total: null,
+  workloadKey: "0".repeat(64),
+  remeasure: null,
 });
 
 export function viewOf(

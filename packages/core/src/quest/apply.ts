@@ -171,7 +171,7 @@ const isUnfit = (report: Report): boolean =>
   stepOf(report.task).phase === "test" ||
   report.task === "separate" ||
   report.task === "prepare" ||
-  ["DISK_FULL", "MACHINE_UNFIT", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
+  ["DIGEST_UNSTABLE", "DISK_FULL", "MACHINE_UNFIT", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
 
 /** Without a fixer there is no candidate to go on with. */
 function chosen(result: TaskResult["choose"] | null): Partial<PassState> {

@@ -1,7 +1,7 @@
-import type { GuardSpec, Observation, Pair } from "@questbus/protocol";
+import type { GuardSpec, Pair } from "@questbus/protocol";
 import { createTest, type SequentialTest } from "./e-process.ts";
 import { createGuardTrial, type GuardState, type GuardTrial, guardAlpha, logWorsening } from "./guard.ts";
-import { type Better, logOfRelative, metricGains, relativeGain } from "./log-gain.ts";
+import { type Better, isSoundRun, logOfRelative, metricGains, relativeGain } from "./log-gain.ts";
 
 /**
  * When a series of pairs may stop. Two tests run over the same pairs: the gain test against "gain ≤ margin", and
@@ -69,16 +69,7 @@ export const gatePolicyOf = (aim: Aim): GatePolicy => ({
   pairsMax: aim.pairsMax,
 });
 
-const isTime = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value >= 0;
-
-/** Whether the times taken from outside are times: a clock that went back, or none, says nothing of the run. */
-const isTimed = ({ wallMs, cpuMs }: Observation): boolean =>
-  isTime(wallMs) && ((cpuMs ?? null) === null || isTime(cpuMs));
-
-/**
- * The first pair (from 0) with a value that cannot be used, in the metric, in a guard or in the times taken from outside;
- * null when there is none.
- */
+/** The first pair (from 0) with a value that cannot be used, in metric, guard or run; null when there is none. */
 export function firstBrokenPair(
   pairs: readonly Pair[],
   guards: readonly GuardSpec[],
@@ -87,8 +78,9 @@ export function firstBrokenPair(
   const at = pairs.findIndex(
     (pair) =>
       metricGains([pair], better) === null ||
-      !(isTimed(pair.base) && isTimed(pair.candidate)) ||
-      guards.some((guard) => logWorsening(pair, guard) === null),
+      guards.some((guard) => logWorsening(pair, guard) === null) ||
+      !isSoundRun(pair.base) ||
+      !isSoundRun(pair.candidate),
   );
   return at < 0 ? null : at;
 }

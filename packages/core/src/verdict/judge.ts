@@ -23,8 +23,9 @@ import {
 } from "./gate.ts";
 import { judgeGuard } from "./guard.ts";
 import { metricGains, relativeGain } from "./log-gain.ts";
-import { confirmationSeed, firstOutOfOrder, totalSeed } from "./pair-order.ts";
+import { confirmationSeed, firstOutOfOrder, remeasureSeed, totalSeed } from "./pair-order.ts";
 import { effectPhrase, evidencePhrase, gainPhrase, guardPhrase, nameList } from "./phrase.ts";
+import { suspectDigest, suspectImplausible, suspectWallClock } from "./run-guard.ts";
 
 /**
  * The verdict over one pass. It is a function of its two arguments alone, so anyone who holds the evidence
@@ -37,6 +38,7 @@ import { effectPhrase, evidencePhrase, gainPhrase, guardPhrase, nameList } from 
  * J4  Of the confirmation, and of the series against the quest's base, the first `confirmationPairs` count: a
  *     longer series cannot be searched for a better end.
  * J5  What is wrong with the evidence itself comes before anything it says.
+ * J6  A gain whose own samples speak against it is HACK_SUSPECTED (run-guard.ts); other output is, gain or not.
  */
 
 export type SignOffs = Partial<Record<Role, { vote: "yes" | "no"; reasons: readonly string[] }>>;
@@ -107,6 +109,7 @@ export function samplesFault(samples: GateSamples, policy: JudgePolicy): string 
     ["deciding", samples.seed, samples.pairs],
     ["confirmation", confirmationSeed(samples.seed), samples.confirmation],
     ["total", totalSeed(samples.seed), samples.total ?? []],
+    ["re-measured", remeasureSeed(samples.seed), samples.remeasure ?? []],
   ];
   for (const [name, seed, pairs] of series) {
     const broken = firstBrokenPair(pairs, policy.guards, policy.metric.better);
@@ -156,6 +159,23 @@ export function readSamples(samples: GateSamples, policy: JudgePolicy): Judged {
     confirmed: estimate(samples.confirmation),
     total: estimate(samples.total),
   };
+}
+
+const suspected = (suspicion: Suspicion | null): Ruling | null =>
+  suspicion && rule("HACK_SUSPECTED", suspicionText(suspicion));
+
+const ruleOnDigest = ({ pairs, confirmation, total, remeasure }: GateSamples): Ruling | null =>
+  suspected(suspectDigest([pairs, confirmation, total ?? [], remeasure ?? []]));
+
+/** What speaks against a proven gain. */
+function ruleOnGain({ decided, policy }: Judged, { confirmation, remeasure }: GateSamples): Ruling | null {
+  const { metric, confirmationPairs } = policy;
+  return (
+    suspected(suspectWallClock([...decided, ...confirmation], metric)) ??
+    suspected(
+      suspectImplausible({ decided, confirmation, remeasure: remeasure ?? null }, metric, confirmationPairs),
+    )
+  );
 }
 
 const guardReasons = ({ guards, policy }: Judged, state: GuardFinding["state"]): string[] =>
@@ -261,7 +281,9 @@ function judgeSamples(evidence: PassEvidence, samples: GateSamples, policy: Judg
   if (fault !== null) return bare(rule("CRASH", `The evidence is not as recorded. ${fault}`), policy);
   const judged = readSamples(samples, policy);
   const ruling =
+    ruleOnDigest(samples) ??
     ruleOnGate(judged) ??
+    ruleOnGain(judged, samples) ??
     ruleOnSignOffs(evidence.signOffs, policy.signOff) ??
     ruleOnConfirmation(judged, samples);
   const { step, gate, decided } = judged;

@@ -18,6 +18,16 @@ export function logGain(pair: Pair, better: Better, of: (o: Observation) => numb
   return better === "lower" ? Math.log(base) - Math.log(candidate) : Math.log(candidate) - Math.log(base);
 }
 
+/**
+ * Whether what was measured from outside can be: a run takes time, no processor time is negative. A clock that went
+ * back shows here.
+ */
+export function isSoundRun({ wallMs, cpuMs, digest }: Observation): boolean {
+  const cpu: unknown = cpuMs;
+  const soundCpu = cpu === null || (typeof cpu === "number" && Number.isFinite(cpu) && cpu >= 0);
+  return usable(wallMs) && soundCpu && (digest === null || typeof digest === "string");
+}
+
 /** Every pair's log gain in the metric, or null when one of them is broken. */
 export function metricGains(pairs: readonly Pair[], better: Better): number[] | null {
   const gains = pairs.map((pair) => logGain(pair, better, (o) => o.value));

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import type { Pair } from "@questbus/protocol";
 
 /**
@@ -15,6 +15,19 @@ export const confirmationSeed = (seed: string): string => `${seed}:confirmation`
 
 /** The seed of the series against the quest's own base. */
 export const totalSeed = (seed: string): string => `${seed}:total`;
+
+/** The seed of the series that measures a very large gain again. */
+export const remeasureSeed = (seed: string): string => `${seed}:remeasure`;
+
+/**
+ * The seed of the workload of pair `index` of the series that `seed` draws, the same in both arms: the first 64 bits of
+ * HMAC-SHA256(`key`, `seed:index`) as a decimal number. The key is drawn after the candidate was made, so that nothing
+ * a candidate could have read says which workloads it will meet.
+ */
+export function workloadSeed(key: string, seed: string, index: number): string {
+  const bytes = createHmac("sha256", Buffer.from(key, "hex")).update(`${seed}:${index}`).digest();
+  return bytes.readBigUInt64BE().toString();
+}
 
 /** The first pair that was not measured in the order its seed drew, or null. */
 export function firstOutOfOrder(seed: string, pairs: readonly Pair[]): number | null {

@@ -35,6 +35,8 @@ const samplesOf = (pairs: Pair[], confirmation: Pair[] = []): GateSamples => ({
   pairs,
   confirmation,
   total: null,
+  workloadKey: "0".repeat(64),
+  remeasure: null,
 });
 
 /** Any number a run could ever give, mostly usable ones. */

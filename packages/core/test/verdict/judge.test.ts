@@ -3,7 +3,7 @@ import { verdict as verdictSchema } from "@questbus/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type JudgePolicy, judge, type PassEvidence } from "../../src/verdict/judge.ts";
-import { confirmationSeed, totalSeed } from "../../src/verdict/pair-order.ts";
+import { confirmationSeed, remeasureSeed, totalSeed } from "../../src/verdict/pair-order.ts";
 import { observe, pairOf, steadyPairs } from "./simulate.ts";
 
 const seed = "q-00000001/1";
@@ -26,6 +26,8 @@ const samplesWith = (gain: number, part: Partial<GateSamples> = {}): GateSamples
   pairs: steadyPairs(seed, 20, gain, guards),
   confirmation: steadyPairs(confirmationSeed(seed), 16, gain, guards),
   total: null,
+  workloadKey: "0".repeat(64),
+  remeasure: null,
   ...part,
 });
 const pass = (part: Partial<PassEvidence> = {}): PassEvidence => ({
@@ -140,9 +142,14 @@ describe("the samples", () => {
     pairs.map((each, i) =>
       i === at ? { ...each, first: each.first === "base" ? "candidate" : "base" } : each,
     );
-  const series = { pairs: seed, confirmation: confirmationSeed(seed), total: totalSeed(seed) };
+  const series = {
+    pairs: seed,
+    confirmation: confirmationSeed(seed),
+    total: totalSeed(seed),
+    remeasure: remeasureSeed(seed),
+  };
 
-  it.each(["pairs", "confirmation", "total"] as const)(
+  it.each(["pairs", "confirmation", "total", "remeasure"] as const)(
     "crash when one of %s was run in another order",
     (name) => {
       const good = steadyPairs(series[name], 16, 0.25, guards);
@@ -154,11 +161,38 @@ describe("the samples", () => {
   );
 
   it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("crash when a value of any series is %s", (bad) => {
-    for (const name of ["pairs", "confirmation", "total"] as const) {
+    for (const name of ["pairs", "confirmation", "total", "remeasure"] as const) {
       const good = steadyPairs(series[name], 16, 0.25, guards);
       const broken = good.map((each, i) => (i === 12 ? { ...each, base: observe(bad, guards) } : each));
       expect(wordOf(withSamples(0.25, { [name]: broken }))).toBe("CRASH");
     }
+  });
+
+  const unsound: [string, unknown][] = [
+    ...[0, -1, Number.NaN, Number.POSITIVE_INFINITY, null, "9"].map((bad): [string, unknown] => [
+      "wallMs",
+      bad,
+    ]),
+    ...[-1, Number.NaN, Number.NEGATIVE_INFINITY, "9", undefined].map((bad): [string, unknown] => [
+      "cpuMs",
+      bad,
+    ]),
+    ...[17, undefined, {}].map((bad): [string, unknown] => ["digest", bad]),
+  ];
+  it.each(unsound)("crash when %s of a run is %s, in any series and arm: a clock went back", (field, bad) => {
+    for (const name of ["pairs", "confirmation", "total", "remeasure"] as const)
+      for (const arm of ["base", "candidate"] as const) {
+        const good = steadyPairs(series[name], 16, 0.25, guards);
+        const broken = good.map((each, i) =>
+          i === 7 ? { ...each, [arm]: { ...each[arm], [field]: bad } } : each,
+        );
+        expect(wordOf(withSamples(0.25, { [name]: broken }))).toBe("CRASH");
+      }
+  });
+
+  it("crash when an arm is missing", () => {
+    const broken = steadyPairs(seed, 20, 0.25, guards).map(({ first, base }) => ({ first, base }) as Pair);
+    expect(wordOf(withSamples(0.25, { pairs: broken }))).toBe("CRASH");
   });
 
   it("crash when a guard was not measured", () => {
@@ -394,7 +428,7 @@ describe("judging is total", () => {
       const pairs = list.map(([base, candidate], i) =>
         pairOf(seed, i, observe(base, guards), observe(candidate, guards)),
       );
-      const found = judge(pass({ samples: { seed, pairs, confirmation: pairs, total: null } }), {
+      const found = judge(pass({ samples: samplesWith(0, { pairs, confirmation: pairs }) }), {
         ...policy,
         goal: { improveBy: 0.2, margin: 0.02, minEffect: null },
       });

@@ -24,8 +24,8 @@ export function normal(seed: number): () => number {
 export const observe = (value: number, guards: Record<string, number> = {}): Observation => ({
   value,
   guards,
-  wallMs: 1,
-  cpuMs: 1,
+  wallMs: value,
+  cpuMs: value,
   digest: null,
 });
 

@@ -23,6 +23,8 @@ const runOf = (results: string): MeasuredRun => ({
   timedOut: false,
   aborted: false,
   wallMs: 10,
+  cpuMs: null,
+  left: [],
   maxRssBytes: null,
   stdout: results,
   stderr: "",

@@ -1,0 +1,141 @@
+import type { MetricSpec, Observation, Pair, Suspicion } from "@questbus/protocol";
+import { estimateShift, pseudoMedian } from "./effect.ts";
+import { logGain } from "./log-gain.ts";
+
+/**
+ * What the samples themselves say against a candidate: output that is not the base's, a gain that nobody sees from
+ * outside, a gain too large to be believed at once. Pure, so that an auditor finds the same in the journal.
+ */
+
+type Series = readonly Pair[];
+
+/** Whether both arms printed a digest and the two differ, or only the base printed one. */
+export const digestDiffers = ({ base, candidate }: Pair): boolean =>
+  base.digest !== null && base.digest !== candidate.digest;
+
+/** Output that differs from the base's under the same seed; null when none does. `series`: all that were measured. */
+export function suspectDigest(series: readonly Series[]): Suspicion | null {
+  const pairs = series.flat();
+  const differing = pairs.filter(digestDiffers);
+  if (differing.length === 0) return null;
+  const silent = differing.filter(({ candidate }) => candidate.digest === null).length;
+  const what =
+    silent === differing.length ? "The candidate prints no digest" : "The candidate's output is another";
+  const message = `${what}: in ${differing.length} of ${pairs.length} pairs its digest is not the base's, on the same QUESTBUS_SEED.`;
+  return { kind: "digest", message, where: null };
+}
+
+/** Milliseconds of one unit, for metrics that are times. */
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  min: 60_000,
+};
+
+/** A metric below this share of the run cannot be seen in the run. */
+const shareMin = 0.2;
+/** The least share of the reported saving that has to be seen from outside. */
+const seenMin = 0.5;
+
+const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2
+    ? (sorted[half] as number)
+    : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
+};
+
+/**
+ * A time that the bench reports as saved has to be saved: less wall time of the run, or less processor time of all its
+ * processes. Suspicious when the upper ends of both savings' 95 % signed-rank intervals lie below half of what the
+ * metric says. Of a metric longer than the run (summed over threads or requests) the run can only save its share.
+ *
+ * Asked of metrics that are times, less is better, and that make up a fifth of the base's run or more. A throughput is
+ * not checked: it may be counted over a fixed time, which no gain makes shorter.
+ */
+export function suspectWallClock(pairs: Series, metric: MetricSpec): Suspicion | null {
+  const perUnit = unitMs[metric.unit];
+  const outside = metric.from === "wall-time" || metric.from === "cpu-time";
+  if (perUnit === undefined || metric.better !== "lower" || outside || pairs.length === 0) return null;
+  const baseMs = median(pairs.map(({ base }) => base.value * perUnit));
+  const savingMs = pseudoMedian(pairs.map(({ base, candidate }) => (base.value - candidate.value) * perUnit));
+  const wall = savingOf(pairs, (o) => o.wallMs);
+  if (wall === null || !(savingMs > 0) || baseMs < shareMin * wall.baseMs) return null;
+  const cpu = savingOf(pairs, (o) => o.cpuMs);
+  const shows = (saving: Saving): boolean =>
+    saving.highMs >= seenMin * savingMs * Math.min(1, saving.baseMs / baseMs);
+  if (shows(wall) || (cpu !== null && shows(cpu))) return null;
+  const inCpu = cpu ? `, and its processor time by at most ${milliseconds(cpu.highMs)}` : "";
+  const message = `${metric.name} says that ${milliseconds(savingMs)} are saved; from outside a run is shorter by at most ${milliseconds(wall.highMs)}${inCpu}.`;
+  return { kind: "wall-clock", message, where: null };
+}
+
+/** Of what is measured from outside: the base's median, and the upper end of what the candidate saves. */
+type Saving = { baseMs: number; highMs: number };
+
+/** Null where it was not measured in every run, or in too few. */
+function savingOf(pairs: Series, of: (o: Observation) => number | null): Saving | null {
+  const runs = pairs.map(({ base, candidate }) => ({ base: of(base), candidate: of(candidate) }));
+  if (
+    !runs.every(
+      (run): run is { base: number; candidate: number } => run.base !== null && run.candidate !== null,
+    )
+  )
+    return null;
+  const shift = estimateShift(runs.map(({ base, candidate }) => base - candidate));
+  return shift && { baseMs: median(runs.map(({ base }) => base)), highMs: shift.high };
+}
+
+const milliseconds = (value: number): string => `${Number(Math.max(0, value).toPrecision(3))} ms`;
+
+/** A gain beyond this many times is set aside. */
+const believable = 10;
+/** How far the re-measured gain may be from the first. */
+const apart = 2;
+
+/** Pseudo-median of base / candidate, turned so that a gain is above 1; null with a broken pair or without pairs. */
+function ratioOf(pairs: Series, metric: MetricSpec): number | null {
+  const gains = pairs.map((pair) => logGain(pair, metric.better, (o) => o.value));
+  if (gains.length === 0 || !gains.every((gain) => gain !== null)) return null;
+  return Math.exp(pseudoMedian(gains));
+}
+
+/** Whether a proven gain is too large to be believed without an independent re-measure. */
+export const isImplausible = (pairs: Series, metric: MetricSpec): boolean =>
+  (ratioOf(pairs, metric) ?? 0) > believable;
+
+/**
+ * A gain beyond 10 times is believed when fresh trees at another path, under other seeds, show it again within a factor
+ * of 2, and when the digests of every run show that both arms computed the same.
+ */
+export function suspectImplausible(
+  series: { decided: Series; confirmation: Series; remeasure: Series | null },
+  metric: MetricSpec,
+  pairsMin: number,
+): Suspicion | null {
+  const { decided, confirmation, remeasure } = series;
+  if (!isImplausible(decided, metric)) return null;
+  const first = ratioOf(decided, metric) as number;
+  const again = remeasure && remeasure.length >= pairsMin ? ratioOf(remeasure, metric) : null;
+  const reasons: string[] = [];
+  if (again === null) reasons.push("it was not measured again");
+  else if (Math.abs(Math.log(again / first)) > Math.log(apart))
+    reasons.push(`measured again in fresh trees it is ${times(again)}`);
+  const runs = [...decided, ...confirmation, ...(remeasure ?? [])].flatMap((pair) => [
+    pair.base,
+    pair.candidate,
+  ]);
+  if (runs.some((run) => run.digest === null)) {
+    reasons.push(
+      "nothing shows that both do the same work: let the benchmark draw its workload from QUESTBUS_SEED and print DIGEST with a hash of the output",
+    );
+  }
+  if (reasons.length === 0) return null;
+  const message = `A gain of ${times(first)} needs more than being measured: ${reasons.join("; ")}.`;
+  return { kind: "implausible", message, where: null };
+}
+
+const times = (ratio: number): string => `${Number(ratio.toPrecision(3))} times`;
