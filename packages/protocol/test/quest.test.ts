@@ -123,7 +123,7 @@ describe("a quest that is not: the place and the reason", () => {
     [
       { "measure.metric.from": "stdout" },
       "measure.metric.from",
-      "use metric-line, wall-time, max-rss, json:/pointer, hyperfine, tinybench, vitest-bench, autocannon, k6, google-benchmark or lighthouse",
+      "use metric-line, wall-time, cpu-time, max-rss, json:/pointer, hyperfine, tinybench, vitest-bench, autocannon, k6, google-benchmark or lighthouse",
     ],
     [{ "measure.metric.from": "json:p95" }, "measure.metric.from", anything],
     [{ "measure.metric.from": "hyperfine:" }, "measure.metric.from", anything],
