@@ -29,11 +29,20 @@ export function showStatus(quest: string | undefined, common: Common): number {
       throw new QuestbusError(fault);
     }
     const state = questState(store, id);
-    if (common.json) printJson(summaryOf(state, store.head()));
-    else printStatus(state, resolve(common.state));
+    const watches = state.accepted ? watchesOf(store, id) : [];
+    if (common.json) printJson(summaryOf(state, store.head(), watches));
+    else printStatus(state, watches, resolve(common.state));
     return exitCode.ok;
   });
 }
+
+/** The rechecks of a quest, oldest first, among the newest quests. */
+const watchesOf = (store: StoreReader, quest: string): QuestState[] =>
+  store
+    .listQuests({ limit: listMax })
+    .map(({ id }) => questState(store, id))
+    .filter(({ spec }) => spec.watch === quest)
+    .reverse();
 
 /** The task at hand, and what its holder says of it. */
 function nowText({ task, assignments }: QuestState): string {
@@ -41,7 +50,7 @@ function nowText({ task, assignments }: QuestState): string {
   return held?.note ? `${task}: ${held.note}` : `${task}`;
 }
 
-function printStatus(state: QuestState, stateDir: string): void {
+function printStatus(state: QuestState, watches: readonly QuestState[], stateDir: string): void {
   const { status, ending, escalation, accepted } = state;
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
   printData(`status: ${status}${ending ? ` (${ending.reason})` : ""}`);
@@ -50,7 +59,7 @@ function printStatus(state: QuestState, stateDir: string): void {
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
     printData("nobody works on it now: run its quest file again, and it goes on");
   }
-  printData(`\n${stagesText(state)}`);
+  printData(`\n${stagesText(state, watches)}`);
   if (state.passes.length > 0) printData(`\n${matrixText(state, stateDir)}`);
   if (escalation && !escalation.ruling && !ending)
     printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);

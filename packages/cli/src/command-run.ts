@@ -21,7 +21,18 @@ export type Granted = { acceptDetectable: boolean };
 
 /** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
 export async function runQuest(file: string, granted: Granted, common: Common): Promise<number> {
-  const submission = await readSubmission(file, granted);
+  return runSubmission(await readSubmission(file, granted), common, conclude);
+}
+
+/** Says how a quest that is at rest ended, and gives the exit code. */
+type Conclude = (state: QuestState, session: StackSession, common: Common) => Promise<number>;
+
+/** Submits, shows the quest until it is at rest, and concludes. */
+export async function runSubmission(
+  submission: Submission,
+  common: Common,
+  concluding: Conclude,
+): Promise<number> {
   const onStart = (broker: string): void =>
     note(paintError("dim", `local stack is up (${broker}, state ${common.state})`));
   let submitted: { quest: string; resumed: boolean } | null = null;
@@ -34,14 +45,15 @@ export async function runQuest(file: string, granted: Granted, common: Common): 
         if (submitted.resumed)
           note(paintError("dim", `this quest was left unfinished: going on with ${submitted.quest}`));
       }
-      return follow(submitted.quest, session, common, seen, (seq) => {
+      const onSeen = (seq: number): void => {
         seen = Math.max(seen, seq);
-      });
+      };
+      return follow(submitted.quest, session, common, { quietUntil: seen, onSeen, concluding });
     },
   );
 }
 
-async function submit(
+export async function submit(
   { command, storePatches }: Submission,
   session: StackSession,
   { state }: Common,
@@ -65,16 +77,14 @@ export async function submitQuest(file: string, granted: Granted, common: Common
   );
 }
 
-/**
- * Shows a quest live until nothing more happens without a person; prints its summary and gives its exit code. Rows up
- * to `quietUntil` were seen before.
- */
+type FollowOptions = { quietUntil: number; onSeen?: (seq: number) => void; concluding?: Conclude };
+
+/** Shows a quest live until nothing more happens without a person. Rows up to `quietUntil` were seen before. */
 async function follow(
   quest: string,
   session: StackSession,
   common: Common,
-  quietUntil = 0,
-  onSeen: (seq: number) => void = () => {},
+  { quietUntil, onSeen = () => {}, concluding = conclude }: FollowOptions,
 ): Promise<number> {
   const progress = openProgress();
   const view = openJournalView(session.store, await session.clientAs("operator"));
@@ -100,7 +110,7 @@ async function follow(
   }
   const state = questState(session.store, quest);
   if (!isAtRest(state)) throw session.isThere() ? diskFull(common.state) : notRunning(common.state);
-  return conclude(state, session, common);
+  return concluding(state, session, common);
 }
 
 const diskFull = (stateDir: string): QuestbusError =>
@@ -112,7 +122,7 @@ const diskFull = (stateDir: string): QuestbusError =>
   });
 
 /** An ended quest needs no checked-out trees; its candidates and artifacts stay. */
-const sweep = (stateDir: string, quest: string): Promise<void> =>
+export const sweep = (stateDir: string, quest: string): Promise<void> =>
   removeTrees({ dir: join(resolve(stateDir), "quests", quest) });
 
 async function conclude(state: QuestState, session: StackSession, common: Common): Promise<number> {
@@ -177,7 +187,7 @@ async function followRuling(
   common: Common,
   before: number,
 ): Promise<number> {
-  const exit = await follow(quest, session, common, before);
+  const exit = await follow(quest, session, common, { quietUntil: before });
   const { ruling } = questState(session.store, quest).escalation ?? {};
   const done =
     exit === exitCode.notAccepted && (ruling?.decision === "revert" || ruling?.decision === "abandon");

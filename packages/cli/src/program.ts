@@ -11,6 +11,7 @@ import {
   verifyAudit,
   watch,
 } from "./command-read.ts";
+import { recheckQuest } from "./command-recheck.ts";
 import { type Common, cancelQuest, type Granted, ruleOn, runQuest, submitQuest } from "./command-run.ts";
 import { doctor, up } from "./command-stack.ts";
 import { explainVerdict } from "./explain/command.ts";
@@ -28,12 +29,14 @@ const valid =
 
 const help = `
 Exit codes: 0 accepted or fine, 1 failure, 2 usage or bad input, 3 not found, 4 bus unavailable,
-5 conflict or stale lease, 6 finished without acceptance, 7 waiting for an arbiter, 130 interrupted.
+5 conflict or stale lease, 6 finished without acceptance or a proven regression, 7 waiting for an arbiter,
+130 interrupted.
 
 Examples:
   questbus run quest.yaml
   questbus escalations
   questbus rule e-7k3m9x2p --decision revert --reason "not worth its memory"
+  questbus recheck q-7k3m9x2p --ref main
   questbus audit verify`;
 
 /** The command line; `ended` gets the exit code of the command that ran. */
@@ -72,6 +75,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("agents", "list the role agents and what they hold", listAgents);
   add("doctor", "check what a run needs", doctor);
   addCalibrate(program, signal, ended);
+  addRecheck(program, signal, ended);
   addCancel(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
@@ -130,6 +134,18 @@ function pairCount(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 6 && count <= limit.pairsMax) return count;
   throw new InvalidArgumentError(`a whole number from 6 to ${limit.pairsMax}`);
+}
+
+function addRecheck(program: Command, signal: AbortSignal, ended: Ended): void {
+  const command = program
+    .command("recheck")
+    .description("run the bench of an accepted change again: has a later commit lost its gain?")
+    .argument("<quest>", "its id", valid(questId));
+  withCommon(command)
+    .option("--ref <ref>", "what to look at; the quest's own ref by default")
+    .action(async (quest: string, { ref }: { ref?: string }) =>
+      ended(await recheckQuest(quest, ref ?? null, commonOf(command, signal))),
+    );
 }
 
 function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {

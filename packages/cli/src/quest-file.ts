@@ -66,17 +66,22 @@ export async function readSubmission(
   file: string,
   { acceptDetectable }: { acceptDetectable: boolean },
 ): Promise<Submission> {
+  const { data: written, placeOf } = readQuestFile(file);
+  const data = acceptDetectable ? acceptingDetectable(written, file) : written;
+  return checkSubmission(data, dirname(resolve(file))).catch((error: unknown) => {
+    throw error instanceof QuestbusError ? placed(error, placeOf) : error;
+  });
+}
+
+/** The same for a quest that stands in no file; relative paths in it start at `questDir`. */
+export async function checkSubmission(document: QuestDocument, questDir: string): Promise<Submission> {
   const patches: Buffer[] = [];
   const remember: Artifacts["put"] = async (kind, content) => {
     const bytes = Buffer.from(content);
     patches.push(bytes);
     return { kind, sha256: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
   };
-  const { data: written, placeOf } = readQuestFile(file);
-  const data = acceptDetectable ? acceptingDetectable(written, file) : written;
-  const command = await admit(data, dirname(resolve(file)), remember).catch((error: unknown) => {
-    throw error instanceof QuestbusError ? placed(error, placeOf) : error;
-  });
+  const command = await admit(document, questDir, remember);
   return {
     command,
     async storePatches(stateDir) {

@@ -61,8 +61,8 @@ export function matrixText(state: QuestState, stateDir: string): string {
 const marks = { done: "✓", now: "▸", open: " " };
 
 /** The four stages for a terminal, with what each produced. */
-export function stagesText(state: QuestState): string {
-  const lines = stageReports(state).flatMap(({ stage, state: how, produced, artifacts }, at) => [
+export function stagesText(state: QuestState, watches: readonly QuestState[]): string {
+  const lines = stageReports(state, watches).flatMap(({ stage, state: how, produced, artifacts }, at) => [
     `${marks[how]} ${at + 1} ${stage}`,
     ...produced.map((line) => `      ${line}`),
     ...artifacts

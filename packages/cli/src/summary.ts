@@ -35,7 +35,12 @@ export type QuestSummary = {
 const interval = (effect: Interval | null | undefined): Interval | null =>
   effect ? { estimate: effect.estimate, low: effect.low, high: effect.high } : null;
 
-export function summaryOf(state: QuestState, head: ReturnType<Store["head"]>): QuestSummary {
+/** `watches`: the rechecks of the quest, where the caller looks them up. */
+export function summaryOf(
+  state: QuestState,
+  head: ReturnType<Store["head"]>,
+  watches: readonly QuestState[] = [],
+): QuestSummary {
   const open = state.escalation && !state.escalation.ruling && !state.ending;
   return {
     quest: state.id,
@@ -53,7 +58,7 @@ export function summaryOf(state: QuestState, head: ReturnType<Store["head"]>): Q
     escalation: open ? (state.escalation?.id ?? null) : null,
     audit: { head: head.hash, length: head.seq },
     stage: stageOf(state),
-    stages: stageReports(state),
+    stages: stageReports(state, watches),
   };
 }
 

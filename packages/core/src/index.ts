@@ -23,6 +23,7 @@ export type { DecideContext, Draft } from "./quest/draft.ts";
 export * from "./quest/judge-pass.ts";
 export * from "./quest/stage.ts";
 export * from "./quest/state.ts";
+export * from "./quest/watch.ts";
 export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
 export * from "./verdict/bias.ts";

@@ -210,7 +210,9 @@ export class Desk {
   #submit({ actor, data, id }: Asked<"submit">): unknown {
     const same = [...this.#active.values()].find((state) => state.digest === data.digest);
     if (same) return { quest: same.id, resumed: true };
-    const state = this.#commit(decideSubmit(data, this.#context(actor)), id);
+    const { watch } = data.document;
+    const watched = watch === undefined ? null : this.#quest(watch);
+    const state = this.#commit(decideSubmit(data, this.#context(actor), watched), id);
     return { quest: state.id, resumed: false };
   }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { commandText, type FixerSpec, fixer, normaliseFixer } from "./fixer.ts";
-import { role } from "./identity.ts";
+import { questId, role } from "./identity.ts";
 import { limit } from "./limit.ts";
 import {
   directionProblem,
@@ -158,6 +158,9 @@ export const questDocument = z
     profile: z.enum(["auto", "none"]).default("auto").meta({
       description: "auto: one run more before the first pass, under a profiler, shows where the time goes.",
     }),
+    watch: questId.optional().meta({
+      description: "Set by questbus recheck: the quest whose accepted change target.ref is held against.",
+    }),
     onAccept: z
       .strictObject({
         branch: z
@@ -198,6 +201,9 @@ export const questDocument = z
     }
     if (quest.intent === "validate" && quest.fixers.length > 0) {
       fault(["fixers"], "intent validate judges target.candidate; remove the fixers");
+    }
+    if (quest.intent !== "validate" && quest.watch) {
+      fault(["watch"], "a watch has intent validate; questbus recheck makes one");
     }
     if (quest.intent !== "validate" && quest.target.candidate) {
       fault(["target", "candidate"], "only intent validate takes a candidate; use fixers");
@@ -268,6 +274,8 @@ export type QuestSpec = {
   seal: SealSpec;
   signOff: z.infer<typeof role>[];
   profile: "auto" | "none";
+  /** The quest whose accepted change this one holds `target.ref` against; null: none. */
+  watch: string | null;
   onAccept: { branch: string; changelog: string | null };
 };
 
@@ -324,6 +332,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     },
     signOff: document.signOff,
     profile: document.profile,
+    watch: document.watch ?? null,
     onAccept: {
       branch: document.onAccept?.branch ?? "questbus/{quest}",
       changelog: document.onAccept?.changelog ?? null,

@@ -247,6 +247,7 @@ describe("a quest in plain units", () => {
       seal: { policy: "strict", paths: [], except: [] },
       signOff: ["architect", "performance", "qa", "ops"],
       profile: "auto",
+      watch: null,
       onAccept: { branch: "questbus/{quest}", changelog: null },
     });
   });

@@ -49,6 +49,12 @@ export async function resolveRef(root: string, ref: string): Promise<string | nu
   return run.code === 0 ? run.stdout.toString().trim() : null;
 }
 
+/** Whether `commit` has `ancestor` in its history. */
+export async function hasInHistory(root: string, commit: string, ancestor: string): Promise<boolean> {
+  const run = await git(root, ["merge-base", "--is-ancestor", ancestor, commit], { okCodes: [0, 1, 128] });
+  return run.code === 0;
+}
+
 /**
  * Hashes over refs, HEAD, index and working tree: equal before and after means untouched. The index counts with what
  * it says (paths, modes, blobs, flags), not with its cached file times, which the operator's own `git status` renews.

@@ -233,7 +233,8 @@ function reported(state: QuestState, report: Report): QuestState {
   const role = roleOf(report.assignment);
   const next = withPass(state, (pass) => ({
     ...findings(pass, report, state.flaky),
-    suspicions: [...pass.suspicions, ...report.suspicions, ...fewerIn(pass, report)],
+    // What a watch holds against each other is two states of the target: neither is anybody's candidate.
+    suspicions: state.spec.watch ? [] : [...pass.suspicions, ...report.suspicions, ...fewerIn(pass, report)],
     signOffs: isSignedOff(report) ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
     findings: [
       ...pass.findings,

@@ -43,7 +43,12 @@ import {
  * agent says of its candidate is checked against the quest's authority again.
  */
 
-export function decideSubmit(submission: Submission, context: DecideContext): Draft {
+/** `watched`: the quest that `document.watch` names. */
+export function decideSubmit(
+  submission: Submission,
+  context: DecideContext,
+  watched: QuestState | null = null,
+): Draft {
   const { target, fixers } = submission.document;
   const wanted = target.candidate ? 1 : fixers.filter((fixer) => "patch" in fixer).length;
   if (submission.resolved.length !== wanted) {
@@ -54,6 +59,7 @@ export function decideSubmit(submission: Submission, context: DecideContext): Dr
       "data.resolved",
     );
   }
+  refuseForeignWatch(submission, watched);
   const state = applyEvent(null, {
     type: "quest.submitted",
     quest: context.newId("q-"),
@@ -68,6 +74,20 @@ export function decideSubmit(submission: Submission, context: DecideContext): Dr
     body: { ...submission, seed: state.seed },
   };
   return { state, events: [event], context };
+}
+
+/** Signs of gaming do not count in a watch, so nothing but what was accepted may be held against a ref in one. */
+function refuseForeignWatch({ document, resolved }: Submission, watched: QuestState | null): void {
+  if (document.watch === undefined) return;
+  const [candidate] = resolved;
+  const commit = candidate && "commit" in candidate ? candidate.commit : null;
+  if (watched?.accepted && watched.accepted.commit === commit) return;
+  refuse(
+    "NOTHING_ACCEPTED",
+    `${commit ?? "the candidate"} is not what ${document.watch} was accepted with`,
+    `let questbus make the watch: questbus recheck ${document.watch}`,
+    "watch",
+  );
 }
 
 /** The measurement lease of the machine is free: a queued quest begins its next pass. */

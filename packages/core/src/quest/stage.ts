@@ -1,6 +1,7 @@
 import { type ArtifactRef, percent, type Task } from "@questbus/protocol";
 import { describeAnalysis } from "../analysis/describe.ts";
 import { analysisOf, type PassState, type QuestState } from "./state.ts";
+import { watchFinding } from "./watch.ts";
 
 /**
  * The four stages of a quest. `baseline`: last known-good is measured and profiled. `analysis`: what is hot is held
@@ -38,12 +39,16 @@ export function stageOf(state: QuestState): Stage {
   return here.some((pass) => pass.fixer !== null) ? "implementation" : "analysis";
 }
 
-/** The stages in order, with what each produced so far for the present last known-good. */
-export function stageReports(state: QuestState): StageReport[] {
+/** The stages in order, with what each produced so far for the present last known-good. `watches`: its rechecks. */
+export function stageReports(state: QuestState, watches: readonly QuestState[] = []): StageReport[] {
   const now = stages.indexOf(stageOf(state));
   return stages.map((stage, at) => {
     const done = at < now || (at === now && state.ending !== null);
-    return { stage, state: done ? "done" : at === now ? "now" : "open", ...producedBy[stage](state) };
+    return {
+      stage,
+      state: done ? "done" : at === now ? "now" : "open",
+      ...producedBy[stage](state, watches),
+    };
   });
 }
 
@@ -56,7 +61,7 @@ const refsOf = (findings: PassState["findings"], kinds?: readonly string[]): Pro
     .filter(({ kind }) => !kinds || kinds.includes(kind))
     .map(({ kind, sha256 }) => ({ kind, sha256 }));
 
-const producedBy: Record<Stage, (state: QuestState) => Produced> = {
+const producedBy: Record<Stage, (state: QuestState, watches: readonly QuestState[]) => Produced> = {
   baseline: (state) => {
     const pass = passesHere(state).at(0);
     const found = (pass?.findings ?? []).filter(({ task }) => baselineTasks.includes(task));
@@ -80,10 +85,19 @@ const producedBy: Record<Stage, (state: QuestState) => Produced> = {
       ),
     };
   },
-  monitoring: (state) =>
-    state.accepted
-      ? { produced: [`branch ${state.accepted.branch}, commit ${state.accepted.commit}`], artifacts: [] }
-      : nothing,
+  monitoring: (state, watches) => {
+    if (!state.accepted) return nothing;
+    const rechecks = watches.filter(({ ending }) => ending !== null);
+    const lines = rechecks.map((watch) => `${watch.id}: ${watchFinding(watch).text}`);
+    const next = `run the accepted bench again: questbus recheck ${state.id}`;
+    return {
+      produced: [...lines, next],
+      artifacts: refsOf(
+        rechecks.flatMap(({ passes }) => passes.flatMap(({ findings }) => findings)),
+        ["samples"],
+      ),
+    };
+  },
 };
 
 function passText({ spec }: QuestState, { n, fixer, verdict }: PassState): string {

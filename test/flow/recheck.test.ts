@@ -1,0 +1,120 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import {
+  fingerprint,
+  makeTarget,
+  openPlace,
+  type Place,
+  questbus,
+  type Running,
+  startQuestbus,
+  type Target,
+  until,
+  writeQuest,
+} from "@questbus/testkit";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { expectClearError, expectFault, summaryOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+/** Monitoring: what a change gained is looked at again, after it was accepted. */
+
+let place: Place;
+let target: Target;
+let stack: Running;
+let quest: string;
+let base: string;
+let accepted: string;
+
+type Answer = {
+  quest: string | null;
+  outcome: string;
+  effect: { estimate: number; low: number } | null;
+  followUp: { quest: string | null; file: string | null; patch: string | null } | null;
+};
+
+const cli = (...args: string[]) => questbus(place, [...args, "--state", "state", "--json"]);
+async function recheck(exit: number, ...args: string[]): Promise<Answer> {
+  const done = await cli("recheck", quest, ...args);
+  expect(done.exit, done.stderr).toBe(exit);
+  return JSON.parse(done.stdout) as Answer;
+}
+
+beforeAll(async () => {
+  place = openPlace("recheck");
+  target = makeTarget(place);
+  base = target.git("rev-parse", "HEAD");
+  stack = startQuestbus(place, ["up", "--state", "state"]);
+  await until("the stack to be up", () => stack.printed().stdout !== "");
+  const file = writeQuest(place, { fixers: [{ patch: target.patch("gain") }], budget: { passes: 1 } });
+  const run = await cli("run", file);
+  expect(run.exit, run.stderr).toBe(0);
+  quest = summaryOf(run).quest;
+  accepted = summaryOf(run).accepted?.commit ?? "";
+  target.git("merge", "--quiet", "--ff-only", `questbus/${quest}`);
+});
+afterAll(async () => {
+  stack.signal("SIGINT");
+  await stack.ended;
+  await place.close();
+});
+
+test("the very files that were accepted need no run", async () => {
+  expect(await recheck(0)).toMatchObject({ outcome: "fine", quest: null });
+});
+
+test("a later commit that lost nothing is fine", async () => {
+  target.commit({ "README.md": "# More about numbers\n", "test/more.txt": "1\n" });
+  const untouched = fingerprint(target.dir);
+  const found = await recheck(0);
+  expect(found).toMatchObject({ outcome: "fine", followUp: null, quest: expect.stringMatching(/^q-/) });
+  expect(fingerprint(target.dir)).toBe(untouched);
+});
+
+test("a regression is proven with its figure, exit 6, and the way to regain it is laid out", async () => {
+  target.git("checkout", "--quiet", base, "--", "src");
+  target.git("commit", "--quiet", "--all", "--message", "Simplify");
+  const untouched = fingerprint(target.dir);
+  const found = await recheck(6);
+  expect(found.outcome).toBe("regressed");
+  expect(found.effect?.estimate).toBeCloseTo(0.5, 1);
+  expect(fingerprint(target.dir)).toBe(untouched);
+  const { file = null, patch = null } = found.followUp ?? {};
+  expect(JSON.parse(readFileSync(file ?? "", "utf8"))).toMatchObject({
+    intent: "optimize",
+    goal: { improveBy: expect.stringMatching(/^(4\d|5[01])(\.\d)?%$/) },
+    fixers: [{ patch: "regain.patch" }],
+  });
+  expectFault(await cli("run", file ?? ""), "PATCH_MISSING", 2);
+  writeFileSync(patch ?? "", `${target.git("diff", "HEAD", accepted, "--", "src")}\n`);
+  const regained = await cli("run", file ?? "");
+  expect(regained.exit, regained.stderr).toBe(0);
+});
+
+test("the journal has every recheck, and the quest's monitoring stage says what they found", async () => {
+  const status = summaryOf(await cli("status", quest));
+  expect(status.stage).toBe("monitoring");
+  expect(status.stages.at(-1)?.produced).toEqual([
+    expect.stringMatching(/^q-.*no regression of HEAD/),
+    expect.stringMatching(/^q-.*has regressed: the accepted commit is .* better/),
+    expect.stringContaining(`questbus recheck ${quest}`),
+  ]);
+  expect((await cli("audit", "verify")).exit).toBe(0);
+});
+
+test("what cannot be rechecked is said plainly", async () => {
+  const run = (...args: string[]) => questbus(place, ["recheck", ...args, "--state", "state"]);
+  expectClearError(await run("q-00000000"), "QUEST_NOT_FOUND", 3);
+  const [newest] = JSON.parse((await cli("list")).stdout) as { id: string; title: string }[];
+  const [watch] = (JSON.parse((await cli("list")).stdout) as { id: string; title: string }[]).filter(
+    ({ title }) => title.startsWith("Recheck"),
+  );
+  expect(newest?.title).toMatch(/^Regain/);
+  expectClearError(await run(watch?.id ?? ""), "NOTHING_ACCEPTED", 5);
+  expectClearError(await run(quest, "--ref", "v9"), "TARGET_REF_MISSING", 2);
+  target.git("reset", "--quiet", "--hard", base);
+  for (const branch of target.git("branch", "--list", "questbus/*", "--format=%(refname:short)").split("\n"))
+    target.git("branch", "--quiet", "-D", branch);
+  target.git("reflog", "expire", "--expire=now", "--all");
+  target.git("gc", "--quiet", "--prune=now");
+  expectClearError(await run(quest), "TARGET_REF_MISSING", 2);
+});
