@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type BigIntStats, lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { onDisk } from "./disk.ts";
@@ -79,9 +79,9 @@ function brokenFolders({ files }: SealGuard, root: string): ReadonlySet<string> 
   return new Set([...folders].filter((folder) => !look(join(root, folder))?.isDirectory()));
 }
 
-function look(path: string): BigIntStats | null {
+function look(path: string): Stats | null {
   try {
-    return lstatSync(path, { bigint: true });
+    return lstatSync(path, { throwIfNoEntry: false }) ?? null;
   } catch {
     return null;
   }
@@ -93,11 +93,11 @@ function stands(guard: SealGuard, root: string, file: TreeFile, broken: Readonly
   const nowMs = Date.now();
   const found = look(path);
   if (!found) return false;
-  const { dev, ino, size, mtimeNs, ctimeNs, mode } = found;
-  const seen = [dev, ino, size, mtimeNs, ctimeNs, mode].join(" ");
+  const { dev, ino, size, mtimeMs, ctimeMs, mode } = found;
+  const seen = `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs} ${mode}`;
   if (guard.known.get(file.path) === seen) return true;
   if (!isSame(guard, file, path, found)) return false;
-  if (Number(ctimeNs / 1_000_000n) < nowMs - settledMs) guard.known.set(file.path, seen);
+  if (ctimeMs < nowMs - settledMs) guard.known.set(file.path, seen);
   return true;
 }
 
@@ -105,10 +105,10 @@ const isLink = ({ mode }: TreeFile): boolean => mode === "120000";
 const isProgram = ({ mode }: TreeFile): boolean => mode === "100755";
 
 /** Same kind and content; a plain file may have been made a program, as `prepare` may want it, but not the reverse. */
-function isSame({ ws }: SealGuard, file: TreeFile, path: string, found: BigIntStats): boolean {
+function isSame({ ws }: SealGuard, file: TreeFile, path: string, found: Stats): boolean {
   try {
     if (isLink(file)) return found.isSymbolicLink() && blobId(ws, readlinkSync(path, "buffer")) === file.oid;
-    if (!found.isFile() || (isProgram(file) && (found.mode & 0o100n) === 0n)) return false;
+    if (!found.isFile() || (isProgram(file) && (found.mode & 0o100) === 0)) return false;
     return blobId(ws, readFileSync(path)) === file.oid;
   } catch {
     return false;
@@ -136,5 +136,5 @@ async function layFolders(root: string, folder: string): Promise<void> {
   if (!found?.isDirectory()) {
     await removeTree(path);
     await mkdir(path);
-  } else if ((found.mode & 0o700n) !== 0o700n) await chmod(path, 0o755);
+  } else if ((found.mode & 0o700) !== 0o700) await chmod(path, 0o755);
 }

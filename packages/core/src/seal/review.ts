@@ -34,7 +34,7 @@ const kindText: Record<SealKind, string> = {
 
 const hint: Partial<Record<SealKind, string>> = {
   lockfile: "; allow: { dependencies: true } lets it",
-  command: "; if that is the program itself, name it in seal.except",
+  command: "; if that is the program itself, name it in seal.except or in authorities",
 };
 
 type Touch = FileEdit & { kind: SealKind };

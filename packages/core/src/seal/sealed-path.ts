@@ -9,7 +9,7 @@ import { covers, type QuestSpec } from "@questbus/protocol";
 export type SealKind = "test" | "bench" | "lockfile" | "config" | "command" | "quest";
 
 /** What of a quest says which paths are sealed. */
-export type SealRules = Pick<QuestSpec, "measure" | "tests" | "target" | "seal" | "allow">;
+export type SealRules = Pick<QuestSpec, "measure" | "tests" | "target" | "seal" | "allow" | "authority">;
 
 const lockfiles = new Set([
   "package-lock.json",
@@ -126,22 +126,29 @@ function namedBy(command: string): string[] {
 const plainNames = (path: string): string[] =>
   path.includes("/") ? [path.replace(/\.[^./]+$/, ""), path.replace(/\/index\.[^./]+$/, "")] : [];
 
+/** Whether a glob of `authorities` says by name what may be written: `src/**` does, `**` and `*.js` do not. */
+const isByName = (glob: string): boolean =>
+  !/[*?[{(]/.test(glob.replace(/^\.?\/+/, "").split("/", 1)[0] as string);
+
 /**
  * Answers for any path of the target, there or not, why it is sealed; null: it is not. Letters count alike in both
- * cases, except for `seal.except`. Where other dependencies are allowed, lockfiles are not sealed.
+ * cases, except for `seal.except`. Where other dependencies are allowed, lockfiles are not sealed; and what
+ * the operator lets performance write by name is the program, also where a command names it.
  */
 export function sealRule(rules: SealRules): (path: string) => SealKind | null {
   const named = new Set(commandsOf(rules).flatMap(namedBy));
   const { paths, except } = rules.seal;
-  const isNamed = (lower: string): boolean =>
-    named.has(lower) || plainNames(lower).some((each) => each.includes("/") && named.has(each));
+  const granted = rules.authority.write.filter(isByName);
+  const isNamed = (path: string, lower: string): boolean =>
+    (named.has(lower) || plainNames(lower).some((each) => each.includes("/") && named.has(each))) &&
+    !granted.some((glob) => covers(path, glob));
   return (path) => {
     const lower = path.toLowerCase();
     if (except.some((glob) => covers(path, glob))) return null;
     const place = placeOf(path);
     if (place === "lockfile" && rules.allow.dependencies) return null;
     if (place) return place;
-    if (isNamed(lower)) return "command";
+    if (isNamed(path, lower)) return "command";
     return paths.some((glob) => covers(lower, glob.toLowerCase())) ? "quest" : null;
   };
 }

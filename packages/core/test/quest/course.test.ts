@@ -359,6 +359,12 @@ describe("a pass that cannot be accepted any more is not measured", () => {
     },
     { name: "no change", script: { nothing: true }, word: "NO_EFFECT", says: "changes nothing" },
     {
+      name: "no change but to what is sealed",
+      script: { nothing: true, setAside: ["bench.mjs", "test/a.js"] },
+      word: "NO_EFFECT",
+      says: "only what is sealed, which was set aside: bench.mjs, test/a.js",
+    },
+    {
       name: "a fault",
       script: { faults: { produce: "FIXER_TIMEOUT" } },
       word: "CRASH",

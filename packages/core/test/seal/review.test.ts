@@ -57,7 +57,7 @@ describe("strict", () => {
       {
         kind: "sealed-edit",
         message:
-          "The candidate changes what is sealed: what a command of the quest runs; if that is the program itself, name it in seal.except",
+          "The candidate changes what is sealed: what a command of the quest runs; if that is the program itself, name it in seal.except or in authorities",
         where: "run.mjs",
       },
       {

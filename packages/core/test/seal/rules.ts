@@ -6,6 +6,7 @@ type Part = {
   target?: { prepare: string };
   seal?: Partial<QuestSpec["seal"]>;
   allow?: QuestSpec["allow"];
+  write?: string[];
 };
 
 /** The rules of a small quest, with some of them replaced. */
@@ -20,6 +21,7 @@ export function rules(part: Part = {}): QuestSpec {
     fixers: [{ patch: "a.patch" }],
     seal: part.seal,
     allow: part.allow,
+    authorities: part.write && { performance: { write: part.write } },
   };
   return normaliseQuest(questDocument.parse(written), [{ name: "a.patch", sha256: "0".repeat(64) }]);
 }

@@ -143,3 +143,21 @@ test("where other dependencies are allowed, lockfiles are not sealed", () => {
   const kindOf = sealRule(rules({ allow: { dependencies: true } }));
   expect([kindOf("package-lock.json"), kindOf(".npmrc")]).toEqual([null, "config"]);
 });
+
+describe("a program that the operator lets performance write, and a command names", () => {
+  test.each<[string[], string, SealKind | null]>([
+    [["src/**"], "src/cli.js", null],
+    [["./src/"], "src/cli.js", null],
+    [["src/cli.js"], "src/cli.js", null],
+    [["lib/**"], "src/cli.js", "command"],
+    [["**"], "src/cli.js", "command"],
+    [["**/*.js"], "src/cli.js", "command"],
+    [["src/**", "bench/**"], "bench/run.js", "bench"],
+    [["test/**"], "test/run.js", "test"],
+  ])("%j: %s", (write, path, kind) => {
+    const tests = { command: "node bench/run.js; node test/run.js" };
+    expect(sealRule(rules({ write, tests, measure: { command: "node src/cli.js big.txt" } }))(path)).toBe(
+      kind,
+    );
+  });
+});
