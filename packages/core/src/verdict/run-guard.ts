@@ -65,9 +65,8 @@ export function suspectWallClock(pairs: Series, metric: MetricSpec): Suspicion |
   const wall = savingOf(pairs, (o) => o.wallMs);
   if (wall === null || !(savingMs > 0) || baseMs < shareMin * wall.baseMs) return null;
   const cpu = savingOf(pairs, (o) => o.cpuMs);
-  const shows = (saving: Saving): boolean =>
-    saving.highMs >= seenMin * savingMs * Math.min(1, saving.baseMs / baseMs);
-  if (shows(wall) || (cpu !== null && shows(cpu))) return null;
+  const neededMs = seenMin * savingMs * Math.min(1, wall.baseMs / baseMs);
+  if (wall.highMs >= neededMs || (cpu !== null && cpu.highMs >= neededMs)) return null;
   const inCpu = cpu ? `, and its processor time by at most ${milliseconds(cpu.highMs)}` : "";
   const message = `${metric.name} says that ${milliseconds(savingMs)} are saved; from outside a run is shorter by at most ${milliseconds(wall.highMs)}${inCpu}.`;
   return { kind: "wall-clock", message, where: null };

@@ -167,6 +167,14 @@ describe("the wall clock", () => {
     ["nothing is seen, but it is less than a fifth of the run", falls(30, 0, 0, 501), false],
     ["a sum over threads, which falls by its share", falls(30, 9, 9, 30), false],
     ["a sum over threads, of which nothing is seen", falls(30, 0, 0, 30), true],
+    [
+      "a wait of which nothing is seen, with little processor time that varies",
+      [
+        { value: 100, wallMs: 120, cpuMs: 12 },
+        { value: 50, wallMs: 120, cpuMs: 6 },
+      ],
+      true,
+    ],
     ["a loss", falls(-30, 0, 0), false],
   ])("%s", (_, of, expected) => {
     expect(suspicious(of)).toBe(expected);
