@@ -9,7 +9,13 @@ import {
   takeWorktree,
 } from "@questbus/agent";
 import { nameList } from "@questbus/core";
-import { type Candidate, type FixerSpec, forbiddenPaths, QuestbusError } from "@questbus/protocol";
+import {
+  type Brief,
+  type Candidate,
+  type FixerSpec,
+  forbiddenPaths,
+  QuestbusError,
+} from "@questbus/protocol";
 import {
   adoptCommit,
   applyPatch,
@@ -87,8 +93,10 @@ async function reported({ artifacts }: TaskContext, made: CommittedCandidate): P
 const messageOf = ({ brief }: TaskContext): string => `candidate of ${brief.quest}, pass ${brief.pass}`;
 
 /** The files that a fixer is known to write before it runs. */
-async function filesBefore({ artifacts }: TaskContext, fixer: FixerSpec): Promise<string[]> {
+async function filesBefore(context: TaskContext, fixer: FixerSpec): Promise<string[]> {
+  const { artifacts, brief } = context;
   if (fixer.kind === "knobs") return knobFiles(fixer.parameters).written;
+  if (isSupply(fixer)) return inspectPatch(await suppliedPatch(context), { name: suppliedName(brief) }).files;
   if (fixer.kind !== "patch") return [];
   return inspectPatch(await artifacts.get(fixer.sha256), { name: fixer.name }).files;
 }
@@ -107,6 +115,16 @@ const refused = (paths: string[]): Outcome<"produce"> => ({
   summary: `refused: it writes ${paths.join(", ")}, which this role may not`,
 });
 
+const isSupply = ({ kind }: FixerSpec): boolean => kind === "human" || kind === "worker";
+const suppliedName = ({ supplied }: Brief): string => supplied?.change.name ?? "";
+
+/** What was supplied from outside; it was checked by whoever took it, and is checked again here. */
+async function suppliedPatch({ brief, artifacts }: TaskContext): Promise<Buffer> {
+  if (!brief.supplied) throw new RangeError(`${brief.quest}: nothing was supplied`);
+  const { change } = brief.supplied.change;
+  return "patch" in change ? Buffer.from(change.patch) : artifacts.get(change.sha256);
+}
+
 async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<Made> {
   const { brief } = context;
   const ws = await context.workspace();
@@ -118,8 +136,11 @@ async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<Made> {
   const { path, since } = fixer.kind === "cli" ? await askCli(context, fixer) : await takeWorktree(context);
   if (fixer.kind === "patch")
     await applyPatch(ws, path, await context.artifacts.get(fixer.sha256), fixer.name);
+  if (isSupply(fixer)) await applyPatch(ws, path, await suppliedPatch(context), suppliedName(brief));
   if (fixer.kind === "command") await runFixerCommand(context, fixer, ws.dir, path);
   for (const [file, text] of found?.files ?? []) await writeTreeFile(path, file, text);
   const change = await commitCandidate(ws, path, brief.lastGood.commit, message, since);
-  return { change, ...(found ? { tried: found.tried } : {}) };
+  const tried =
+    found?.tried ?? (isSupply(fixer) ? `supplied by ${brief.supplied?.by}: ${suppliedName(brief)}` : null);
+  return { change, ...(tried === null ? {} : { tried }) };
 }

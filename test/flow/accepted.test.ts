@@ -51,6 +51,7 @@ describe("a quest with a real gain", () => {
       accepted: { branch: branch, commit: tree },
       escalation: null,
       audit: { head: expect.stringMatching(/^[0-9a-f]{64}$/), length: expect.any(Number) },
+      waits: null,
       stage: "monitoring",
       stages: ["baseline", "analysis", "implementation", "monitoring"].map((stage) => ({
         stage,

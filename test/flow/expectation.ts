@@ -20,6 +20,7 @@ export type Summary = {
   }[];
   accepted: { branch: string; commit: string } | null;
   escalation: string | null;
+  waits: { pass: number; fixer: string; refused: string | null } | null;
   audit: { head: string; length: number };
   stage: string;
   stages: {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { evidenceMatrix, type QuestState } from "@questbus/core";
+import { awaitingPass, evidenceMatrix, type QuestState } from "@questbus/core";
 import { checkReplay, recheckVerdicts } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
 import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
@@ -12,7 +12,7 @@ import { openProgress } from "./progress.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { findStack, hasState, notRunning } from "./stack.ts";
-import { exitOf, summaryOf } from "./summary.ts";
+import { exitOf, summaryOf, supplyHint } from "./summary.ts";
 
 const listMax = 1_000;
 
@@ -55,6 +55,11 @@ function printStatus(state: QuestState, watches: readonly QuestState[], stateDir
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
   printData(`status: ${status}${ending ? ` (${ending.reason})` : ""}`);
   if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state)}`);
+  const waits = awaitingPass(state)?.awaited;
+  if (waits) {
+    if (waits.refused) printData(`not taken: ${waits.refused.code}: ${waits.refused.message}`);
+    printData(`waits for a candidate: ${supplyHint(state.id)}`);
+  }
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
     printData("nobody works on it now: run its quest file again, and it goes on");

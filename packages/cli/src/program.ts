@@ -14,6 +14,7 @@ import {
 import { recheckQuest } from "./command-recheck.ts";
 import { type Common, cancelQuest, type Granted, ruleOn, runQuest, submitQuest } from "./command-run.ts";
 import { doctor, up } from "./command-stack.ts";
+import { supplyCandidate } from "./command-supply.ts";
 import { explainVerdict } from "./explain/command.ts";
 
 /** What a program run gives back: its exit code. */
@@ -77,6 +78,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addCalibrate(program, signal, ended);
   addRecheck(program, signal, ended);
   addCancel(program, signal, ended);
+  addSupply(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
   addVerdict(program, signal, ended);
@@ -157,6 +159,20 @@ function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {
     .option("--reason <text>", "why", "cancelled by the operator")
     .action(async (quest: string, options: { reason: string }) =>
       ended(await cancelQuest(quest, options.reason, commonOf(command, signal))),
+    );
+}
+
+function addSupply(program: Command, signal: AbortSignal, ended: Ended): void {
+  const command = program
+    .command("supply")
+    .description("hand a candidate to a quest that waits for one")
+    .argument("<quest>", "its id", valid(questId));
+  withCommon(command)
+    .option("--branch <ref>", "a branch, tag or commit of the target")
+    .option("--patch <file>", "a patch file")
+    .option("--note <text>", "what to know about it; it is recorded")
+    .action(async (quest: string, given: { branch?: string; patch?: string; note?: string }) =>
+      ended(await supplyCandidate(quest, given, commonOf(command, signal))),
     );
 }
 

@@ -1,6 +1,7 @@
 import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf } from "@questbus/core";
 import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
+import { supplyHint } from "./summary.ts";
 
 /**
  * A run as a person sees it: one line for each thing a role did, the verdict of each pass, and on a terminal one line
@@ -67,6 +68,10 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
       );
     case "task.reported":
       return reportLine(event.body.report, event.actor.role);
+    case "candidate.awaited":
+      return waitLines(event.body, state);
+    case "candidate.supplied":
+      return `  ${paintError("dim", column("fix", 9))}${column(event.actor.name, 12)}… supplied ${event.body.supplied.name}`;
     case "pass.judged":
       return verdictLine(event.body);
     case "good.moved":
@@ -103,6 +108,16 @@ function hotOf(event: JournalEvent): string | null {
   const { result } = event.body.report;
   const line = result?.analysis ? (hotLine(result.analysis) ?? result.analysis.notes[0]) : null;
   return line ? `  ${column("", 21)}${paintError("dim", line)}` : null;
+}
+
+/** What a pass waits for, and how to give it. */
+function waitLines({ fixer, refused }: EventBody["candidate.awaited"], state: QuestState): string {
+  const wanted = state.spec.fixers[fixer];
+  const ask = wanted && "ask" in wanted && wanted.ask ? `: ${wanted.ask}` : "";
+  const again = refused
+    ? `  ${paintError("yellow", "not taken")}: ${refused.code}: ${refused.message}\n`
+    : "";
+  return `${again}  ${paintError("yellow", "waits for a candidate")}${ask}\n    ${supplyHint(state.id)}`;
 }
 
 function reportLine(report: Report, role: string): string {

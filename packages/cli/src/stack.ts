@@ -44,6 +44,7 @@ const principalsOfStack: readonly AgentId[] = [
   ...roles.map((role) => ({ role, name: role })),
   { role: "operator", name: "operator" },
   { role: "arbiter", name: "arbiter" },
+  { role: "worker", name: "worker" },
 ];
 
 const stackFile = (dir: string): string => join(dir, "stack.json");

@@ -1,4 +1,5 @@
 import {
+  awaitingPass,
   currentPass,
   type QuestState,
   type Stage,
@@ -26,11 +27,24 @@ export type QuestSummary = {
   }[];
   accepted: { branch: string; commit: string } | null;
   escalation: string | null;
+  /** The pass that waits for a candidate from outside, since what was refused; null: none waits. */
+  waits: { pass: number; fixer: string; refused: string | null } | null;
   audit: { head: string; length: number };
   stage: Stage;
   /** What each stage produced so far. */
   stages: StageReport[];
 };
+
+function waitsOf(state: QuestState): QuestSummary["waits"] {
+  const pass = awaitingPass(state);
+  if (!pass) return null;
+  const refused = pass.awaited?.refused;
+  return {
+    pass: pass.n,
+    fixer: state.spec.fixers[pass.fixer]?.name ?? "",
+    refused: refused ? `${refused.code}: ${refused.message}` : null,
+  };
+}
 
 const interval = (effect: Interval | null | undefined): Interval | null =>
   effect ? { estimate: effect.estimate, low: effect.low, high: effect.high } : null;
@@ -56,11 +70,15 @@ export function summaryOf(
     })),
     accepted: state.accepted,
     escalation: open ? (state.escalation?.id ?? null) : null,
+    waits: waitsOf(state),
     audit: { head: head.hash, length: head.seq },
     stage: stageOf(state),
     stages: stageReports(state, watches),
   };
 }
+
+/** How a person hands over what a quest waits for. */
+export const supplyHint = (quest: string): string => `questbus supply ${quest} --branch REF | --patch FILE`;
 
 /** Exit code of a command that waited for the quest. */
 export function exitOf(state: QuestState): number {

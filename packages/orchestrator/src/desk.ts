@@ -7,16 +7,21 @@ import {
   decideClaim,
   decideDeadline,
   decideExpire,
+  decideGoOn,
   decideNote,
   decideRelease,
   decideReport,
   decideRule,
   decideStart,
   decideSubmit,
+  decideSupply,
   grantOf,
   heldAssignment,
   isEnded,
+  isSupplied,
   type QuestState,
+  requestOf,
+  standsStill,
 } from "@questbus/core";
 import {
   type Actor,
@@ -25,7 +30,9 @@ import {
   type JournalEvent,
   limit,
   type NewEvent,
+  type Principal,
   QuestbusError,
+  type RequestsAnswer,
   type Role,
   roles,
   type Verb,
@@ -40,7 +47,8 @@ import { project, setTimers } from "./projection.ts";
  *
  * Owns the states of the quests that have not ended. Invariants: I1 what is in memory is what the transaction wrote:
  * `rollback` drops everything since `begin`; I2 a quest begins a pass only while no other runs, because it holds
- * the machine's measurement lease; what an arbiter ruled is settled beside it, and measures nothing.
+ * the machine's measurement lease; one that stands still, waiting for a candidate from outside, holds none, and goes on
+ * when no other runs; what an arbiter ruled is settled beside it, and measures nothing.
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
 export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
@@ -118,15 +126,22 @@ export class Desk {
         return this.#cancel(asked as Asked<"cancel">);
       case "rule":
         return this.#rule(asked as Asked<"rule">);
+      case "requests":
+        return this.#requests();
+      case "supply":
+        return this.#supply(asked as Asked<"supply">);
     }
   }
 
-  /** The measurement lease is free: the quest that has waited longest begins. */
+  /** The measurement lease is free: the quest that has waited longest begins, or goes on with what was supplied to it. */
   startNext(): void {
     const states = [...this.#active.values()];
-    if (states.some((state) => state.status === "running")) return;
-    const next = states.filter((state) => state.status === "queued").sort(inOrderOfArrival)[0];
-    if (next) this.#commit(decideStart(next, this.#context(orchestrator)), null);
+    if (states.some((state) => state.status === "running" && !standsStill(state))) return;
+    const isReady = (state: QuestState): boolean => state.status === "queued" || isSupplied(state);
+    const next = states.filter(isReady).sort(inOrderOfArrival)[0];
+    if (!next) return;
+    const decide = isSupplied(next) ? decideGoOn : decideStart;
+    this.#commit(decide(next, this.#context(orchestrator)), null);
   }
 
   /** A timer is due. */
@@ -148,10 +163,11 @@ export class Desk {
     return row;
   }
 
-  /** Roles for which an assignment is offered right now. */
-  offeredRoles(): Set<Role> {
-    const offered = new Set<Role>();
+  /** Roles for which there is work right now: an assignment, or a candidate that is asked for. */
+  offeredRoles(): Set<Principal> {
+    const offered = new Set<Principal>();
     for (const state of this.#active.values()) {
+      if (requestOf(state)) offered.add("worker");
       for (const role of roles) if (state.assignments[role].status === "offered") offered.add(role);
     }
     return offered;
@@ -232,6 +248,16 @@ export class Desk {
     }
     const state = this.#commit(decideRule(found, data, this.#context(actor)), id);
     return { quest: state.id, escalation: data.escalation, decision: data.decision };
+  }
+
+  #requests(): RequestsAnswer | null {
+    const open = [...this.#active.values()].sort(inOrderOfArrival).flatMap((state) => requestOf(state) ?? []);
+    return open.length > 0 ? { status: "open", requests: open.slice(0, limit.requestsMax) } : null;
+  }
+
+  #supply({ actor, data, id }: Asked<"supply">): unknown {
+    const state = this.#commit(decideSupply(this.#quest(data.quest), data, this.#context(actor)), id);
+    return { quest: state.id, pass: state.passes.length };
   }
 
   #context(actor: Actor): DecideContext {

@@ -4,8 +4,8 @@ import {
   type ErrorCode,
   faultsOf,
   limit,
+  type Principal,
   QuestbusError,
-  type Role,
   type Verb,
 } from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
@@ -35,7 +35,7 @@ const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_L
 const failedPauseMs = 1_000;
 
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
-const unrecorded: readonly Verb[] = ["renew", "claim"];
+const unrecorded: readonly Verb[] = ["renew", "claim", "requests"];
 
 export type Orchestrator = { stop(): Promise<void> };
 export type OrchestratorParts = {
@@ -249,7 +249,7 @@ class Running {
   /** Claims of roles that have work now go back into the queue. */
   #wakeClaims(): void {
     const offered = this.#desk.offeredRoles();
-    const isWoken = ({ received }: Waiting): boolean => offered.has(received.command.actor.role as Role);
+    const isWoken = ({ received }: Waiting): boolean => offered.has(received.command.actor.role as Principal);
     const woken = this.#waiting.filter(isWoken);
     if (woken.length === 0) return;
     this.#waiting = this.#waiting.filter((each) => !isWoken(each));

@@ -13,6 +13,7 @@ import {
 import { assignmentId, gitOid, type Role, sha256 } from "./identity.ts";
 import { limit } from "./limit.ts";
 import type { QuestSpec } from "./quest.ts";
+import type { Supplied } from "./supply.ts";
 import type { VerdictWord } from "./verdict.ts";
 
 export const phases = ["test", "fix", "validate"] as const;
@@ -197,6 +198,8 @@ export type Brief = {
   original: string | null;
   /** The fixer chosen for this pass. */
   fixer: number | null;
+  /** What was supplied from outside, for `produce`. */
+  supplied: { by: string; change: Supplied } | null;
   /** Fixers that were used in earlier passes, in order. */
   fixersUsed: readonly number[];
   /** Fixers that would fail again as they did: their program is not there, say. */

@@ -4,6 +4,7 @@ import { report } from "./assignment.ts";
 import { assignmentId, escalationId, gitOid, type Principal, questId, sha256 } from "./identity.ts";
 import { limit } from "./limit.ts";
 import { questDocument } from "./quest.ts";
+import { suppliedShape } from "./supply.ts";
 
 const resolvedFixer = z.union([
   z.strictObject({ name: z.string(), sha256 }),
@@ -38,6 +39,15 @@ export const commandData = {
     digest: sha256,
   }),
   cancel: z.strictObject({ quest: questId, reason }),
+  /** What candidates are asked for of programs; waits at most `waitMs` for one. */
+  requests: z.strictObject({ waitMs: z.int().min(0).max(limit.claimWaitMsMax) }),
+  /** A candidate from outside, for a pass that waits for one. */
+  supply: z.strictObject({
+    quest: questId,
+    /** Refused when another pass waits by now. */
+    pass: z.int().min(1).optional(),
+    ...suppliedShape,
+  }),
   rule: z.strictObject({
     escalation: escalationId,
     decision,
@@ -64,8 +74,9 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
   performance: agentVerbs,
   qa: agentVerbs,
   ops: agentVerbs,
-  operator: ["submit", "cancel"],
+  operator: ["submit", "cancel", "supply"],
   arbiter: ["rule"],
+  worker: ["requests", "supply"],
 };
 
 const faultShape = z.object({

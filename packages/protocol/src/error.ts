@@ -78,6 +78,7 @@ export const errorRegistry = {
   PASS_LIMIT: terminal(exitCode.conflict),
   LEASE_STALE: terminal(exitCode.conflict),
   AGENT_LOST: person(exitCode.failure),
+  CANDIDATE_NOT_AWAITED: terminal(exitCode.conflict),
   REPORT_OUT_OF_TURN: terminal(exitCode.conflict),
   ROLE_FORBIDDEN: terminal(exitCode.conflict),
   ESCALATION_NOT_FOUND: terminal(exitCode.notFound),

@@ -116,11 +116,19 @@ const cli = z.strictObject({
     .meta({ description: "How long a pass waits in all for a quota that is used up." }),
 });
 
+const ask = z.union([z.literal(true), z.string().trim().min(1).max(limit.reasonCharsMax)]);
+
 export const fixer = z.union([
   z.strictObject({ patch: z.string().min(1) }),
   z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
   z.strictObject({ knobs }),
   cli,
+  z.strictObject({
+    human: ask.meta({ description: "What a person is asked for, or true." }),
+  }),
+  z.strictObject({
+    worker: ask.meta({ description: "What a program on the bus is asked for, or true." }),
+  }),
 ]);
 type FixerDocument = z.output<typeof fixer>;
 
@@ -149,6 +157,7 @@ export type FixerSpec =
       timeoutMs: number;
       quotaWaitMs: number;
     }
+  | { kind: "human" | "worker"; name: string; ask: string | null }
   | { kind: "knobs"; name: string; parameters: readonly Knob[]; trials: number; seed: string | null };
 
 function placeOf({ env, json, yaml, template }: z.output<typeof knob>): KnobPlace {
@@ -167,6 +176,13 @@ function knobOf(each: z.output<typeof knob>): Knob {
   return { name, domain, place: placeOf(each) };
 }
 
+/** The files that the knobs fixers among these write. */
+export const knobFilesOf = (fixers: readonly FixerSpec[]): string[] => [
+  ...new Set(
+    fixers.flatMap((each) => (each.kind === "knobs" ? each.parameters.map(({ place }) => place.file) : [])),
+  ),
+];
+
 /** A fixer of the quest file in plain units; `next` gives what admission resolved for the next patch. */
 export function normaliseFixer(each: FixerDocument, next: () => FixerSpec): FixerSpec {
   if ("patch" in each) return next();
@@ -182,6 +198,9 @@ export function normaliseFixer(each: FixerDocument, next: () => FixerSpec): Fixe
     const quotaWaitMs = parseDurationMs(each.quotaWait);
     return { kind: "cli", name, cli: program, model, extraArgs, env, timeoutMs, quotaWaitMs };
   }
+  if ("human" in each) return { kind: "human", name: "human", ask: each.human === true ? null : each.human };
+  if ("worker" in each)
+    return { kind: "worker", name: "worker", ask: each.worker === true ? null : each.worker };
   const parameters = each.knobs.parameters.map(knobOf);
   const { trials, seed } = each.knobs;
   const name = `knobs ${parameters.map((one) => one.name).join(", ")}`.slice(0, 120);

@@ -6,7 +6,7 @@ export const role = z.enum(roles).meta({ id: "Role" });
 export type Role = z.infer<typeof role>;
 
 /** Who may speak on the bus besides the role agents. */
-export const principals = [...roles, "operator", "arbiter"] as const;
+export const principals = [...roles, "operator", "arbiter", "worker"] as const;
 export const principal = z.enum(principals);
 export type Principal = z.infer<typeof principal>;
 

@@ -14,5 +14,7 @@ export * from "./limit.ts";
 export * from "./measure.ts";
 export * from "./quantity.ts";
 export * from "./quest.ts";
+export * from "./request.ts";
 export * from "./subject.ts";
+export * from "./supply.ts";
 export * from "./verdict.ts";

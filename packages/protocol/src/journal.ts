@@ -3,6 +3,7 @@ import { decision, escalationReason } from "./arbitration.ts";
 import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
 import { commandData } from "./command.ts";
 import { actor, assignmentId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
+import { supplied } from "./supply.ts";
 import { verdict } from "./verdict.ts";
 
 export const endings = ["accepted", "reverted", "abandoned", "cancelled", "unfit"] as const;
@@ -38,6 +39,9 @@ export const eventBody = {
   "task.reported": z.object({ report }),
   /** A task that nobody finished, however often it was offered. */
   "task.failed": z.object({ assignment: assignmentId, pass, phase, task, fault }),
+  /** A pass waits for a candidate from outside; `refused`: why the one before was not taken. */
+  "candidate.awaited": z.object({ pass, fixer: z.int(), refused: fault.nullable() }),
+  "candidate.supplied": z.object({ pass, fixer: z.int(), supplied }),
   /** `cut`: why the pass was ended before its evidence was complete. */
   "pass.judged": z.object({
     pass,

@@ -56,6 +56,12 @@ export const limit = {
   knobValuesMax: 256,
   /** Settings that one pass of a knobs fixer may try; each costs runs of the bench. */
   knobTrialsMax: 256,
+  /** Characters of a patch that is supplied inside a message; a larger one is supplied as a file. */
+  suppliedPatchCharsMax: 262_144,
+  /** Supplied candidates that one pass refuses before it ends: who supplies may be a program. */
+  suppliesRefusedMax: 16,
+  /** Open requests for a candidate that one answer names. */
+  requestsMax: 16,
   /** Signs of gaming that one report names; more of them would say no more. */
   suspicionsMax: 32,
   /** Commands that one transaction takes; more wait for the next. */

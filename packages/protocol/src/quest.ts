@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commandText, type FixerSpec, fixer, normaliseFixer } from "./fixer.ts";
+import { commandText, type FixerSpec, fixer, knobFilesOf, normaliseFixer } from "./fixer.ts";
 import { questId, role } from "./identity.ts";
 import { limit } from "./limit.ts";
 import {
@@ -209,7 +209,7 @@ export const questDocument = z
       fault(["target", "candidate"], "only intent validate takes a candidate; use fixers");
     }
     if (quest.intent !== "validate" && quest.fixers.length === 0) {
-      fault(["fixers"], "name at least one fixer: a patch, a command, knobs; see docs/fixers.md");
+      fault(["fixers"], "name at least one fixer, a patch or a command, say; docs/fixers.md has them all");
     }
     const values = (quest.budget?.pairs ?? limit.pairsDefault) * (quest.guards.length + 2);
     if (values > limit.pairValuesMax) {
@@ -328,7 +328,8 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     seal: {
       policy: document.seal?.policy ?? (document.intent === "validate" ? "restore" : "strict"),
       paths: document.seal?.paths ?? [],
-      except: document.seal?.except ?? [],
+      // What a knobs fixer is to write is the program's setting, whatever else names it.
+      except: [...(document.seal?.except ?? []), ...knobFilesOf(fixers)],
     },
     signOff: document.signOff,
     profile: document.profile,

@@ -177,11 +177,15 @@ describe("a quest that is not: the place and the reason", () => {
       "guards",
       "the name p95_ms is used twice",
     ],
-    [{ fixers: [] }, "fixers", "name at least one fixer: a patch, a command, knobs; see docs/fixers.md"],
+    [
+      { fixers: [] },
+      "fixers",
+      "name at least one fixer, a patch or a command, say; docs/fixers.md has them all",
+    ],
     [
       { fixers: undefined },
       "fixers",
-      "name at least one fixer: a patch, a command, knobs; see docs/fixers.md",
+      "name at least one fixer, a patch or a command, say; docs/fixers.md has them all",
     ],
     [{ fixers: [{}] }, "fixers.0", anything],
     [{ fixers: [{ patch: "a", command: "b" }] }, "fixers.0", anything],

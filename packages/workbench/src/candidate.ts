@@ -230,7 +230,11 @@ export async function rawChanges(ws: Workspace, from: string, to: string): Promi
   return changes;
 }
 
-async function diffOf(ws: Workspace, from: string, to: string): Promise<string> {
+const diffOf = async (ws: Workspace, from: string, to: string): Promise<string> =>
+  (await diffBytes(ws, from, to)).toString("utf8");
+
+/** The difference between two commits or trees, byte for byte, as `git apply` takes it. */
+export async function diffBytes(ws: Workspace, from: string, to: string): Promise<Buffer> {
   const args = [
     "diff-tree",
     "-r",
@@ -242,7 +246,7 @@ async function diffOf(ws: Workspace, from: string, to: string): Promise<string> 
     "--no-textconv",
   ];
   const { stdout } = await privateGit(ws, [...args, from, to]);
-  if (stdout.length <= diffBytesMax) return stdout.toString("utf8");
+  if (stdout.length <= diffBytesMax) return stdout;
   throw new QuestbusError({
     code: "FIXER_FAILED",
     message: `the change is too large: a diff of ${stdout.length} bytes, ${diffBytesMax} are allowed`,

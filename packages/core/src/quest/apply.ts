@@ -98,6 +98,9 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
     n: body.pass,
     lastGood: body.lastGood,
     fixer: null,
+    awaited: null,
+    supplied: null,
+    refusals: 0,
     candidate: null,
     original: null,
     setAside: [],
@@ -212,7 +215,15 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
       const same = candidate === null || candidate.tree === pass.lastGood.tree;
       const { original = null, setAside = [] } = report.result ?? {};
       const changedNothing = same && forbiddenPaths.length === 0;
-      return { candidate, original, setAside, forbiddenPaths, changedNothing };
+      const { supplied } = pass;
+      return {
+        candidate,
+        original,
+        setAside,
+        forbiddenPaths,
+        changedNothing,
+        supplied: candidate ? null : supplied,
+      };
     }
     case "review":
       return report.result && !report.result.withinPlan ? { forbiddenPaths: report.result.files } : {};
@@ -308,6 +319,22 @@ function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestStat
       return offeredAgain(state, (body as Of<"lease.expired">).assignment);
     case "task.reported":
       return reported(state, (body as Of<"task.reported">).report);
+    case "candidate.awaited": {
+      const { refused } = body as Of<"candidate.awaited">;
+      const again = refused
+        ? { changedNothing: false, crash: null, forbiddenPaths: [], original: null, setAside: [] }
+        : {};
+      return withPass(state, (pass) => ({
+        ...again,
+        awaited: { refused },
+        supplied: null,
+        refusals: pass.refusals + (refused ? 1 : 0),
+      }));
+    }
+    case "candidate.supplied": {
+      const { supplied: change } = body as Of<"candidate.supplied">;
+      return withPass(state, () => ({ awaited: null, supplied: { by: event.actor.name, change } }));
+    }
     case "task.failed":
       return failed(state, body as Of<"task.failed">);
     case "pass.judged": {

@@ -19,6 +19,10 @@ function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
   ];
 }
 
+/** The passes that were judged, as later passes and people see them. */
+export const historyOf = (state: QuestState): PassSummary[] =>
+  state.passes.flatMap((each) => summaryOf(state, each));
+
 const endsWithRuling = ({ escalation }: QuestState): boolean =>
   escalation?.ruling?.decision === "revert" || escalation?.ruling?.decision === "abandon";
 
@@ -44,6 +48,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
     candidate: pass?.candidate ?? null,
     original: pass?.original ?? null,
     fixer: pass?.fixer ?? null,
+    supplied: task === "produce" ? (pass?.supplied ?? null) : null,
     fixersUsed: state.passes.flatMap((each) => (each.fixer === null || each === pass ? [] : [each.fixer])),
     fixersGone: fixersGone(state),
     seed: passSeed(state, n),
@@ -54,7 +59,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
     settle: state.settle,
     lastSettle: endsWithRuling(state) || pass?.verdict?.verdict === "ENV_UNFIT" || !passLeft(state),
     target: state.target,
-    history: state.passes.flatMap((each) => summaryOf(state, each)),
+    history: historyOf(state),
     analysis: analysisOf(state),
     kept: keptGain(state),
     granted: state.escalation?.ruling?.decision === "retry",

@@ -7,16 +7,19 @@ import {
   type Report,
   type Role,
   roles,
+  suppliersOf,
   type TaskResult,
 } from "@questbus/protocol";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { stepOf } from "../assignment/schedule.ts";
+import { awaitingPass, isSupplied, supplierOf } from "../supply/supply.ts";
 import { applyEvent } from "./apply.ts";
 import { type DecideContext, type Draft, emit, refuse } from "./draft.ts";
 import {
   afterSettle,
   afterTask,
   end,
+  goOn,
   judgeAndSettle,
   settleByIntegrating,
   settleByRestoring,
@@ -326,11 +329,45 @@ export function decideCancel(state: QuestState, reason: string, context: DecideC
   return draft;
 }
 
+/** A candidate from outside, for a pass that waits for one. It is made ready when the machine is free. */
+export function decideSupply(
+  state: QuestState,
+  { quest: _, pass: wanted, ...supplied }: CommandData["supply"],
+  context: DecideContext,
+): Draft {
+  const draft: Draft = { state, events: [], context };
+  if (isEnded(state))
+    refuse("QUEST_ENDED", `quest ${state.id} has ended: ${state.status}`, "supply to a quest that waits");
+  const pass = awaitingPass(state);
+  const next = `look where it stands: questbus status ${state.id}`;
+  if (!pass) refuse("CANDIDATE_NOT_AWAITED", `quest ${state.id} does not wait for a candidate`, next);
+  if (wanted !== undefined && wanted !== pass.n)
+    refuse("CANDIDATE_NOT_AWAITED", `pass ${pass.n} waits for a candidate, not pass ${wanted}`, next);
+  const kind = supplierOf(state) ?? "human";
+  if (!suppliersOf[kind].some((each) => each === context.actor.role)) {
+    const who = suppliersOf[kind].join(" or ");
+    refuse("ROLE_FORBIDDEN", `${context.actor.role} may not supply here`, `this pass waits for: ${who}`);
+  }
+  emit(draft, "candidate.supplied", { pass: pass.n, fixer: pass.fixer, supplied }, "caller");
+  return draft;
+}
+
+/** What was supplied is made ready, now that no other quest measures. */
+export function decideGoOn(state: QuestState, context: DecideContext): Draft {
+  const draft: Draft = { state, events: [], context };
+  if (isSupplied(state)) goOn(draft);
+  return draft;
+}
+
 /** The wall-clock budget is used up. */
 export function decideDeadline(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
   const pass = currentPass(state);
   if (state.status !== "running" || !pass || pass.verdict) return draft;
+  if (awaitingPass(state)) {
+    judgeAndSettle(draft, "nobody supplied a candidate before the wall-clock budget was used up");
+    return draft;
+  }
   const { role } = stepOf(state.task ?? "gate");
   const meanwhile = state.assignments[role].note;
   const cut = "the wall-clock budget was used up before this pass was decided";

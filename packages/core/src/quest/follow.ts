@@ -9,6 +9,7 @@ import {
 import { stepMachine } from "../assignment/machine.ts";
 import { stepAfter, stepOf } from "../assignment/schedule.ts";
 import { noFixerLeft } from "../fixer/left.ts";
+import { supplierOf, supplyRefused } from "../supply/supply.ts";
 import { changeMessage } from "./change.ts";
 import { type Draft, emit } from "./draft.ts";
 import { judgePass } from "./judge-pass.ts";
@@ -55,10 +56,22 @@ function isLost({ spec }: QuestState, pass: PassState): boolean {
 /** After a report on any task but `settle`. */
 export function afterTask(draft: Draft, task: Task): void {
   const pass = currentPass(draft.state) as PassState;
+  const refused = task === "produce" ? supplyRefused(draft.state) : null;
+  if (refused) return awaitCandidate(draft, refused);
   const next = isLost(draft.state, pass) ? null : stepAfter(task);
-  if (next) offer(draft, next.task);
+  if (next?.task === "produce" && supplierOf(draft.state)) awaitCandidate(draft, null);
+  else if (next) offer(draft, next.task);
   else judgeAndSettle(draft);
 }
+
+/** The pass stands until somebody supplies a candidate: no task is offered, and another quest may measure meanwhile. */
+function awaitCandidate(draft: Draft, refused: Fault | null): void {
+  const { n, fixer } = currentPass(draft.state) as PassState;
+  emit(draft, "candidate.awaited", { pass: n, fixer: fixer as number, refused });
+}
+
+/** A candidate was supplied, and this machine is free: it is made ready. */
+export const goOn = (draft: Draft): void => offer(draft, "produce");
 
 /** The verdict of the current pass, and the order that carries it out. */
 export function judgeAndSettle(draft: Draft, cut: string | null = null): void {

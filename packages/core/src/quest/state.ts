@@ -12,6 +12,7 @@ import type {
   Role,
   SettleOrder,
   SignOff,
+  Supplied,
   Suspicion,
   TargetState,
   Task,
@@ -43,6 +44,12 @@ export type PassState = {
   n: number;
   lastGood: Good;
   fixer: number | null;
+  /** The pass waits for a candidate from outside. */
+  awaited: { refused: Fault | null } | null;
+  /** What was supplied, until the candidate is made of it. */
+  supplied: { by: string; change: Supplied } | null;
+  /** Supplied candidates that were not taken. */
+  refusals: number;
   candidate: Candidate | null;
   /** The commit it was before what is sealed was put back; null: nothing was. */
   original: string | null;

@@ -1,5 +1,6 @@
 import {
   type Actor,
+  type CommandData,
   type EventType,
   type Grant,
   type JournalEvent,
@@ -19,11 +20,13 @@ import {
   decideClaim,
   decideDeadline,
   decideExpire,
+  decideGoOn,
   decideRelease,
   decideReport,
   decideRule,
   decideStart,
   decideSubmit,
+  decideSupply,
 } from "../../src/quest/decide.ts";
 import type { DecideContext, Draft } from "../../src/quest/draft.ts";
 import { isEnded, type QuestState } from "../../src/quest/state.ts";
@@ -106,6 +109,16 @@ export function rule(
   const data = { escalation, decision, reason: "the evidence says so", guidance };
   return act(play, arbiter, (state, context) => decideRule(state, data, context));
 }
+
+export const supply = (play: Play, by: Actor = operator, more: Partial<CommandData["supply"]> = {}): Draft =>
+  act(play, by, (state, context) =>
+    decideSupply(
+      state,
+      { quest: state.id, name: "topic", note: null, change: { sha256: "a".repeat(64) }, ...more },
+      context,
+    ),
+  );
+export const goOn = (play: Play): Draft => act(play, orchestrator, decideGoOn);
 
 export const report = (play: Play, sent: Report, by: Actor): Draft =>
   act(play, by, (state, context) => decideReport(state, sent, context));
