@@ -1,15 +1,4 @@
-import {
-  fingerprint,
-  makeTarget,
-  openPlace,
-  type Place,
-  questbus,
-  type Running,
-  startQuestbus,
-  type Target,
-  until,
-  writeQuest,
-} from "@questbus/testkit";
+import { fingerprint, openScene, type Scene, type Target, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, summaryOf, verdictsOf } from "./expectation.ts";
 
@@ -17,25 +6,18 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** Intents `validate`, which judges one change and integrates nothing, and `improve`, which keeps what is proven. */
 
-let place: Place;
+let scene: Scene;
 let target: Target;
-let stack: Running;
 
 beforeAll(async () => {
-  place = openPlace("intent");
-  target = makeTarget(place);
+  scene = await openScene("intent");
+  target = scene.target;
   for (const name of ["gain", "no-effect", "breaks-test"] as const) target.branch(name);
-  stack = startQuestbus(place, ["up", "--state", "state"]);
-  await until("the stack to be up", () => stack.printed().stdout !== "");
 });
-afterAll(async () => {
-  stack.signal("SIGINT");
-  await stack.ended;
-  await place.close();
-});
+afterAll(() => scene.close());
 
 const run = (overrides: Record<string, unknown>) =>
-  questbus(place, ["run", writeQuest(place, overrides), "--state", "state", "--json"]);
+  scene.cli("run", writeQuest(scene.place, overrides), "--json");
 
 describe("validate", () => {
   const judge = (candidate: string, more: Record<string, unknown> = {}) =>
@@ -70,14 +52,22 @@ describe("validate", () => {
 
   test("the identical tree is refused before anything is measured", async () => {
     const untouched = fingerprint(target.dir);
-    const file = writeQuest(place, { intent: "validate", fixers: undefined, target: { candidate: "main" } });
-    expectClearError(await questbus(place, ["run", file, "--state", "state"]), "PATCH_EMPTY", 2);
+    const file = writeQuest(scene.place, {
+      intent: "validate",
+      fixers: undefined,
+      target: { candidate: "main" },
+    });
+    expectClearError(await scene.cli("run", file), "PATCH_EMPTY", 2);
     expect(fingerprint(target.dir)).toBe(untouched);
   });
 
   test("a candidate that is neither a file nor a commit", async () => {
-    const file = writeQuest(place, { intent: "validate", fixers: undefined, target: { candidate: "v9" } });
-    expectClearError(await questbus(place, ["run", file, "--state", "state"]), "TARGET_REF_MISSING", 2);
+    const file = writeQuest(scene.place, {
+      intent: "validate",
+      fixers: undefined,
+      target: { candidate: "v9" },
+    });
+    expectClearError(await scene.cli("run", file), "TARGET_REF_MISSING", 2);
   });
 });
 

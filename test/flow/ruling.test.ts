@@ -1,14 +1,9 @@
 import {
   type ChangeName,
   fingerprint,
-  makeTarget,
-  openPlace,
-  type Place,
-  questbus,
-  type Running,
-  startQuestbus,
+  openScene,
+  type Scene,
   type Target,
-  until,
   writeQuest,
 } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -18,30 +13,23 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** What three passes cannot settle waits for an arbiter, who rules at the command line; the ruling is carried out. */
 
-let place: Place;
+let scene: Scene;
 let target: Target;
-let stack: Running;
 
 beforeAll(async () => {
-  place = openPlace("ruling");
-  target = makeTarget(place);
-  stack = startQuestbus(place, ["up", "--state", "state"]);
-  await until("the stack to be up", () => stack.printed().stdout !== "");
+  scene = await openScene("ruling");
+  target = scene.target;
 });
-afterAll(async () => {
-  stack.signal("SIGINT");
-  await stack.ended;
-  await place.close();
-});
+afterAll(() => scene.close());
 
-const cli = (...args: string[]) => questbus(place, [...args, "--state", "state"]);
+const cli = (...args: string[]) => scene.cli(...args);
 const rule = (escalation: string | null, decision: string, ...more: string[]) =>
   cli("rule", escalation ?? "", "--decision", decision, "--reason", "seen the evidence", "--json", ...more);
 
 /** Runs a quest that ends with an arbiter's question. */
 async function escalated(overrides: Record<string, unknown>, ...fixers: ChangeName[]) {
   const patches = fixers.map((name) => ({ patch: target.patch(name) }));
-  const run = await cli("run", writeQuest(place, { fixers: patches, ...overrides }), "--json");
+  const run = await cli("run", writeQuest(scene.place, { fixers: patches, ...overrides }), "--json");
   expect(run.exit, run.stderr).toBe(7);
   const summary = summaryOf(run);
   expect(summary).toMatchObject({
@@ -172,7 +160,7 @@ describe("gains that were kept, short of the goal", () => {
     const patches = gains.slice(0, 2).map((name) => ({ patch: target.patch(name) }));
     const run = await cli(
       "run",
-      writeQuest(place, { fixers: patches, goal: { improveBy: "25%" } }),
+      writeQuest(scene.place, { fixers: patches, goal: { improveBy: "25%" } }),
       "--json",
     );
     expect(run.exit, run.stderr).toBe(0);

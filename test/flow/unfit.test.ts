@@ -1,16 +1,4 @@
-import {
-  fingerprint,
-  makeTarget,
-  openPlace,
-  type Place,
-  processesOf,
-  questbus,
-  type Running,
-  startQuestbus,
-  type Target,
-  until,
-  writeQuest,
-} from "@questbus/testkit";
+import { fingerprint, openScene, processesOf, type Scene, type Target, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectClearError, expectFault, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
 
@@ -18,29 +6,23 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** "Bad input" of the issue that shows only when it is run, and the stack in the foreground that runs all of it. */
 
-let place: Place;
+let scene: Scene;
 let target: Target;
-let stack: Running;
 let untouched: string;
 
 beforeAll(async () => {
-  place = openPlace("unfit");
-  target = makeTarget(place);
+  scene = await openScene("unfit");
+  target = scene.target;
   target.patch("gain");
   untouched = fingerprint(target.dir);
-  stack = startQuestbus(place, ["up", "--state", "state", "--json"]);
-  await until("the stack to be up", () => stack.printed().stdout !== "");
 });
 afterAll(async () => {
-  stack.signal("SIGINT");
-  const { exit } = await stack.ended;
-  await place.close();
-  expect(exit).toBe(130);
+  expect(await scene.close()).toBe(130);
 });
 
-const cli = (...args: string[]) => questbus(place, [...args, "--state", "state"]);
+const cli = (...args: string[]) => scene.cli(...args);
 const quest = (overrides: Record<string, unknown>): string =>
-  writeQuest(place, { fixers: [{ patch: "fixes/gain.patch" }], ...overrides });
+  writeQuest(scene.place, { fixers: [{ patch: "fixes/gain.patch" }], ...overrides });
 
 /** A command of a quest that runs on until it is ended. */
 const forEver = "sleep 600; echo METRIC steps=1";
@@ -68,7 +50,7 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
     });
     expect(verdictsOf(summary)).toEqual(["ENV_UNFIT"]);
     expect(fingerprint(target.dir)).toBe(untouched);
-    const ours = processesOf(place.dir).filter(({ command }) => command.includes("sleep 600"));
+    const ours = processesOf(scene.place.dir).filter(({ command }) => command.includes("sleep 600"));
     expect(ours).toEqual([]);
   });
 });
@@ -119,7 +101,7 @@ describe("a candidate that fails is put back; it waits for an arbiter, exit 7", 
     const fixers = (["crash", "hungry", "breaks-test"] as const).map((name) => ({
       patch: target.patch(name),
     }));
-    const run = await cli("run", writeQuest(place, { fixers }), "--json");
+    const run = await cli("run", writeQuest(scene.place, { fixers }), "--json");
     expect(run.exit, run.stderr).toBe(7);
     expect(verdictsOf(summaryOf(run))).toEqual(["CRASH", "GUARD_REGRESSION", "TESTS_FAILED"]);
     expectNoTrace(run);
@@ -131,7 +113,7 @@ describe("fixers that are commands", () => {
   const run = (commands: string[]) =>
     cli(
       "run",
-      writeQuest(place, { fixers: commands.map((command) => ({ command, timeout: "500ms" })) }),
+      writeQuest(scene.place, { fixers: commands.map((command) => ({ command, timeout: "500ms" })) }),
       "--json",
     );
 
@@ -163,7 +145,7 @@ describe("fixers that are commands", () => {
     expect(verdictsOf(summaryOf(done))).toEqual(["CRASH", "CRASH", "ACCEPT"]);
     expect(done.stderr).toContain("PATH_FORBIDDEN");
     expect(done.stderr).toContain("FIXER_TIMEOUT");
-    expect(processesOf(place.dir).filter(({ command }) => command.includes("sleep 600"))).toEqual([]);
+    expect(processesOf(scene.place.dir).filter(({ command }) => command.includes("sleep 600"))).toEqual([]);
   });
 });
 

@@ -5,5 +5,6 @@ export { type JournalWatch, readValue, tamper, watchJournal } from "./journal.ts
 export { fingerprint, openPlace, type Place, runGit } from "./place.ts";
 export { pidOf, processesOf, type StackPart } from "./process.ts";
 export { writeQuest } from "./quest.ts";
+export { openScene, type Scene } from "./scene.ts";
 export { type ChangeName, makeTarget, type PatchName, type Target } from "./target.ts";
 export { until } from "./until.ts";
