@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { awaitingPass, evidenceMatrix, type QuestState } from "@questbus/core";
-import { checkReplay, recheckVerdicts } from "@questbus/orchestrator";
+import { awaitingPass, evidenceMatrix, type QuestState, type VerdictFault } from "@questbus/core";
+import { checkReplay } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
 import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
 import type { Common } from "./command-run.ts";
@@ -146,40 +146,44 @@ function auditLine(row: JournalEvent): string {
   return `${String(row.seq).padStart(5)}  ${time}  ${row.actor.role}/${row.actor.name}  ${paint("bold", row.type)}  ${row.quest ?? "-"}  ${short}`;
 }
 
-/** `questbus audit verify`: the chain, every verdict from its own evidence, and the state that follows from it all. */
+/** `questbus audit verify`: the chain, then in one walk every verdict from its own evidence, and the state that follows. */
 export function verifyAudit(common: Common): number {
   return withStore(common.state, (store) => {
     const chain = verifyJournal(store);
-    const faults = chain.ok ? verdictFaults(store) : chain.faults.map((each) => each.what);
-    const [first, ...rest] = faults.map((message) => ({
-      code: "AUDIT_BROKEN" as const,
-      message,
-      where: join(common.state, "questbus.db"),
-      next: "keep the state directory as it is, and compare it with a backup",
-    }));
-    if (first) throw new QuestbusError(first, ...rest);
-    if (!chain.ok) return exitCode.failure;
-    replayed(store);
-    if (common.json) printJson({ ok: true, length: chain.length, head: chain.head });
-    else
-      printData(
-        paint(
-          "green",
-          `audit trail intact: ${chain.length} rows, every verdict and the state recomputed, head ${chain.head.slice(0, 16)}`,
-        ),
+    if (!chain.ok)
+      throw auditBroken(
+        common,
+        chain.faults.map((each) => each.what),
       );
+    const { verdicts, faults, difference } = replayed(store);
+    if (faults.length > 0) throw auditBroken(common, faults.map(verdictFault));
+    if (difference) throw difference;
+    const { length, head } = chain;
+    if (common.json) printJson({ ok: true, length, head });
+    else {
+      const text = `audit trail intact: ${length} rows, ${verdicts} verdicts and the state recomputed`;
+      printData(paint("green", `${text}, head ${head.slice(0, 16)}`));
+    }
     return exitCode.ok;
   });
 }
 
-const verdictFaults = (store: StoreReader): string[] =>
-  recheckVerdicts(store).faults.map(
-    (each) =>
-      `row ${each.seq}: verdict ${each.stored} of ${each.quest} is ${each.recomputed} by its own evidence`,
-  );
+function auditBroken({ state }: Common, messages: readonly string[]): QuestbusError {
+  const [first, ...rest] = messages.map((message) => ({
+    code: "AUDIT_BROKEN" as const,
+    message,
+    where: join(state, "questbus.db"),
+    next: "keep the state directory as it is, and compare it with a backup",
+  }));
+  if (!first) throw new RangeError("a broken chain has a fault");
+  return new QuestbusError(first, ...rest);
+}
+
+const verdictFault = ({ seq, stored, quest, recomputed }: VerdictFault): string =>
+  `row ${seq}: verdict ${stored} of ${quest} is ${recomputed} by its own evidence`;
 
 /** Replays the journal into a database of its own, which is gone afterwards. */
-function replayed(store: StoreReader): { events: number } {
+function replayed(store: StoreReader): ReturnType<typeof checkReplay> {
   const dir = mkdtempSync(join(tmpdir(), "questbus-replay-"));
   try {
     const empty = openStore({ dir, mode: "write" });
@@ -196,7 +200,8 @@ function replayed(store: StoreReader): { events: number } {
 /** `questbus audit replay`: the journal into an empty database, compared with the stored state. */
 export function replayAudit(common: Common): number {
   return withStore(common.state, (store) => {
-    const { events } = replayed(store);
+    const { events, difference } = replayed(store);
+    if (difference) throw difference;
     if (common.json) printJson({ ok: true, events });
     else printData(paint("green", `replay of ${events} events gives the stored state, byte for byte`));
     return exitCode.ok;

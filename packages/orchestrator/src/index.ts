@@ -1,1 +1,1 @@
-export { checkReplay, recheckVerdicts } from "./replay.ts";
+export { checkReplay } from "./replay.ts";
