@@ -1,17 +1,7 @@
+import { join } from "node:path";
 import { firstOfPair, workloadSeed } from "@questbus/core";
 import type { Observation, Pair, QuestSpec } from "@questbus/protocol";
-import {
-  type Arms,
-  layMovedTree,
-  type MovedTree,
-  observe,
-  openArms,
-  openWorkspace,
-  removeWorkspace,
-  runArm,
-  runHomeOf,
-  withRunHome,
-} from "@questbus/workbench";
+import { observe, openArms, openWorkspace, removeWorkspace, runArm } from "@questbus/workbench";
 import { newWorkloadKey } from "./measurement.ts";
 
 /**
@@ -34,6 +24,11 @@ export type CalibrationOptions = {
   signal: AbortSignal;
 };
 
+/** Folders of this name lengthen the path by about 120 characters. */
+const place = "another-place-".padEnd(60, "x");
+/** Bytes by which the environment is larger there. */
+const padding = { QUESTBUS_PADDING: "x".repeat(4_000) };
+
 /**
  * Builds the arms, and runs each once to warm the machine's caches.
  * @throws TARGET_REF_MISSING, PREPARE_FAILED, BENCH_*, METRIC_*, DISK_FULL; the reason of `signal` when it was aborted
@@ -48,40 +43,42 @@ export async function openCalibration({
   const ws = await openWorkspace({ dir, targetRoot: repo, commit });
   const close = (): Promise<void> => removeWorkspace(ws);
   try {
-    const arms = await openArms(ws, { base: commit, candidate: commit, prepare, signal });
-    const moved = await layMovedTree(ws, { commit, prepare, signal });
-    const run = runner(arms, moved, spec, signal);
+    const usual = await openArms(ws, { base: commit, candidate: commit, prepare, signal });
+    const apart = await openArms(ws, {
+      base: commit,
+      prepare,
+      signal,
+      apart: join(place, place),
+      env: padding,
+    });
+    const arms = {
+      base: { in: usual, name: "base", more: {} },
+      same: { in: usual, name: "candidate", more: {} },
+      moved: { in: apart, name: "base", more: padding },
+    } as const;
+    const once = (arm: keyof typeof arms, seed: string): Promise<Observation> =>
+      runArm(arms[arm].in, arms[arm].name, (cwd, env) =>
+        observe({
+          ...spec.measure,
+          cwd,
+          env: { ...env, ...arms[arm].more },
+          guards: spec.guards,
+          seed,
+          signal,
+        }),
+      );
     const key = newWorkloadKey();
-    for (const name of ["base", "candidate", "moved"] as const)
-      await run(name, workloadSeed(key, "warm-up", 0));
+    for (const arm of ["base", "same", "moved"] as const) await once(arm, workloadSeed(key, "warm-up", 0));
     const pair: Calibration["pair"] = async (kind, seed, index) => {
       const first = firstOfPair(seed, index);
-      const second = kind === "same" ? "candidate" : "moved";
-      const [one, two] = first === "base" ? (["base", second] as const) : ([second, "base"] as const);
       const workload = workloadSeed(key, seed, index);
-      const runs: [Observation, Observation] = [await run(one, workload), await run(two, workload)];
-      const [base, candidate] = first === "base" ? runs : [runs[1], runs[0]];
-      return { first, base, candidate };
+      const one = await once(first === "base" ? "base" : kind, workload);
+      const two = await once(first === "base" ? kind : "base", workload);
+      return first === "base" ? { first, base: one, candidate: two } : { first, base: two, candidate: one };
     };
     return { pair, close };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-type Run = (name: "base" | "candidate" | "moved", seed: string) => Promise<Observation>;
-
-function runner(
-  arms: Arms,
-  { path, env }: MovedTree,
-  { measure, guards }: CalibrationOptions["spec"],
-  signal: AbortSignal,
-): Run {
-  const once = (cwd: string, given: Readonly<Record<string, string>>, seed: string): Promise<Observation> =>
-    observe({ ...measure, cwd, env: given, guards, seed, signal });
-  return (name, seed) =>
-    name === "moved"
-      ? withRunHome(runHomeOf(path), (home) => once(path, { ...env, ...home }, seed))
-      : runArm(arms, name, (cwd, home) => once(cwd, home, seed));
 }

@@ -27,12 +27,10 @@ export { type CommandOptions, type CommandRun, type CommandSetting, runCommand }
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
 export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
-export { layMovedTree, type MovedTree } from "./moved-tree.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
 export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
-export { runHomeOf, withRunHome } from "./run-home.ts";
 export { openSealGuard, type SealGuard, underSeal } from "./seal.ts";
 export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
