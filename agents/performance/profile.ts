@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type TaskContext, whileMeasuring } from "@questbus/agent";
-import { analyse } from "@questbus/core";
+import { newWorkloadKey, type TaskContext, whileMeasuring } from "@questbus/agent";
+import { analyse, workloadSeed } from "@questbus/core";
 import { type Analysis, faultsOf } from "@questbus/protocol";
 import { type Arms, type Profiled, profileRun, runArm, unprofiled } from "@questbus/workbench";
 
@@ -35,7 +35,16 @@ async function profiled(
   const scratch = join(arms.dir, "profile");
   try {
     return await runArm(arms, "base", (cwd, env) =>
-      profileRun({ command, cwd, env, timeoutMs, signal, groups, scratch, wallMs }),
+      profileRun({
+        command,
+        cwd,
+        env: { ...env, QUESTBUS_SEED: workloadSeed(newWorkloadKey(), "profile", 0) },
+        timeoutMs,
+        signal,
+        groups,
+        scratch,
+        wallMs,
+      }),
     );
   } catch (error) {
     signal.throwIfAborted();

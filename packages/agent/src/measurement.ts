@@ -125,13 +125,17 @@ export async function measurePairs(context: TaskContext): Promise<Measured> {
     const remeasure = proven ? await remeasured(course, pairs.slice(0, step.pairs)) : null;
     return { samples: { seed, workloadKey: course.key, pairs, confirmation, total, remeasure }, step };
   });
-  return { ...measured, suspicions: course.suspicions, stopped: course.stopped };
+  return { ...measured, suspicions: isWatch(course) ? [] : course.suspicions, stopped: course.stopped };
 }
+
+/** In a watch both arms are states of the target: other output is what its authors wanted. */
+const isWatch = ({ context }: Course): boolean => context.brief.spec.watch !== null;
 
 /** A gain too large to be believed is measured again: other trees, another path, other seeds. */
 async function remeasured(course: Course, decided: readonly Pair[]): Promise<Pair[] | null> {
   const { spec, seed } = course.context.brief;
-  if (course.stopped !== null || !isImplausible(decided, spec.measure.metric)) return null;
+  const believed = isWatch(course) || !isImplausible(decided, spec.measure.metric);
+  if (course.stopped !== null || believed) return null;
   await course.context.note("the gain is very large: it is measured again in fresh trees");
   return inArms(course, { apart: "again" }, (arms) => freshPairs(course, arms, "base", remeasureSeed(seed)));
 }
@@ -225,7 +229,7 @@ async function nextPair(
     seen[name] = run;
   }
   const pair: Pair = { first, base: seen[rival] as Observation, candidate: seen.candidate as Observation };
-  if (digestDiffers(pair)) {
+  if (digestDiffers(pair) && !isWatch(course)) {
     const again = await observeArm(course.context, arms, rival, workload);
     refuseUnstableDigest(pair.base, again);
     course.stopped = "the candidate's output is not the base's";

@@ -21,6 +21,7 @@ export function policyOf(state: QuestState): JudgePolicy {
     pairsMax: spec.budget.pairs,
     confirmationPairs: limit.confirmationPairs,
     signOff: spec.signOff,
+    trusted: spec.watch !== null,
   };
 }
 

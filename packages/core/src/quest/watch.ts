@@ -50,12 +50,10 @@ export function watchFinding(watch: QuestState): WatchFinding {
     const lost = effectPhrase(effect, spec.measure.metric);
     return { outcome: "regressed", effect, text: `${at} has regressed: the accepted commit is ${lost}` };
   }
-  if (fine.includes(verdict?.verdict))
-    return {
-      outcome: "fine",
-      effect,
-      text: `${noRegression(verdict)} of ${at}: the accepted commit is ${lowered(why)}`,
-    };
+  if (fine.includes(verdict?.verdict)) {
+    const measured = effect ? `the accepted commit is ${lowered(why)}` : why;
+    return { outcome: "fine", effect, text: `${noRegression(verdict)} of ${at}: ${measured}` };
+  }
   if (verdict?.verdict === "INCONCLUSIVE")
     return { outcome: "undecided", effect, text: `no regression of ${at} is proven, nor ruled out: ${why}` };
   return { outcome: "failed", effect, text: `${at} could not be held against the accepted commit: ${why}` };

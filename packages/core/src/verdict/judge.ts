@@ -57,8 +57,12 @@ export type PassEvidence = {
   signOffs: SignOffs;
 };
 
-/** `alpha`: this pass's share. `goal`: relative gains. `confirmationPairs`: at least 6, or there is no interval. */
+/**
+ * `alpha`: this pass's share. `goal`: relative gains. `confirmationPairs`: at least 6, or there is no interval.
+ * `trusted`: both arms are states that the target itself had (a watch), so their samples are asked about the gain alone.
+ */
 export type JudgePolicy = {
+  trusted?: boolean;
   metric: MetricSpec;
   goal: { improveBy: number | null; margin: number; minEffect: number | null };
   guards: readonly GuardSpec[];
@@ -281,9 +285,9 @@ function judgeSamples(evidence: PassEvidence, samples: GateSamples, policy: Judg
   if (fault !== null) return bare(rule("CRASH", `The evidence is not as recorded. ${fault}`), policy);
   const judged = readSamples(samples, policy);
   const ruling =
-    ruleOnDigest(samples) ??
+    (policy.trusted ? null : ruleOnDigest(samples)) ??
     ruleOnGate(judged) ??
-    ruleOnGain(judged, samples) ??
+    (policy.trusted ? null : ruleOnGain(judged, samples)) ??
     ruleOnSignOffs(evidence.signOffs, policy.signOff) ??
     ruleOnConfirmation(judged, samples);
   const { step, gate, decided } = judged;
