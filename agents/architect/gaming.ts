@@ -1,5 +1,5 @@
 import type { TaskContext } from "@questbus/agent";
-import { evaluatorNames, filesIn, scanChange } from "@questbus/core";
+import { evaluatorNames, filesIn, scanChange, sealRule } from "@questbus/core";
 import type { Suspicion } from "@questbus/protocol";
 import { changedTexts, privateText, textsAt, type Workspace } from "@questbus/workbench";
 
@@ -27,11 +27,14 @@ export async function scanCandidate(
     text,
   }));
   const commands = [spec.measure.command, spec.tests.command];
-  const files = commands.flatMap((command) => filesIn(command, tracked, manifests));
+  const kindOf = sealRule(spec);
+  const sealed = (path: string): boolean => kindOf(path) !== null;
+  const files = commands.flatMap((command) => filesIn(command, tracked, manifests)).filter(sealed);
   return scanChange({
     files: await changedTexts(ws, lastGood.commit, candidate),
     manifests,
     evaluator: evaluatorNames(await textsAt(ws, lastGood.commit, files)),
+    sealed,
     allowDependencies: spec.allow.dependencies,
   });
 }

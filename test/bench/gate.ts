@@ -1,3 +1,4 @@
+import { proveGaming } from "./gaming.ts";
 import type { Job, Tally, World } from "./gate/job.ts";
 import { type Profile, profileNames, profiles } from "./gate/noise.ts";
 import type { Ask } from "./gate/pass.ts";
@@ -24,6 +25,7 @@ export async function* proveGate(options: ProveOptions): AsyncGenerator<Promised
     await pool.close();
   }
   yield* proveReal(options);
+  yield* proveGaming(options);
 }
 
 /** One pass with the whole of a quest's alpha; the share of one pass. */

@@ -1,5 +1,5 @@
 import { type Manifest, scriptOf } from "./manifest.ts";
-import { fileName, isEvaluator } from "./place.ts";
+import { fileName } from "./place.ts";
 
 /** What judges a candidate, by name: a program that mentions it knows that it is judged. */
 export type Evaluator = {
@@ -9,9 +9,6 @@ export type Evaluator = {
   data: string[];
 };
 
-/** Where programs stand: a command that names a file there measures or tests that program. */
-const programFolders = /(?:^|\/)(?:src|lib|app|cmd|dist|bin)\//;
-
 /** Paths of the target that a command names, what `npm run` stands for included. */
 export function filesIn(
   command: string,
@@ -19,9 +16,7 @@ export function filesIn(
   manifests: readonly Manifest[],
 ): string[] {
   const words = scriptOf(command, manifests).split(/[\s"'=;&|()<>]+/);
-  const paths = words
-    .map((word) => word.replace(/^(?:\.\/)+/, ""))
-    .filter((word) => tracked.has(word) && !programFolders.test(word));
+  const paths = words.map((word) => word.replace(/^(?:\.\/)+/, "")).filter((word) => tracked.has(word));
   return [...new Set(paths)];
 }
 
@@ -46,10 +41,6 @@ export function evaluatorNames(texts: ReadonlyMap<string, string>): Evaluator {
     data: long([...texts.values()].flatMap(dataIn).map(fileName)),
   };
 }
-
-/** Whether a path belongs to what judges the program. */
-export const judges = (evaluator: Evaluator, path: string): boolean =>
-  isEvaluator(path) || evaluator.files.includes(path);
 
 /** The names that a new string of a source must not have in it. */
 export const namesOf = ({ files, data }: Evaluator): string[] => [

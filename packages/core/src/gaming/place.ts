@@ -21,11 +21,6 @@ const dataExtensions =
   /\.(?:json5?|jsonl|ndjson|csv|tsv|txt|xml|ya?ml|dat|data|bin|msgpack|cbor|pb|avro|parquet|sqlite3?|db|gz|br|zst|zip|log|html?)$/i;
 const documents =
   /(?:\.(?:md|mdx|rst|adoc)|(?:^|\/)(?:LICEN[CS]E|NOTICE|AUTHORS|README|CHANGELOG)(?:\.\w+)?)$/i;
-const evaluatorFolders =
-  /(?:^|\/)(?:tests?|__tests__|__mocks__|__snapshots__|fixtures?|e2e|bench(?:es|marks?)?)\//i;
-const evaluatorFiles =
-  /(?:^|\/)(?:test_[^/]+\.py|conftest\.py|[^/]+[._-](?:test|spec|bench)\.\w+|(?:test|bench(?:mark)?)\.\w+)$/i;
-
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
 /** The language of a path by its name; scripts without an extension by their first line. */
@@ -45,10 +40,6 @@ export function languageOf(path: string, text: string): Language {
   return /^(?:makefile|dockerfile|gemfile|rakefile)$/.test(name) ? "shell" : "other";
 }
 
-/** Tests, benchmarks and their fixtures: what judges the program, and is no part of it. */
-export const isEvaluator = (path: string): boolean =>
-  evaluatorFolders.test(path) || evaluatorFiles.test(path);
-
 export const isDocument = (path: string): boolean => documents.test(path);
 
 /** A file of values, which no language runs. */
@@ -56,6 +47,6 @@ export const isData = (path: string): boolean => dataExtensions.test(path) && !i
 
 /** A file that a program of the target is, or is built of. */
 export const isSource = (path: string, text: string): boolean =>
-  !isEvaluator(path) && !isDocument(path) && !isData(path) && languageOf(path, text) !== "other";
+  !isDocument(path) && !isData(path) && languageOf(path, text) !== "other";
 
 export const fileName = baseName;

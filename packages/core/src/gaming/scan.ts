@@ -2,7 +2,7 @@ import type { Suspicion } from "@questbus/protocol";
 import { carriedStateRules } from "./carried-state.ts";
 import { clockRules } from "./clock.ts";
 import { withoutComments } from "./comment.ts";
-import { type Evaluator, judges, namesOf } from "./evaluator.ts";
+import { type Evaluator, namesOf } from "./evaluator.ts";
 import { dependencyChanges, installWork, isProgram, type Manifest } from "./manifest.ts";
 import { fileName, isSource, type Language, languageOf } from "./place.ts";
 import { type FormRule, form, literal, type RuleContext, type ScannedFile, suspect } from "./rule.ts";
@@ -24,6 +24,8 @@ export type ScanInput = {
   /** Each package.json of the base. */
   manifests: readonly Manifest[];
   evaluator: Evaluator;
+  /** Whether a path is sealed, and so no part of the program. */
+  sealed: (path: string) => boolean;
   /** The operator approved other dependencies. */
   allowDependencies: boolean;
 };
@@ -150,8 +152,8 @@ function distinct(suspicions: readonly Suspicion[]): Suspicion[] {
 
 /** What looks like gaming in a change, the most telling first. */
 export function scanChange(input: ScanInput): Suspicion[] {
-  const { files, manifests, evaluator, allowDependencies } = input;
-  const own = files.filter((each) => !judges(evaluator, each.path));
+  const { files, manifests, evaluator, sealed, allowDependencies } = input;
+  const own = files.filter((each) => !sealed(each.path));
   const sources = own
     .filter((each) => !each.binary && isSource(each.path, each.candidate ?? each.base ?? ""))
     .map((each) => readSource(input, each));
@@ -175,6 +177,6 @@ export function scanChange(input: ScanInput): Suspicion[] {
     ...sources.flatMap((each) => storedInSource(each.path, each.candidate.split("\n"), isNew)),
     ...storedInFiles(own, added, isNew),
     ...smallerSurface(own, manifests),
-    ...(allowDependencies ? [] : dependencyChanges(own)),
+    ...(allowDependencies ? [] : dependencyChanges(files)),
   ]);
 }

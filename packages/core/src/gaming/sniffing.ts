@@ -17,7 +17,9 @@ export const sniffingRules: readonly FormRule[] = [
     instead: decideNothing,
     forms: [
       form(String.raw`\bError \( [^()\n]* \) \??\. stack\b`),
-      form(String.raw`\b(\w+) = (?:new\s+)?\w*Error \( [^()\n]* \)[^{}]{0,400}?\b\1 \??\. stack\b`),
+      form(
+        String.raw`\b(\w+) = (?:new\s+)?\w*Error \( [^()\n]* \)[\s\S]{0,4000}?\b\1 \??\. stack \??\. ${looks}\b`,
+      ),
       form(
         String.raw`\b(?:e|ex|err|error|exception)\w{0,2} \??\. stack\b[^;\n]{0,24}?\. ${looks}\b`,
         String.raw`|\. stack \??\. split\b`,

@@ -1,6 +1,6 @@
 import type { Suspicion } from "@questbus/protocol";
 import { isDependencyFile } from "./manifest.ts";
-import { fileName, isData, isDocument, isEvaluator } from "./place.ts";
+import { fileName, isData, isDocument } from "./place.ts";
 import { type ScannedFile, suspect } from "./rule.ts";
 
 /** A table of this size may still be one that an algorithm works with, a CRC's say. */
@@ -66,14 +66,7 @@ export function storedInFiles(
 ): Suspicion[] {
   return files.flatMap((file) => {
     const { path, candidate, binary } = file;
-    if (
-      isEvaluator(path) ||
-      isDocument(path) ||
-      isDependencyFile(path) ||
-      settings.test(path) ||
-      assets.test(path)
-    )
-      return [];
+    if (isDocument(path) || isDependencyFile(path) || settings.test(path) || assets.test(path)) return [];
     if (binary && candidate !== null)
       return [suspect("implausible", `it looks like stored answers: a new binary file; ${computeIt}`, path)];
     if (!isData(path) || candidate === null) return [];

@@ -1,8 +1,23 @@
-import { evaluatorNames, type ScannedFile, scanChange } from "@questbus/core";
-import type { Suspicion } from "@questbus/protocol";
+import { evaluatorNames, type ScannedFile, scanChange, sealRule } from "@questbus/core";
+import { normaliseQuest, questDocument, type Suspicion } from "@questbus/protocol";
 
 type Texts = Readonly<Record<string, string | null>>;
 type Options = { evaluator?: Readonly<Record<string, string>>; allowDependencies?: boolean };
+
+/** A quest whose commands name these files. */
+const rulesOf = (files: readonly string[]) =>
+  normaliseQuest(
+    questDocument.parse({
+      version: 1,
+      title: "Faster",
+      intent: "improve",
+      target: { repo: "." },
+      measure: { command: `node ${files.join(" ")}`, metric: { name: "s", from: "wall-time" } },
+      tests: { command: "node --test" },
+      fixers: [{ command: "true" }],
+    }),
+    [],
+  );
 
 /** What the guard says of a change from `base` to `candidate`; a path that only one of them has is new, or removed. */
 export function scan(base: Texts, candidate: Texts, options: Options = {}): Suspicion[] {
@@ -13,7 +28,9 @@ export function scan(base: Texts, candidate: Texts, options: Options = {}): Susp
   const manifests = Object.entries(base).flatMap(([path, text]) =>
     path.endsWith("package.json") && text !== null ? [{ path, text }] : [],
   );
+  const kindOf = sealRule(rulesOf(Object.keys(options.evaluator ?? {})));
   return scanChange({
+    sealed: (path) => kindOf(path) !== null,
     files,
     manifests,
     evaluator: evaluatorNames(new Map(Object.entries(options.evaluator ?? {}))),
