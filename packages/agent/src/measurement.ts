@@ -248,7 +248,7 @@ async function observeIn(
     return await observeArm(course.context, arms, name, seed);
   } catch (error) {
     const left = error instanceof QuestbusError && error.code === "BENCH_LEFT_PROCESS";
-    if (!left || name !== "candidate") throw error;
+    if (!left || name !== "candidate" || isWatch(course)) throw error;
     const message = `With the candidate ${error.message}; with the base it does not.`;
     course.suspicions.push({
       kind: "left-process",

@@ -68,7 +68,10 @@ export function openProcessTree(owner = ""): ProcessTree {
       }
       return true;
     },
-    commands: () => members().map(({ pid }) => commandOf(pid)),
+    commands: () =>
+      process.platform === "linux"
+        ? members().map(({ pid }) => commandOf(pid))
+        : [`a process of its group ${leader}`],
     seenCpuMs: () => [...seen.values()].reduce((sum, ticks) => sum + ticks * tickMs, 0),
   };
 }

@@ -140,7 +140,8 @@ function effectSection(samples: ExplainedSamples, rules: Rules): Markup | null {
   ]);
   const figures = markup`${table("Gain, with its 95 % interval", ["over", "pairs", "gain", "from", "to", "reported"], cells)}
 ${freshTable("Fresh pairs against last known-good", samples.confirmation, rules)}
-${freshTable("Fresh pairs against the quest's base", samples.total, rules)}`;
+${freshTable("Fresh pairs against the quest's base", samples.total, rules)}
+${freshTable("Measured again in fresh trees", samples.remeasure, rules)}`;
   return figureOf("Gain", said, effectPlot(rows, rules), figures);
 }
 

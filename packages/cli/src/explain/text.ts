@@ -151,6 +151,7 @@ function sampleLines(samples: ExplainedSamples, rules: Rules, columns: number): 
     ...section("Gain", effectLines(samples, columns)),
     ...section("Fresh pairs against last known-good", freshLines(samples.confirmation)),
     ...section("Fresh pairs against the quest's base", freshLines(samples.total)),
+    ...section("Measured again in fresh trees", freshLines(samples.remeasure)),
     ...section(
       "Guards",
       samples.guards.flatMap((each) => entry(each.name, guardWords(each, rules), columns)),

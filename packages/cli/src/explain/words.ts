@@ -113,12 +113,22 @@ export function stopLine({ stop, pairs }: ExplainedSamples, rules: Rules): strin
 export type EffectRow = { name: string; effect: Effect | null; counted: number; reported: boolean };
 
 /** The estimates of the gain: the one that the deciding pairs give, and those of fresh pairs, which are reported. */
-export function effectRows({ stop, decidingEffect, confirmation, total }: ExplainedSamples): EffectRow[] {
-  const fresh = (name: string, series: typeof confirmation): EffectRow => ({
+export function effectRows({
+  stop,
+  decidingEffect,
+  confirmation,
+  total,
+  remeasure,
+}: ExplainedSamples): EffectRow[] {
+  const fresh = (
+    name: string,
+    series: typeof confirmation,
+    reported = series.effect !== null,
+  ): EffectRow => ({
     name,
     effect: series.effect,
     counted: series.counted,
-    reported: series.effect !== null,
+    reported,
   });
   return [
     {
@@ -129,6 +139,7 @@ export function effectRows({ stop, decidingEffect, confirmation, total }: Explai
     },
     ...(confirmation.pairs.length > 0 ? [fresh("fresh pairs", confirmation)] : []),
     ...(total && total.pairs.length > 0 ? [fresh("against the quest's base", total)] : []),
+    ...(remeasure && remeasure.pairs.length > 0 ? [fresh("measured again", remeasure, false)] : []),
   ];
 }
 

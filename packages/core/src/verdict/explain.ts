@@ -79,6 +79,8 @@ export type ExplainedSamples = {
   confirmation: FreshSeries;
   /** Against the quest's own base; null while last known-good still is the base. */
   total: FreshSeries | null;
+  /** From fresh trees at another path; null where the gain was not too large to be believed at once. */
+  remeasure: FreshSeries | null;
   guards: readonly GuardFinding[];
 };
 
@@ -117,7 +119,7 @@ const freshSeries = (pairs: readonly Pair[], effect: Effect | null, policy: Judg
 });
 
 function explainSamples(samples: GateSamples, policy: JudgePolicy): ExplainedSamples {
-  const { gate, step, decided, guards, confirmed, total } = readSamples(samples, policy);
+  const { gate, step, decided, guards, confirmed, total, remeasured } = readSamples(samples, policy);
   const path = new Map(
     [...walkGate(samples.pairs, policy.guards, gate)].map((point) => [point.pairs, point]),
   );
@@ -129,6 +131,7 @@ function explainSamples(samples: GateSamples, policy: JudgePolicy): ExplainedSam
     decidingEffect: estimateEffect(decided, gate.better),
     confirmation: freshSeries(samples.confirmation, confirmed, policy),
     total: samples.total && freshSeries(samples.total, total, policy),
+    remeasure: samples.remeasure && freshSeries(samples.remeasure, remeasured, policy),
     guards,
   };
 }

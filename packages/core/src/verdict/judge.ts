@@ -144,6 +144,7 @@ export type Judged = {
   guards: readonly GuardFinding[];
   confirmed: Effect | null;
   total: Effect | null;
+  remeasured: Effect | null;
 };
 
 export function readSamples(samples: GateSamples, policy: JudgePolicy): Judged {
@@ -162,6 +163,7 @@ export function readSamples(samples: GateSamples, policy: JudgePolicy): Judged {
     guards: policy.guards.map((guard) => judgeGuard(decided, guard)),
     confirmed: estimate(samples.confirmation),
     total: estimate(samples.total),
+    remeasured: estimate(samples.remeasure ?? null),
   };
 }
 

@@ -318,3 +318,14 @@ describe("a gain over ten times", () => {
     expect(suspectImplausible({ decided: [], confirmation: [], remeasure: null }, higher, 16)).toBe(null);
   });
 });
+
+describe("a watch", () => {
+  it("holds two states of the target against each other, of which none is suspect", () => {
+    const of = (): [Run, Run] => [
+      { value: 100, wallMs: 200, digest: "a" },
+      { value: 5, wallMs: 200, digest: "b" },
+    ];
+    expect(verdictOf({ of }).verdict).toBe("HACK_SUSPECTED");
+    expect(verdictOf({ of }, { trusted: true }).verdict).toBe("ACCEPT");
+  });
+});
