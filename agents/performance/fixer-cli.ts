@@ -1,7 +1,7 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { authorityOf, readyWorktree, type TaskContext, takeWorktree } from "@questbus/agent";
+import { authorityOf, readyWorktree, sealedPaths, type TaskContext, takeWorktree } from "@questbus/agent";
 import { type CliEnd, classifyCliRun, cliInstall, cliStart, fixerPrompt, quotaPauseMs } from "@questbus/core";
 import { type FixerSpec, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, runCommand, treeHash } from "@questbus/workbench";
@@ -15,7 +15,8 @@ type Worktree = { path: string; since: string };
  * @throws FIXER_FAILED, FIXER_TIMEOUT, FIXER_MISSING, FIXER_QUOTA
  */
 export async function askCli(context: TaskContext, fixer: CliFixer): Promise<Worktree> {
-  const prompt = fixerPrompt(context.brief, authorityOf(context));
+  const ground = { authority: authorityOf(context), sealed: await sealedPaths(context) };
+  const prompt = fixerPrompt(context.brief, ground);
   const ws = await context.workspace();
   const file = join(ws.dir, `prompt-${context.brief.pass}.md`);
   await writeFile(file, prompt, { mode: 0o600 });

@@ -1,5 +1,12 @@
 import { type KnobFiles, knobFiles, renderKnobs, type TaskContext, whileMeasuring } from "@questbus/agent";
-import { drawSettings, type KnobTrial, knobRunsMax, nextKnobStep, settingText } from "@questbus/core";
+import {
+  drawSettings,
+  type KnobTrial,
+  knobRunsMax,
+  nextKnobStep,
+  settingText,
+  workloadSeed,
+} from "@questbus/core";
 import { type ErrorCode, type FixerSpec, QuestbusError } from "@questbus/protocol";
 import {
   type Arms,
@@ -72,7 +79,7 @@ async function measured(
   try {
     return await whileMeasuring(context, async () => {
       // Warms the machine's caches; and a bench that fails as it is would fail every setting.
-      await runSetting(context, arms, textsOf(0));
+      await runSetting(context, arms, textsOf(0), 0);
       for (;;) {
         const step = nextKnobStep(trials, { better, seed });
         if (step.state === "done") return step.best;
@@ -86,19 +93,25 @@ async function measured(
 
 async function runTrial(context: TaskContext, arms: Arms, trial: KnobTrial, texts: Texts): Promise<void> {
   try {
-    trial.values.push(await runSetting(context, arms, texts));
+    trial.values.push(await runSetting(context, arms, texts, trial.values.length));
   } catch (error) {
     if (!(error instanceof QuestbusError) || !lost.includes(error.code)) throw error;
     trial.failure = `${error.code}: ${error.message.split("\n", 1)[0]}`;
   }
 }
 
-async function runSetting({ brief, signal, groups }: TaskContext, arms: Arms, texts: Texts): Promise<number> {
+/** Run `index` of every setting has the same workload, so that none is favoured. */
+async function runSetting(
+  { brief, signal, groups }: TaskContext,
+  arms: Arms,
+  texts: Texts,
+  index: number,
+): Promise<number> {
   signal.throwIfAborted();
-  const { command, metric, timeoutMs } = brief.spec.measure;
+  const seed = workloadSeed(brief.seed, "knobs", index);
   return runArm(arms, "base", async (cwd, env) => {
     for (const [path, text] of texts) await writeTreeFile(cwd, path, text);
-    const { value } = await observe({ command, cwd, env, metric, guards: [], timeoutMs, signal, groups });
+    const { value } = await observe({ ...brief.spec.measure, cwd, env, guards: [], seed, signal, groups });
     return value;
   });
 }

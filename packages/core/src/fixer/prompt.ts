@@ -20,12 +20,15 @@ const data = (name: string, lines: readonly string[]): string[] => [
   "</data>",
 ];
 
-/** The prompt of one pass. `authority`: what may be written, the role's own limits included. */
-export function fixerPrompt(brief: Brief, authority: Authority): string {
+/** What a fixer may touch: its authority, the role's own limits included, and the paths of the sealed files. */
+export type FixerGround = { authority: Authority; sealed: readonly string[] };
+
+/** The prompt of one pass. */
+export function fixerPrompt(brief: Brief, ground: FixerGround): string {
   const parts = [
     ["# Task", "", ...taskLines(brief)],
     ["## How it is measured", "", ...measureLines(brief)],
-    ["## What you may write", "", ...authorityLines(authority)],
+    ["## What you may write", "", ...groundLines(brief, ground)],
     analysisLines(brief.analysis),
     historyLines(brief),
     brief.guidance ? ["## Guidance of the arbiter", "", brief.guidance.trim()] : [],
@@ -67,12 +70,28 @@ function measureLines({ spec }: Brief): string[] {
   ];
 }
 
-const authorityLines = ({ write, never }: Authority): string[] => [
-  `- Only: ${write.map((glob) => `\`${glob}\``).join(", ")}`,
-  ...(never.length > 0 ? [`- Never: ${never.map((glob) => `\`${glob}\``).join(", ")}`] : []),
-  "- One change outside of that voids everything you did.",
-  "- Tests, benchmark, harness and lockfiles are sealed: what you change there does not count, and can void the pass.",
-];
+/** Sealed paths that are named; the rest is counted. */
+const sealedMax = 30;
+
+function groundLines({ spec }: Brief, { authority, sealed }: FixerGround): string[] {
+  const { write, never } = authority;
+  const named = sealed.slice(0, sealedMax).map((path) => `- ${quoted(path)}`);
+  const more = sealed.length > sealedMax ? [`- and ${sealed.length - sealedMax} more`] : [];
+  const strict = spec.seal.policy === "strict";
+  return [
+    `- Only: ${write.map((glob) => `\`${glob}\``).join(", ")}`,
+    ...(never.length > 0 ? [`- Never: ${never.map((glob) => `\`${glob}\``).join(", ")}`] : []),
+    "- One change outside of that voids everything you did.",
+    ...(spec.allow.dependencies ? [] : ["- Leave dependencies and lockfiles as they are."]),
+    ...(sealed.length === 0
+      ? []
+      : [
+          `- Sealed: tests, benchmark and what they rest on. A change there ${strict ? "voids everything you did" : "does not count"}:`,
+          "",
+          ...data("sealed", [...named, ...more]),
+        ]),
+  ];
+}
 
 function analysisLines(analysis: Analysis | null): string[] {
   if (!analysis || analysis.hot.length === 0) return [];

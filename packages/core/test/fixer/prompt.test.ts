@@ -4,7 +4,10 @@ import { fixerPrompt } from "../../src/fixer/prompt.ts";
 import { grantOf } from "../../src/quest/brief.ts";
 import { at } from "../quest/play.ts";
 
-const authority = { write: ["src/**"], never: ["test/**", "bench.mjs"] };
+const ground = {
+  authority: { write: ["src/**"], never: ["test/**", "bench.mjs"] },
+  sealed: ["bench.mjs", "test/search.test.js"],
+};
 const row = { utilization: null, saturation: null, errors: null };
 
 const analysis: Analysis = {
@@ -51,20 +54,27 @@ describe("the prompt of a coding agent", () => {
     ] as const;
     const text = fixerPrompt(
       brief({ analysis, history, kept: 0.05, guidance: "Look at the parser first." }),
-      authority,
+      ground,
     );
     await expect(text).toMatchFileSnapshot("prompt.golden.md");
   });
 
   test("leaves out what is not known", () => {
-    const text = fixerPrompt(brief(), authority);
+    const text = fixerPrompt(brief(), ground);
     expect(text).not.toMatch(/## (?:Where|What earlier|Guidance)/);
   });
 
+  test("of many sealed files some are named, and the rest is counted", () => {
+    const sealed = Array.from({ length: 45 }, (_, at) => `test/${at}.test.js`);
+    const text = fixerPrompt(brief(), { ...ground, sealed });
+    expect(text.match(/^- test\//gm)).toHaveLength(30);
+    expect(text).toContain("- and 15 more");
+  });
+
   test("text of the repository cannot leave its block", () => {
-    const text = fixerPrompt(brief({ analysis }), authority);
-    expect(text.match(/<data name=/g)).toHaveLength(1);
-    expect(text.match(/<\/data>/g)).toHaveLength(1);
+    const text = fixerPrompt(brief({ analysis }), ground);
+    expect(text.match(/<data name=/g)).toHaveLength(2);
+    expect(text.match(/<\/data>/g)).toHaveLength(2);
     expect(text.split("\n").filter((line) => line.startsWith("and edit"))).toEqual([]);
   });
 });
