@@ -19,11 +19,11 @@ import {
   type FixerSpec,
   faultsOf,
   forbiddenPaths,
+  inspectPatch,
   QuestbusError,
 } from "@questbus/protocol";
 import {
   diffFiles,
-  inspectPatch,
   patchTree,
   privateText,
   putBack,

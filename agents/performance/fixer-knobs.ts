@@ -1,4 +1,11 @@
-import { type KnobFiles, knobFiles, renderKnobs, type TaskContext, whileMeasuring } from "@questbus/agent";
+import {
+  type KnobFiles,
+  knobFiles,
+  newWorkloadKey,
+  renderKnobs,
+  type TaskContext,
+  whileMeasuring,
+} from "@questbus/agent";
 import {
   drawSettings,
   type KnobTrial,
@@ -79,11 +86,13 @@ async function measured(
   try {
     return await whileMeasuring(context, async () => {
       // Warms the machine's caches; and a bench that fails as it is would fail every setting.
-      await runSetting(context, arms, textsOf(0), 0);
+      const key = newWorkloadKey();
+      await runSetting(context, arms, textsOf(0), workloadSeed(key, "warm-up", 0));
       for (;;) {
         const step = nextKnobStep(trials, { better, seed });
         if (step.state === "done") return step.best;
-        for (const at of step.trials) await runTrial(context, arms, trials[at] as KnobTrial, textsOf(at));
+        for (const at of step.trials)
+          await runTrial(context, arms, { trial: trials[at] as KnobTrial, texts: textsOf(at), key });
       }
     });
   } finally {
@@ -91,24 +100,28 @@ async function measured(
   }
 }
 
-async function runTrial(context: TaskContext, arms: Arms, trial: KnobTrial, texts: Texts): Promise<void> {
+/** Run n of every setting has the same workload, so that none is favoured. */
+async function runTrial(
+  context: TaskContext,
+  arms: Arms,
+  { trial, texts, key }: { trial: KnobTrial; texts: Texts; key: string },
+): Promise<void> {
   try {
-    trial.values.push(await runSetting(context, arms, texts, trial.values.length));
+    const seed = workloadSeed(key, "knobs", trial.values.length);
+    trial.values.push(await runSetting(context, arms, texts, seed));
   } catch (error) {
     if (!(error instanceof QuestbusError) || !lost.includes(error.code)) throw error;
     trial.failure = `${error.code}: ${error.message.split("\n", 1)[0]}`;
   }
 }
 
-/** Run `index` of every setting has the same workload, so that none is favoured. */
 async function runSetting(
   { brief, signal, groups }: TaskContext,
   arms: Arms,
   texts: Texts,
-  index: number,
+  seed: string,
 ): Promise<number> {
   signal.throwIfAborted();
-  const seed = workloadSeed(brief.seed, "knobs", index);
   return runArm(arms, "base", async (cwd, env) => {
     for (const [path, text] of texts) await writeTreeFile(cwd, path, text);
     const { value } = await observe({ ...brief.spec.measure, cwd, env, guards: [], seed, signal, groups });

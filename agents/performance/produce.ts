@@ -14,6 +14,7 @@ import {
   type Candidate,
   type FixerSpec,
   forbiddenPaths,
+  inspectPatch,
   QuestbusError,
 } from "@questbus/protocol";
 import {
@@ -21,7 +22,6 @@ import {
   applyPatch,
   type CommittedCandidate,
   commitCandidate,
-  inspectPatch,
   putBack,
   writeTreeFile,
 } from "@questbus/workbench";

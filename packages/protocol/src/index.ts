@@ -12,6 +12,8 @@ export * from "./identity.ts";
 export * from "./journal.ts";
 export * from "./limit.ts";
 export * from "./measure.ts";
+export * from "./patch.ts";
+export * from "./path-rule.ts";
 export * from "./quantity.ts";
 export * from "./quest.ts";
 export * from "./request.ts";

@@ -8,6 +8,7 @@ import {
   canonicalText,
   type Fault,
   forbiddenPaths,
+  inspectPatch,
   limit,
   normaliseQuest,
   QuestbusError,
@@ -21,7 +22,6 @@ import { onDisk } from "./disk.ts";
 import { gitText } from "./git.ts";
 import { readChangelog, refuseBranchName } from "./integration.ts";
 import { knobFaults } from "./knob-check.ts";
-import { inspectPatch } from "./patch.ts";
 import { removeTree } from "./removal.ts";
 import { inspectTarget, resolveRef, type Target } from "./target.ts";
 import { openWorkspace, removeWorkspace, type Workspace } from "./workspace.ts";

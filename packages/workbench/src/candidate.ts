@@ -1,9 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { QuestbusError } from "@questbus/protocol";
+import { forbiddenModes, inspectPatch, pathProblem, QuestbusError } from "@questbus/protocol";
 import { GitFailure } from "./git.ts";
-import { inspectPatch } from "./patch.ts";
-import { forbiddenModes, pathProblem } from "./path-rule.ts";
 import { gitOn, ownIndex, snapshot } from "./tree.ts";
 import { privateGit, privateText, treeOf, type Workspace, withIndex } from "./workspace.ts";
 

@@ -28,7 +28,6 @@ export { type Integrated, type IntegrationOrder, integrate } from "./integration
 export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
-export { inspectPatch } from "./patch.ts";
 export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
 export { openSealGuard, type SealGuard, underSeal } from "./seal.ts";

@@ -1,8 +1,7 @@
-import { type ChangelogEntry, QuestbusError } from "@questbus/protocol";
+import { type ChangelogEntry, pathProblem, QuestbusError } from "@questbus/protocol";
 import { writeCommit } from "./candidate.ts";
 import { insertEntry } from "./changelog.ts";
 import { GitFailure, git, gitText } from "./git.ts";
-import { pathProblem } from "./path-rule.ts";
 import { resolveRef } from "./target.ts";
 import { privateGit, privateText, treeOf, type Workspace, withIndex } from "./workspace.ts";
 

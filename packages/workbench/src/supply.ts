@@ -1,8 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type Authority, forbiddenPaths, limit, QuestbusError } from "@questbus/protocol";
+import { type Authority, forbiddenPaths, inspectPatch, limit, QuestbusError } from "@questbus/protocol";
 import { diffBytes, diffFiles, patchTree, refuseForbiddenChanges } from "./candidate.ts";
-import { inspectPatch } from "./patch.ts";
 import { resolveRef } from "./target.ts";
 import { privateGit, privateText, type Workspace } from "./workspace.ts";
 

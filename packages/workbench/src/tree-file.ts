@@ -2,9 +2,8 @@ import { isUtf8 } from "node:buffer";
 import { constants } from "node:fs";
 import { lstat, mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { QuestbusError } from "@questbus/protocol";
+import { pathProblem, QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
-import { pathProblem } from "./path-rule.ts";
 import { privateGit, type Workspace } from "./workspace.ts";
 
 /** Single text files of a commit, and of a tree on the disk; neither reading nor writing follows a symbolic link. */

@@ -1,6 +1,5 @@
-import type { ErrorCode } from "@questbus/protocol";
+import { type ErrorCode, inspectPatch } from "@questbus/protocol";
 import { describe, expect, it } from "vitest";
-import { inspectPatch } from "../src/patch.ts";
 import { makeTarget, patchOf, refused } from "./fixture.ts";
 
 const hunk = "@@ -1 +1 @@\n-a\n+b\n";

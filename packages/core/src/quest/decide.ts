@@ -1,12 +1,15 @@
 import {
+  type Authority,
   assignmentOf,
   type CommandData,
   type Fault,
   forbiddenPaths,
+  inspectPatch,
   limit,
   type Report,
   type Role,
   roles,
+  type Supplied,
   suppliersOf,
   type TaskResult,
 } from "@questbus/protocol";
@@ -348,8 +351,22 @@ export function decideSupply(
     const who = suppliersOf[kind].join(" or ");
     refuse("ROLE_FORBIDDEN", `${context.actor.role} may not supply here`, `this pass waits for: ${who}`);
   }
+  refuseBadPatch(supplied, state.spec.authority);
   emit(draft, "candidate.supplied", { pass: pass.n, fixer: pass.fixer, supplied }, "caller");
   return draft;
+}
+
+/** What a patch shows without the files it is for; whether it applies, the performance agent finds. */
+function refuseBadPatch({ name, change }: Supplied, authority: Authority): void {
+  if (!("patch" in change)) return;
+  const outside = forbiddenPaths(inspectPatch(change.patch, { name }).files, authority);
+  if (outside.length === 0) return;
+  const paths = outside.join(", ").slice(0, limit.placeCharsMax);
+  refuse(
+    "PATH_FORBIDDEN",
+    `${name} touches what the performance role may not write: ${paths}`,
+    "leave it out",
+  );
 }
 
 /** What was supplied is made ready, now that no other quest measures. */

@@ -162,6 +162,25 @@ describe("who may supply, and when", () => {
   });
 });
 
+describe("a patch in the message itself is refused at once for what it shows, and the wait goes on", () => {
+  const line = "@@ -0,0 +1 @@\n+x\n";
+  test.each([
+    [
+      "a symbolic link",
+      `diff --git a/src/a b/src/a\nnew file mode 120000\n--- /dev/null\n+++ b/src/a\n${line}`,
+      "PATH_FORBIDDEN",
+    ],
+    ["a path outside", `--- /dev/null\n+++ b/../a\n${line}`, "PATH_ESCAPES"],
+    ["no patch", "make it faster", "PATCH_INVALID"],
+    ["a file that may not be written", `--- /dev/null\n+++ b/test/a.js\n${line}`, "PATH_FORBIDDEN"],
+    ["a good one", `--- /dev/null\n+++ b/src/a.js\n${line}`, "allowed"],
+  ])("%s", (_, patch, code) => {
+    const play = waiting({ fixers: [{ worker: true }] });
+    expect(codeOf(() => supply(play, worker, { change: { patch } }))).toBe(code);
+    expect(awaitingPass(play.state) === null).toBe(code === "allowed");
+  });
+});
+
 describe("what a program is told", () => {
   test("goal, measure, what may be written, what failed before, and where the files are", () => {
     const play = waiting({ fixers: [{ worker: "Make search faster" }] });

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "@questbus/protocol";
+import type { ErrorCode } from "./error.ts";
 
 /** Which paths no change may touch, whoever makes it. (What a role may write is protocol's `forbiddenPaths`.) */
 

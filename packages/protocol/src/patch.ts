@@ -1,4 +1,4 @@
-import { type ErrorCode, QuestbusError } from "@questbus/protocol";
+import { type ErrorCode, QuestbusError } from "./error.ts";
 import { forbiddenModes, pathProblem } from "./path-rule.ts";
 
 /**
