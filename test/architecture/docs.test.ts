@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { metricFormats, metricSource, roles, statistics } from "@questbus/protocol";
+import { httpTarget, metricFormats, metricSource, roles, statistics } from "@questbus/protocol";
 import { describe, expect, test } from "vitest";
 import { readCode, readSources } from "./source-text.ts";
 
@@ -59,6 +59,15 @@ describe("docs/measures.md", () => {
     expect(documented).toEqual(
       Object.entries(metricFormats).map(([format, { selector }]) => [format, selector]),
     );
+  });
+
+  test("its table of servers has every key", () => {
+    const keys = [...read("docs/measures.md").matchAll(/^\| ((?:`[a-z.A-Z]+`(?:, )?)+) \|/gm)].flatMap(
+      ([, cell]) => [...(cell as string).matchAll(/`([^`]+)`/g)].map(([, key]) => key as string),
+    );
+    const { load, ...rest } = httpTarget.shape;
+    const wanted = [...Object.keys(rest), ...Object.keys(load.unwrap().shape).map((key) => `load.${key}`)];
+    expect(keys.filter((key) => key.startsWith("load.") || key in rest).sort()).toEqual(wanted.sort());
   });
 
   test("every source and stat that it shows can be written", () => {

@@ -17,7 +17,7 @@ export const importTable: Record<string, { ours: readonly string[]; others: read
   "packages/core": { ours: ["protocol"], others: ["xstate"] },
   "packages/store": { ours: ["protocol"], others: ["better-sqlite3"] },
   "packages/bus": { ours: ["protocol"], others: ["@nats-io/*"] },
-  "packages/workbench": { ours: ["protocol"], others: ["zod"] },
+  "packages/workbench": { ours: ["protocol"], others: ["autocannon", "zod"] },
   "packages/orchestrator": { ours: ["protocol", "core", "store", "bus"], others: ["pino"] },
   "packages/agent": { ours: ["protocol", "core", "bus", "workbench"], others: ["pino", "yaml", "zod"] },
   // It starts the two programs as processes of their own.

@@ -8,6 +8,7 @@ export * from "./envelope.ts";
 export * from "./error.ts";
 export * from "./evidence.ts";
 export * from "./fixer.ts";
+export * from "./http-target.ts";
 export * from "./identity.ts";
 export * from "./journal.ts";
 export * from "./limit.ts";

@@ -29,6 +29,13 @@ export const limit = {
   outputBytesMax: 1_048_576,
   /** Largest file of results that one run of a benchmark may write: 100,000 points of k6, with room. */
   resultsBytesMax: 67_108_864,
+  /** Connections of a load: a machine has 28,000 ports for them, and some are still closing. */
+  connectionsMax: 1_000,
+  /** Longest load of one run: ten minutes. */
+  loadMsMax: 600_000,
+  /** Answers of one load whose time is kept, 8 bytes each. */
+  loadAnswersMax: 10_000_000,
+  requestBodyCharsMax: 65_536,
   /** Characters of a command's output that travel in a report. */
   excerptCharsMax: 2_000,
   /** Pairs a pass may spend on its decision. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { commandText, type FixerSpec, fixer, knobFilesOf, normaliseFixer } from "./fixer.ts";
+import { type HttpTarget, httpTarget, measureProblems, normaliseHttp, sourceProblem } from "./http-target.ts";
 import { questId, role } from "./identity.ts";
 import { limit } from "./limit.ts";
 import {
@@ -113,7 +114,8 @@ export const questDocument = z
         .meta({ description: "With intent validate: a ref, or a patch file." }),
     }),
     measure: z.strictObject({
-      command: commandText,
+      command: commandText.optional(),
+      http: httpTarget.optional(),
       output: outputPath.optional(),
       metric,
       timeout: durationText.default("60s"),
@@ -222,7 +224,10 @@ export const questDocument = z
       { figure: quest.measure.metric, place: ["measure", "metric"] as (string | number)[] },
       ...quest.guards.map((figure, at) => ({ figure, place: ["guards", at] })),
     ];
+    for (const { key, message } of measureProblems(quest.measure)) fault(["measure", key], message);
     for (const { figure, place } of figures) {
+      const source = sourceProblem(figure.from, quest.measure.http !== undefined);
+      if (source) fault([...place, "from"], source);
       const direction = directionProblem(figure.from, figure.better);
       if (direction) fault([...place, "better"], direction);
       const statistic = figure.stat && statisticProblem(figure.from);
@@ -256,11 +261,14 @@ export type QuestSpec = {
   intent: (typeof intents)[number];
   target: { repo: string; ref: string; prepare: string | null };
   measure: {
+    /** What is run; of an HTTP target, what starts it. */
     command: string;
     metric: MetricSpec;
     timeoutMs: number;
     /** Where the command writes its results, relative to the worktree; absent: stdout. */
     output?: string | undefined;
+    /** The command starts a server, which is measured under load; absent: the command measures. */
+    http?: HttpTarget | undefined;
   };
   /** `improveBy` null: every gain above the margin counts. `minEffect` null: the gate's default. */
   goal: { improveBy: number | null; margin: number; minEffect: number | null; acceptDetectable: boolean };
@@ -300,10 +308,11 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     intent: document.intent,
     target: { repo: target.repo, ref: target.ref, prepare: target.prepare ?? null },
     measure: {
-      command: measure.command,
+      command: measure.http?.start ?? measure.command ?? "",
       metric: { ...measure.metric, unit: measure.metric.unit ?? unitOfSource(measure.metric.from) },
       timeoutMs: parseDurationMs(measure.timeout),
       ...(measure.output === undefined ? {} : { output: measure.output }),
+      ...(measure.http === undefined ? {} : { http: normaliseHttp(measure.http) }),
     },
     goal: {
       improveBy: goal?.improveBy ? parsePercent(goal.improveBy) : null,

@@ -59,6 +59,13 @@ const faultsOf = (document: unknown): [string, string][] =>
     message,
   ]);
 
+/** Makes the quest one of a server. */
+const httpEdits = (http: Record<string, unknown>): Record<string, unknown> => ({
+  "measure.command": undefined,
+  "measure.http": { start: "node server.mjs", ...http },
+  "measure.metric.from": "autocannon:latency.p99",
+});
+
 describe("a quest that is well formed", () => {
   test("the quest of the README", () => {
     expect(questDocument.parse(full())).toEqual(parsedFull());
@@ -81,6 +88,26 @@ describe("a quest that is well formed", () => {
     ["a tool's output", { "measure.metric.from": "hyperfine:times", "measure.output": "out/bench.json" }],
     ["a figure of a named benchmark", { "measure.metric.from": "tinybench:my task/latency.p50" }],
     ["a tail of samples", { "measure.metric.from": "metric-line:latency_ms", "measure.metric.stat": "p99" }],
+    ["a server", httpEdits({})],
+    [
+      "a server in full",
+      httpEdits({
+        ready: "http://localhost:9000/health",
+        port: 8080,
+        timeout: "3s",
+        load: {
+          url: "/search?q=a",
+          connections: 50,
+          duration: "2s",
+          warmup: "1s",
+          rate: 500,
+          method: "POST",
+          body: "{}",
+          headers: { "content-type": "application/json" },
+        },
+        errorsMax: "0.1%",
+      }),
+    ],
     ["throughput", { "measure.metric.from": "autocannon:requests.mean", "measure.metric.better": "higher" }],
     ["no changelog", { "onAccept.changelog": null }],
     ["one sign-off", { signOff: ["qa"] }],
@@ -145,6 +172,36 @@ describe("a quest that is not: the place and the reason", () => {
       "measure.metric.better",
       "less of hyperfine is better: write better: lower",
     ],
+    [
+      { "measure.command": undefined },
+      "measure.command",
+      "missing; write the command that measures, or http for a server",
+    ],
+    [
+      { ...httpEdits({}), "measure.command": "node bench.mjs" },
+      "measure.command",
+      "write command or http, not both",
+    ],
+    [{ ...httpEdits({}), "measure.output": "a.json" }, "measure.output", "a load has no file; remove output"],
+    [
+      { ...httpEdits({}), "measure.metric.from": "wall-time" },
+      "measure.metric.from",
+      "of a server under load, read autocannon, max-rss or cpu-time",
+    ],
+    [
+      httpEdits({ load: { duration: "2m" } }),
+      "measure.timeout",
+      "a run takes 120 s of load alone: allow more",
+    ],
+    [httpEdits({ ready: "https://example.org/health" }), "measure.http.ready", anything],
+    [httpEdits({ load: { url: "http://10.0.0.1/" } }), "measure.http.load.url", anything],
+    [httpEdits({ load: { url: "http://localhost@example.org/" } }), "measure.http.load.url", anything],
+    [httpEdits({ load: { url: "health" } }), "measure.http.load.url", anything],
+    [httpEdits({ load: { headers: { a: "b\r\nc: d" } } }), "measure.http.load.headers.a", "one line only"],
+    [httpEdits({ load: { connections: 0 } }), "measure.http.load.connections", anything],
+    [httpEdits({ load: { duration: "11m" } }), "measure.http.load.duration", "a load of ten minutes at most"],
+    [httpEdits({ port: 70_000 }), "measure.http.port", anything],
+    [httpEdits({ start: " " }), "measure.http.start", anything],
     [{ "measure.output": "../bench.json" }, "measure.output", anything],
     [{ "measure.output": "/tmp/bench.json" }, "measure.output", anything],
     [{ "measure.output": ".git/bench.json" }, "measure.output", anything],
@@ -296,6 +353,29 @@ describe("a quest in plain units", () => {
       patch("two", "2"),
     ]);
     expect(spec.goal).toEqual({ improveBy: 0.2, margin: 0.01, minEffect: 0.12, acceptDetectable: false });
+  });
+
+  test("of a server the command is what starts it", () => {
+    const document = edited({ ...httpEdits({ load: { warmup: "1s" } }), fixers: [{ command: "x" }] });
+    const { measure } = normaliseQuest(questDocument.parse(document), []);
+    expect(measure).toMatchObject({
+      command: "node server.mjs",
+      http: {
+        ready: "/",
+        port: null,
+        readyMs: 10_000,
+        errorsMax: 0,
+        load: {
+          url: "/",
+          connections: 10,
+          durationMs: 5_000,
+          warmupMs: 1_000,
+          rate: null,
+          body: null,
+          headers: {},
+        },
+      },
+    });
   });
 
   test.each([

@@ -36,6 +36,8 @@ export type CommandOptions = {
   measureCpu?: boolean | undefined;
   /** How long other processes of the run may go on when the command has ended, inside the timeout; 0 by default. */
   lingerMs?: number | undefined;
+  /** Told the leader of the process group, once it runs. */
+  onSpawn?: ((pid: number) => void) | undefined;
   /** Where the running group is recorded, for a successor to end it. */
   groups?: ProcessGroups | undefined;
 };
@@ -155,6 +157,7 @@ async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<C
   if (child.pid !== undefined) {
     tree.begin(child.pid);
     rss?.start(child.pid);
+    options.onSpawn?.(child.pid);
   }
   const stop = openStop(tree, options);
   const ended = await endingOf(child, sinceStart)

@@ -21,6 +21,8 @@ export type MeasuredRun = CommandRun & {
   results: string;
   /** For messages: `stdout`, or the file's path. */
   resultsPlace: string;
+  /** The share of requests of a load that may fail; none when absent. */
+  errorsShareMax?: number | undefined;
 };
 
 /**
@@ -75,7 +77,7 @@ function readingOf(spec: MetricSpec, run: MeasuredRun): Reading {
   const { format, selector } = splitSource(spec.from);
   const reader = Object.hasOwn(metricFormats, format) ? readers[format as MetricFormat] : null;
   const reading = reader
-    ? reader(run.results, selector ?? metricFormats[format as MetricFormat].selector)
+    ? reader(run.results, selector ?? metricFormats[format as MetricFormat].selector, run.errorsShareMax)
     : plainReading(spec, run);
   if (!spec.stat) return reading;
   if (!reading.samples)

@@ -1,9 +1,16 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:os";
-import { type GuardSpec, type MetricSpec, type Observation, QuestbusError } from "@questbus/protocol";
+import {
+  type GuardSpec,
+  type HttpTarget,
+  type MetricSpec,
+  type Observation,
+  QuestbusError,
+} from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
 import { lastLines } from "./excerpt.ts";
+import { runHttp } from "./http/run-http.ts";
 import { type MeasuredRun, readMetric } from "./metric.ts";
 import { readResults, removeResults } from "./results.ts";
 
@@ -13,6 +20,8 @@ export type ObserveOptions = CommandSetting & {
   metric: MetricSpec;
   /** The file that the command writes its results to, relative to `cwd`; stdout when absent. */
   output?: string | undefined;
+  /** The command starts a server, which is measured under load. */
+  http?: HttpTarget | undefined;
   guards: readonly GuardSpec[];
   timeoutMs: number;
   /** Seed of the workload, given as QUESTBUS_SEED. */
@@ -34,17 +43,20 @@ const digestChars = 32;
  * PATH_ESCAPES, DISK_FULL; the reason of `signal` when it was aborted
  */
 export async function observe(options: ObserveOptions): Promise<Observation> {
-  const { metric, guards, output, seed, ...command } = options;
+  const { metric, guards, output, http, seed, ...command } = options;
   const measureRss = [metric, ...guards].some((each) => each.from === "max-rss");
   if (output !== undefined) await removeResults(options.cwd, output);
   const env = { ...command.env, ...(seed === undefined ? {} : { QUESTBUS_SEED: seed }) };
-  const run = await runCommand({ ...command, env, measureRss, measureCpu: true, lingerMs });
+  const run = await (http
+    ? runHttp({ ...command, env, http })
+    : runCommand({ ...command, env, measureRss, measureCpu: true, lingerMs }));
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   refuseFailure(run, options);
   const measured: MeasuredRun = {
     ...run,
     results: output === undefined ? run.stdout : await readResults(options.cwd, output),
-    resultsPlace: output ?? "stdout",
+    resultsPlace: http ? "the load" : (output ?? "stdout"),
+    errorsShareMax: http?.errorsMax,
   };
   return {
     value: readMetric(metric, measured),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { documentOf, figureOf, type Reading, Refusal } from "./reading.ts";
+import { refuseThinPercentile } from "./statistic.ts";
 
 const count = z.number().min(0);
 const figures = z.record(z.string(), z.unknown());
@@ -31,6 +32,7 @@ export function readAutocannon(text: string, selector: string, errorsShareMax = 
       "choose one such as latency.p99, latency.mean, requests.mean or throughput.mean",
     );
   const value = (document[group as "latency"] as Record<string, unknown>)[which];
+  if (group === "latency") refuseThinPercentile(which, document.latency.totalCount, "the latencies");
   if (value === 0 && group === "latency")
     throw new Refusal(
       "METRIC_NOT_A_NUMBER",

@@ -14,9 +14,10 @@ export type Reading = {
 /**
  * Reads one figure out of what a tool wrote. Pure.
  * @param selector what the quest wrote after the colon, or the format's default
+ * @param errorsShareMax the share of requests of a load that may fail; none by default
  * @throws Refusal
  */
-export type Reader = (text: string, selector: string) => Reading;
+export type Reader = (text: string, selector: string, errorsShareMax?: number) => Reading;
 
 type RefusalCode = Extract<
   ErrorCode,

@@ -24,15 +24,27 @@ export const medianOf = (samples: readonly number[]): number => quantileOf(0.5, 
 
 /** @param share from 0 to 1 */
 export function quantileOf(share: number, samples: readonly number[], name: string): number {
-  const needed = Math.ceil(1 / Math.max(1 - share, Number.EPSILON) - 1e-9);
-  if (share > 0.5 && samples.length < needed)
-    throw new Refusal(
-      "SAMPLES_TOO_FEW",
-      `the ${Number((share * 100).toFixed(3))} % quantile of ${name} needs ${needed} samples in one run; there are ${samples.length}`,
-      "let one run of the benchmark measure more often, or ask for a lower quantile",
-    );
+  refuseThinTail(share, samples.length, name);
   const sorted = Float64Array.from(samples).sort();
   const at = (sorted.length - 1) * share;
   const [below, above] = [sorted[Math.floor(at)] as number, sorted[Math.ceil(at)] as number];
   return below + (above - below) * (at - Math.floor(at));
+}
+
+/** Of fewer samples the quantile is their maximum under another name. */
+export function refuseThinTail(share: number, count: number, name: string): void {
+  const needed = Math.ceil(1 / Math.max(1 - share, Number.EPSILON) - 1e-9);
+  if (share <= 0.5 || count >= needed) return;
+  throw new Refusal(
+    "SAMPLES_TOO_FEW",
+    `the ${Number((share * 100).toFixed(3))} % quantile of ${name} needs ${needed} samples in one run; there are ${count}`,
+    "let one run of the benchmark measure more often, or ask for a lower quantile",
+  );
+}
+
+/** The same for a percentile that a tool computed, by the name that it has there: p99, p999 or p99_9. */
+export function refuseThinPercentile(figure: string, count: unknown, name: string): void {
+  const [, whole, part] = /^p(\d\d)_?(\d*)$/.exec(figure) ?? [];
+  if (whole !== undefined && typeof count === "number")
+    refuseThinTail(Number(`${whole}.${part || 0}`) / 100, count, name);
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { documentOf, figureOf, keptSamples, type Named, type Reading, Refusal, select } from "./reading.ts";
+import { refuseThinPercentile } from "./statistic.ts";
 
 const figures = z.looseObject({ samples: z.unknown().optional() });
 
@@ -53,6 +54,7 @@ export function readTask(item: TaskResult, figure: string, name: string): Readin
     );
   }
   const found = item[group];
+  refuseThinPercentile(which as string, found?.samplesCount, name);
   return {
     value: figureOf(found?.[which as string], `${figure} of ${name}`),
     samples: which === "mean" ? keptSamples(found?.samples, `the samples of ${name}`) : undefined,

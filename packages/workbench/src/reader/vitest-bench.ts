@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { documentOf, figureOf, keptSamples, type Named, type Reading, Refusal, select } from "./reading.ts";
+import { refuseThinPercentile } from "./statistic.ts";
 import { readTask, type TaskResult } from "./tinybench.ts";
 
 /** vitest 4, `--outputJson`. */
@@ -115,6 +116,7 @@ function readFour({ files }: Four, selector: string): Reading {
       `there is no benchmark and no figure ${figure}; there is ${name}`,
       `choose one of ${Object.keys(older).join(", ")}`,
     );
+  refuseThinPercentile(key, item.sampleCount, name);
   return {
     value: figureOf(item[key], `${figure} of ${name}`),
     samples: key === "mean" ? keptSamples(item.samples, `the samples of ${name}`) : undefined,

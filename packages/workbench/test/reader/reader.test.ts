@@ -82,7 +82,7 @@ describe("a reader finds", () => {
   it("the same in the files themselves, where they hold more digits than a test wants to", () => {
     const task = JSON.parse(fixture("tinybench.json"))[0].result;
     expect(read(fixture("tinybench.json"), "tinybench")).toBe(task.latency.mean);
-    expect(read(fixture("tinybench.json"), "tinybench:latency.p99")).toBe(task.latency.p99);
+    expect(read(fixture("tinybench.json"), "tinybench:latency.p75")).toBe(task.latency.p75);
     const [, second] = JSON.parse(fixture("tinybench-two.json"));
     expect(read(fixture("tinybench-two.json"), "tinybench:toSorted/throughput.mean")).toBe(
       second.result.throughput.mean,
@@ -184,6 +184,19 @@ describe("a reader refuses", () => {
       "tinybench",
     ],
     ["a figure that it does not have", "METRIC_MISSING", fixture("tinybench.json"), "tinybench:latency.p42"],
+    ["tinybench's own p99 of 23 runs", "SAMPLES_TOO_FEW", fixture("tinybench.json"), "tinybench:latency.p99"],
+    [
+      "autocannon's own p99_9 of 144 answers",
+      "SAMPLES_TOO_FEW",
+      fixture("autocannon.json"),
+      "autocannon:latency.p99_9",
+    ],
+    [
+      "vitest's own p999 of 869 runs",
+      "SAMPLES_TOO_FEW",
+      fixture("vitest-4.json"),
+      "vitest-bench:copy and sort/latency.p999",
+    ],
     [
       "a p99 of 12 samples",
       "SAMPLES_TOO_FEW",

@@ -1,0 +1,80 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { QuestbusError } from "@questbus/protocol";
+
+/** The port of a server that is measured, and the wait until it answers there. */
+
+const probeEveryMs = 20;
+const probeTimeoutMs = 1_000;
+/** Both ways to say this machine; a server on `localhost` may listen on either. */
+const hosts = ["127.0.0.1", "[::1]"];
+
+/**
+ * A loopback port on which nobody listens: the one that is asked for, else any.
+ * @throws BENCH_FAILED when somebody does: it would be measured in place of the target
+ */
+export async function freePort(wanted: number | null): Promise<number> {
+  const server = createServer();
+  try {
+    server.listen({ port: wanted ?? 0, host: "127.0.0.1" });
+    await once(server, "listening");
+    const address = server.address();
+    if (typeof address === "object" && address !== null) return address.port;
+    throw new Error("no port");
+  } catch {
+    throw new QuestbusError({
+      code: "BENCH_FAILED",
+      message: `something else listens on port ${wanted}`,
+      where: "measure.http.port",
+      next: "stop it, or leave the port out and let the server take PORT",
+    });
+  } finally {
+    server.close();
+  }
+}
+
+/** The URLs that a path may mean on a port; a URL means itself. */
+export const urlsOf = (place: string, port: number): string[] =>
+  place.startsWith("/") ? hosts.map((host) => `http://${host}:${port}${place}`) : [place];
+
+/**
+ * Asks the URLs in turn until one answers below 400, and answers with that one; null when the time is over or `signal`
+ * aborts.
+ */
+export async function untilReady(
+  urls: readonly string[],
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<{ url: string } | { last: string }> {
+  const endMs = performance.now() + withinMs;
+  let last: Answer = { ready: false, status: 0, text: "it was never asked" };
+  while (performance.now() < endMs && !signal.aborted) {
+    for (const url of urls) {
+      const answer = await probe(url, signal);
+      if (answer.ready) return { url };
+      if (answer.status >= last.status) last = answer;
+    }
+    await delay(probeEveryMs, undefined, { signal }).catch(() => {});
+  }
+  return { last: last.text };
+}
+
+/** Status 0: none came. */
+type Answer = { ready: boolean; status: number; text: string };
+
+/** One GET; redirects are answers. */
+const probe = (url: string, signal: AbortSignal): Promise<Answer> =>
+  new Promise((done) => {
+    const asked = request(url, { signal, timeout: probeTimeoutMs, agent: false }, (answer) => {
+      const status = answer.statusCode ?? 0;
+      answer.resume();
+      answer.once("close", () =>
+        done({ ready: status > 0 && status < 400, status, text: `${url} answers ${status}` }),
+      );
+    });
+    asked.once("timeout", () => asked.destroy(new Error("no answer in a second")));
+    asked.once("error", (error) => done({ ready: false, status: 0, text: `${url}: ${error.message}` }));
+    asked.end();
+  });
