@@ -31,7 +31,8 @@ async function profiled(
   arms: Arms,
   wallMs: number,
 ): Promise<Profiled> {
-  const { command, timeoutMs } = brief.spec.measure;
+  const { command, timeoutMs, http } = brief.spec.measure;
+  if (http) return { run: unprofiled("a server under load is not profiled"), kept: [] };
   const scratch = join(arms.dir, "profile");
   try {
     return await runArm(arms, "base", (cwd, env) =>

@@ -63,7 +63,7 @@ function measureLines({ spec }: Brief): string[] {
   );
   return [
     ...(target.prepare ? [`- Prepared once by \`${target.prepare}\`.`] : []),
-    `- Measured by \`${measure.command}\`, which gives \`${measure.metric.name}\` (${measure.metric.from}).`,
+    `- Measured by ${measure.http ? `load on the server of \`${measure.command}\`` : `\`${measure.command}\``}, which gives \`${measure.metric.name}\` (${measure.metric.from}).`,
     "- Each run is a fresh process; your version and the one before run in pairs, in random order.",
     `- \`${tests.command}\` must pass.`,
     ...list,

@@ -97,6 +97,10 @@ function placeOf(path: string): SealKind | null {
 export const commandsOf = ({ measure, tests, target }: SealRules): string[] =>
   [measure.command, tests.command, target.prepare].filter((each) => each !== null);
 
+/** Commands whose files judge. What starts a server names none of them, but the program that gets better. */
+const judgesOf = (rules: SealRules): string[] =>
+  commandsOf(rules).filter((each) => !(rules.measure.http && each === rules.measure.command));
+
 /** The words of a command line, quotes and `--option=` taken off; a quoted text also counts as a whole. */
 export function wordsOf(command: string): string[] {
   const quoted = [...command.matchAll(/"([^"]*)"|'([^']*)'/g)].map(([, one, other]) => one ?? other ?? "");
@@ -136,7 +140,7 @@ const isByName = (glob: string): boolean =>
  * the operator lets performance write by name is the program, also where a command names it.
  */
 export function sealRule(rules: SealRules): (path: string) => SealKind | null {
-  const named = new Set(commandsOf(rules).flatMap(namedBy));
+  const named = new Set(judgesOf(rules).flatMap(namedBy));
   const { paths, except } = rules.seal;
   const granted = rules.authority.write.filter(isByName);
   const isNamed = (path: string, lower: string): boolean =>

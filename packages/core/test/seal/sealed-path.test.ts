@@ -1,6 +1,17 @@
+import { normaliseQuest, questDocument } from "@questbus/protocol";
 import { describe, expect, test } from "vitest";
 import { type SealKind, sealRule } from "../../src/seal/sealed-path.ts";
 import { rules } from "./rules.ts";
+
+const serverQuest = questDocument.parse({
+  version: 1,
+  title: "Faster",
+  target: { repo: "." },
+  measure: { http: { start: "node server.mjs" }, metric: { name: "p50", from: "autocannon:latency.p50" } },
+  goal: { improveBy: "5%" },
+  tests: { command: "node check.mjs" },
+  fixers: [{ command: "x" }],
+});
 
 describe("the usual places", () => {
   test.each<[SealKind | null, string[]]>([
@@ -137,6 +148,14 @@ describe("seal.paths and seal.except", () => {
     ["packages/a/package-lock.json", "lockfile"],
     ["run.mjs", null],
   ])("%s", (path, kind) => expect(kindOf(path)).toBe(kind));
+});
+
+test("what starts a server is the program, and not sealed; what tests it is", () => {
+  const http = sealRule({
+    ...rules(),
+    measure: normaliseQuest(serverQuest, []).measure,
+  });
+  expect([http("server.mjs"), http("check.mjs")]).toEqual([null, "command"]);
 });
 
 test("where other dependencies are allowed, lockfiles are not sealed", () => {
