@@ -56,7 +56,9 @@ function latencyOf(sorted: Float64Array): Record<string, number> {
     const below = sorted[Math.floor(place)] as number;
     return below + ((sorted[Math.ceil(place)] as number) - below) * (place - Math.floor(place));
   };
-  const known = Object.entries(percentiles).filter(([, p]) => sorted.length * (100 - p) >= 100 - 1e-6);
+  const known = Object.entries(percentiles).filter(
+    ([, p]) => p <= 50 || sorted.length * (100 - p) >= 100 - 1e-6,
+  );
   const mean = sorted.reduce((sum, each) => sum + each / sorted.length, 0);
   return {
     mean,
