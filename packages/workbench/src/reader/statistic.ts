@@ -32,7 +32,7 @@ export function quantileOf(share: number, samples: readonly number[], name: stri
 }
 
 /** Of fewer samples the quantile is their maximum under another name. */
-export function refuseThinTail(share: number, count: number, name: string): void {
+function refuseThinTail(share: number, count: number, name: string): void {
   const needed = Math.ceil(1 / Math.max(1 - share, Number.EPSILON) - 1e-9);
   if (share <= 0.5 || count >= needed) return;
   throw new Refusal(
