@@ -62,7 +62,7 @@ function printStatus(state: QuestState, watches: readonly QuestState[], stateDir
   }
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
-    printData("nobody works on it now: run its quest file again, and it goes on");
+    printData("nobody works on it now: run its quest file again, or questbus up, and it goes on");
   }
   printData(`\n${stagesText(state, watches)}`);
   if (state.passes.length > 0) printData(`\n${matrixText(state, stateDir)}`);

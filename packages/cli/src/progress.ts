@@ -1,4 +1,4 @@
-import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf } from "@questbus/core";
+import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf, watchFinding } from "@questbus/core";
 import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
 import { supplyHint } from "./summary.ts";
@@ -89,7 +89,7 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     case "change.integrated":
       return `  ${paintError("green", "integrated")}: branch ${event.body.branch}, commit ${event.body.commit.slice(0, 12)}`;
     case "quest.ended":
-      return endLine(event.body);
+      return state.spec.watch ? paintError("bold", watchFinding(state).text) : endLine(event.body);
     default:
       return null;
   }

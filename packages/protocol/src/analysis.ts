@@ -34,8 +34,8 @@ const useRow = z.strictObject({
 /** All processes of one run of the bench, from outside. */
 const runUsage = z.strictObject({
   wallMs: amount,
-  cpuUserMs: amount.nullable(),
-  cpuSystemMs: amount.nullable(),
+  /** User and system. */
+  cpuMs: amount.nullable(),
   /** Of its largest process. */
   peakRssBytes: amount.nullable(),
   /** From and to the disk. */

@@ -28,10 +28,10 @@ const intervalUsMin = 100;
 const intervalUsMax = 10_000;
 const keptMax = 4;
 
-/** Runs the command as it is, and then writes down what the kernel and the shell know of it and of all its children. */
+/** Runs the command as it is, and then writes down what it and all its children read and wrote (Linux). */
 const metered = `/bin/sh -c "$QUESTBUS_PROFILED"
 code=$?
-{ times; cat /proc/$$/io; } >"$QUESTBUS_PROFILE_DIR/usage" 2>/dev/null
+cat /proc/$$/io >"$QUESTBUS_PROFILE_DIR/io" 2>/dev/null
 exit $code`;
 
 /**
@@ -54,7 +54,7 @@ export async function profileRun(options: ProfileOptions): Promise<Profiled> {
       QUESTBUS_PROFILE_INTERVAL_US: String(Math.min(intervalUsMax, Math.max(intervalUsMin, intervalUs))),
     };
     const before = await readMachineMarks();
-    const run = await runCommand({ ...setting, command: metered, env, measureRss: true });
+    const run = await runCommand({ ...setting, command: metered, env, measureRss: true, measureCpu: true });
     if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
     if (run.timedOut || run.exit !== 0) return { run: unprofiled(failure(run)), kept: [] };
     const machine = sharesBetween(before, await readMachineMarks(), run.wallMs);
@@ -90,7 +90,7 @@ async function readLeft(
   const named = (ending: string): string[] => files.filter((each) => each.endsWith(ending));
   const { profiles, left } = await readProfiles(named(".cpuprofile").map((each) => join(scratch, each)));
   const heaps = await Promise.all(named(".heap").map((each) => readJson(join(scratch, each))));
-  const usage = await readFile(join(scratch, "usage"), "utf8").catch(() => "");
+  const io = await readFile(join(scratch, "io"), "utf8").catch(() => "");
   const none = "no process wrote a CPU profile: it is no Node program, or it sets NODE_OPTIONS itself";
   const notes = [
     ...(profiles.length === 0 && left === 0 ? [none] : []),
@@ -100,7 +100,7 @@ async function readLeft(
     run: {
       ...known,
       cpuProfiles: profiles.map((each) => each.profile),
-      usage: usageOf(run, usage),
+      usage: usageOf(run, io),
       heap: heapOf(heaps),
       notes,
     },
@@ -137,19 +137,15 @@ function parsed(text: string): unknown {
 const readJson = async (path: string): Promise<unknown> =>
   (await stat(path)).size > limit.profileBytesMax ? null : parsed(await readFile(path, "utf8"));
 
-/** `times` prints minutes and seconds, first of the shell, then of its children: user and system each. */
-function usageOf(run: CommandRun, text: string): Analysis["usage"] {
-  const [, children] = [...text.matchAll(/^(\d+)m([\d.]+)s (\d+)m([\d.]+)s$/gm)];
-  const ms = (minutes: string | undefined, seconds: string | undefined): number | null =>
-    minutes === undefined ? null : Math.round((Number(minutes) * 60 + Number(seconds)) * 1000);
+/** `io`: /proc/PID/io of the shell, which has the counts of every child it waited for; empty where there is none. */
+function usageOf(run: CommandRun, io: string): Analysis["usage"] {
   const bytes = (name: string): number | null => {
-    const found = new RegExp(`^${name}: (\\d+)$`, "m").exec(text)?.[1];
+    const found = new RegExp(`^${name}: (\\d+)$`, "m").exec(io)?.[1];
     return found === undefined ? null : Number(found);
   };
   return {
     wallMs: run.wallMs,
-    cpuUserMs: ms(children?.[1], children?.[2]),
-    cpuSystemMs: ms(children?.[3], children?.[4]),
+    cpuMs: run.cpuMs,
     peakRssBytes: run.maxRssBytes,
     readBytes: bytes("read_bytes"),
     writtenBytes: bytes("write_bytes"),

@@ -46,7 +46,7 @@ describe("a Node program", () => {
     ).toBe(true);
     expect(found.kept).toHaveLength(1);
     expect(found.run.notes).toEqual([]);
-    expect(found.run.usage?.cpuUserMs).toBeGreaterThan(20);
+    expect(found.run.usage?.cpuMs).toBeGreaterThan(20);
     expect(found.run.usage?.peakRssBytes).toBeGreaterThan(1_000_000);
     expect(found.run.heap?.collections).toBeGreaterThan(0);
     expect(found.run.heap?.limitBytes).toBeGreaterThan(found.run.heap?.peakBytes ?? Number.POSITIVE_INFINITY);

@@ -3,6 +3,10 @@ import { type Analysis, percent } from "@questbus/protocol";
 const shownMax = 3;
 const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MiB`;
 
+/** Less than half a MiB is what every program reads and writes. */
+const worthSaying = (bytes: number | null | undefined): number | null =>
+  bytes && bytes > 524_288 ? bytes : null;
+
 type Hot = Analysis["hot"][number];
 
 /** `parse src/parse.mjs:12 41 %`; what is not the target's own names the place it is entered from. */
@@ -41,8 +45,8 @@ function useText({ use, usage, heap, apart }: Analysis): string {
   return [
     ...known("processor busy", use.cpu.utilization),
     ...known("peak memory", usage?.peakRssBytes, mib),
-    ...known("read", usage?.readBytes, mib),
-    ...known("written", usage?.writtenBytes, mib),
+    ...known("read", worthSaying(usage?.readBytes), mib),
+    ...known("written", worthSaying(usage?.writtenBytes), mib),
     ...known("garbage collection", apart?.gc ?? use.gc.utilization),
     ...known("peak heap", heap?.peakBytes, mib),
   ].join(", ");

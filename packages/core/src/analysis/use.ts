@@ -5,9 +5,6 @@ const ratio = (part: number | null | undefined, whole: number | null | undefined
   return value !== null && Number.isFinite(value) && value >= 0 ? Math.round(value * 10_000) / 10_000 : null;
 };
 
-const sum = (a: number | null | undefined, b: number | null | undefined): number | null =>
-  a === null || a === undefined || b === null || b === undefined ? null : a + b;
-
 /**
  * Utilization, saturation and errors of each resource, as far as they were measured; null otherwise. `gcShare`: of the
  * profiled time. Source: Gregg, "Thinking Methodically about Performance", CACM 56 (2) 2013 (the USE method); saturation
@@ -17,7 +14,7 @@ export function useTable(run: ProfiledRun, gcShare: number | null): Analysis["us
   const { usage, heap, machine } = run;
   return {
     cpu: {
-      utilization: ratio(sum(usage?.cpuUserMs, usage?.cpuSystemMs), usage?.wallMs),
+      utilization: ratio(usage?.cpuMs, usage?.wallMs),
       saturation: machine.cpuStall,
       errors: null,
     },

@@ -111,8 +111,7 @@ describe("where the time goes", () => {
   it("without a profile there is no figure, only what is known from outside", () => {
     const usage = {
       wallMs: 200,
-      cpuUserMs: 90,
-      cpuSystemMs: 10,
+      cpuMs: 100,
       peakRssBytes: 50,
       readBytes: 1,
       writtenBytes: 2,
