@@ -13,6 +13,7 @@ import {
   foundLines,
   guardWords,
   oneLine,
+  outsideLines,
   recomputeLines,
   ruleLines,
   stopLine,
@@ -157,12 +158,14 @@ ${gainSection(samples, rules)}
 ${evidenceSection(samples, rules)}
 ${valueSection(samples, rules)}
 ${effectSection(samples, rules)}
-${guardSection(samples, rules)}`;
+${guardSection(samples, rules)}
+<section><h2>Seen from outside</h2>${facts(outsideLines(samples))}</section>`;
 
 function sourceSection(view: View): Markup {
   const { samples, artifacts, candidate, lastGood } = view.pass;
   const sources: [string, string][] = [
     ...(samples ? [["seed of the pairs", samples.seed] as [string, string]] : []),
+    ...(samples?.workloadKey ? [["key of the workloads", samples.workloadKey] as [string, string]] : []),
     ["last known-good", `tree ${lastGood.tree}`],
     ...(candidate ? [["candidate", `tree ${candidate.tree}`] as [string, string]] : []),
     ...artifacts.map(({ task, kind, sha256 }): [string, string] => [`${kind} (${task})`, sha256]),

@@ -12,6 +12,7 @@ import {
   guardWords,
   interval,
   oneLine,
+  outsideLines,
   recomputeLines,
   ruleLines,
   stopLine,
@@ -20,10 +21,11 @@ import {
 
 const nameWidth = 20;
 
-/** `text` in lines of at most `width`, broken at spaces; a longer word stays whole. */
+/** `text` in lines of at most `width`, broken at spaces, and within a word only where it is longer than a line. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  for (const word of text.split(" ")) {
+  const pieces = new RegExp(`[^ ]{1,${width}}`, "g");
+  for (const word of text.match(pieces) ?? []) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + 1 + word.length <= width)
       lines[lines.length - 1] = `${last} ${word}`;
@@ -152,6 +154,7 @@ function sampleLines(samples: ExplainedSamples, rules: Rules, columns: number): 
     ...section("Fresh pairs against last known-good", freshLines(samples.confirmation)),
     ...section("Fresh pairs against the quest's base", freshLines(samples.total)),
     ...section("Measured again in fresh trees", freshLines(samples.remeasure)),
+    ...section("Seen from outside", entries(outsideLines(samples), columns)),
     ...section(
       "Guards",
       samples.guards.flatMap((each) => entry(each.name, guardWords(each, rules), columns)),
@@ -163,6 +166,7 @@ function sourceLines(view: View, columns: number): string[] {
   const { samples, artifacts } = view.pass;
   return [
     ...(samples ? entry("seed", samples.seed, columns) : []),
+    ...(samples?.workloadKey ? entry("key of workloads", samples.workloadKey, columns) : []),
     ...artifacts.flatMap(({ task, kind, sha256 }) =>
       entry(kind, `${sha256.slice(0, 16)} (${task})`, columns),
     ),

@@ -143,6 +143,31 @@ export function effectRows({
   ];
 }
 
+/** What was seen of the runs from outside, as medians over the deciding pairs, and whether both arms computed the same. */
+export function outsideLines({ pairs, stop }: ExplainedSamples): [string, string][] {
+  const counted = pairs.slice(0, stop.pairs);
+  if (counted.length === 0) return [];
+  const middle = (arm: "base" | "candidate", of: "wallMs" | "cpuMs"): number | null => {
+    const values = counted.flatMap((pair) => pair[arm][of] ?? []).toSorted((a, b) => a - b);
+    return values.length === counted.length ? (values[values.length >> 1] as number) : null;
+  };
+  const times = (of: "wallMs" | "cpuMs"): string => {
+    const [base, candidate] = [middle("base", of), middle("candidate", of)];
+    if (base === null || candidate === null) return "not measured";
+    return `base ${figure(base, "ms")}, candidate ${figure(candidate, "ms")}`;
+  };
+  const printed = counted.filter((pair) => pair.base.digest !== null);
+  const equal = printed.filter((pair) => pair.base.digest === pair.candidate.digest);
+  return [
+    ["wall time of a run", times("wallMs")],
+    ["processor time", times("cpuMs")],
+    [
+      "output digest",
+      printed.length > 0 ? `equal in ${equal.length} of ${count(printed.length, "pair")}` : "none is printed",
+    ],
+  ];
+}
+
 const guardEnd = {
   holds: "holds",
   regressed: "shown to be beyond its bound",
@@ -154,7 +179,7 @@ export const guardWords = (finding: GuardFinding, { guards, guardBound }: Rules)
   `${guardEnd[finding.state]} (E ${evidence(finding.e)} where ${figure(guardBound)} decides)`;
 
 /** All that was found besides the samples, as name and finding; what looks wrong first. */
-export function foundLines({ found, rules, cut }: ExplainedPass): [string, string][] {
+export function foundLines({ found, rules, cut, samples, setAside }: ExplainedPass): [string, string][] {
   const { unfit, crash, forbiddenPaths, suspicions, changedNothing, tests, signOffs } = found;
   const votes = Object.entries(signOffs).map(([role, each]): [string, string] => [
     `sign-off ${role}`,
@@ -167,7 +192,8 @@ export function foundLines({ found, rules, cut }: ExplainedPass): [string, strin
       fault ? [["fault", `${fault.message} (${fault.code})`]] : [],
     ),
     ...(forbiddenPaths.length > 0 ? [["may not change", forbiddenPaths.join(", ")] as [string, string]] : []),
-    ...suspicions.map(({ kind, message, where }): [string, string] => [
+    ...(setAside.length > 0 ? [["edits set aside", setAside.join(", ")] as [string, string]] : []),
+    ...[...suspicions, ...(samples?.suspicions ?? [])].map(({ kind, message, where }): [string, string] => [
       "suspicion",
       `${kind}: ${message}${where ? ` (${where})` : ""}`,
     ]),

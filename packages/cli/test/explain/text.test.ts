@@ -19,6 +19,7 @@ describe("the explanation for a terminal", () => {
     expect(text).toMatch(/Stopped after \d+ pairs of 60: the gain is above the margin\s\(E\s\d/);
     expect(text).toMatch(/fresh pairs +\+\d+\.\d % \(95 % interval .* over\s+16/);
     expect(text).toMatch(/rss +0\.0 % worse, bound 5 % worse: holds/);
+    expect(text).toMatch(/wall time of a run +base 101 ms, candidate 81 ms/);
     expect(text).toContain("the same verdict");
     expect(text).toContain("no sign-off           qa");
     expect(text).toContain("questbus verdict explain q-00000000 --pass 2 --json");

@@ -84,6 +84,7 @@ export function viewOf(
     fixer: "fixes/a.patch",
     lastGood: { commit: "c", tree: "t" },
     candidate: null,
+    setAside: [],
     cut: null,
     stored: verdict,
     recomputed: verdict,

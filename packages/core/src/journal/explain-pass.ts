@@ -13,6 +13,8 @@ export type ExplainedPass = Explanation & {
   /** Last known-good, against which it was measured. */
   lastGood: Good;
   candidate: Candidate | null;
+  /** Paths of sealed files whose edits were set aside. */
+  setAside: readonly string[];
   /** Why the pass was ended before its evidence was complete: what was measured then counts for nothing. */
   cut: string | null;
   /** Null while the pass is not judged. */
@@ -32,6 +34,7 @@ function explainPass(state: QuestState, pass: PassState, judgement: Judgement): 
     fixer: pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null),
     lastGood: pass.lastGood,
     candidate: pass.candidate,
+    setAside: pass.setAside ?? [],
     ...judgement,
     same: stored && isDeepStrictEqual(recomputed, stored),
     artifacts: pass.findings.flatMap(({ task, artifacts }) => artifacts.map((each) => ({ ...each, task }))),

@@ -6,11 +6,18 @@ import type {
   MetricSpec,
   Pair,
   Role,
+  Suspicion,
 } from "@questbus/protocol";
 import { estimateEffect } from "./effect.ts";
 import { futilityAlpha, type GatePoint, type GateStep, gatePolicyOf, walkGate } from "./gate.ts";
 import { guardAlpha, logWorsening } from "./guard.ts";
-import { type JudgePolicy, type PassEvidence, readSamples, samplesFault } from "./judge.ts";
+import {
+  type JudgePolicy,
+  type PassEvidence,
+  readSamples,
+  samplesFault,
+  samplesSuspicions,
+} from "./judge.ts";
 import { flip, logGain, relativeGain } from "./log-gain.ts";
 
 /**
@@ -69,6 +76,8 @@ export type FreshSeries = { pairs: ExplainedPair[]; counted: number; effect: Eff
 export type ExplainedSamples = {
   /** Draws the order inside each pair. */
   seed: string;
+  /** Draws the seed of each pair's workload; null in a record of an earlier release. */
+  workloadKey: string | null;
   /** Why the record cannot be judged; null when it can. */
   fault: string | null;
   pairs: ExplainedPair[];
@@ -82,6 +91,8 @@ export type ExplainedSamples = {
   /** From fresh trees at another path; null where the gain was not too large to be believed at once. */
   remeasure: FreshSeries | null;
   guards: readonly GuardFinding[];
+  /** What the samples themselves say against the candidate. */
+  suspicions: readonly Suspicion[];
 };
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
@@ -114,17 +125,19 @@ function explainPair(pair: Pair, at: number, point: GatePoint | null, policy: Ju
 
 const freshSeries = (pairs: readonly Pair[], effect: Effect | null, policy: JudgePolicy): FreshSeries => ({
   pairs: pairs.map((pair, at) => explainPair(pair, at, null, policy)),
-  counted: effect === null ? 0 : policy.confirmationPairs,
+  counted: effect === null ? 0 : Math.min(pairs.length, policy.confirmationPairs),
   effect,
 });
 
 function explainSamples(samples: GateSamples, policy: JudgePolicy): ExplainedSamples {
-  const { gate, step, decided, guards, confirmed, total, remeasured } = readSamples(samples, policy);
+  const judged = readSamples(samples, policy);
+  const { gate, step, decided, guards, confirmed, total, remeasured } = judged;
   const path = new Map(
     [...walkGate(samples.pairs, policy.guards, gate)].map((point) => [point.pairs, point]),
   );
   return {
     seed: samples.seed,
+    workloadKey: samples.workloadKey ?? null,
     fault: samplesFault(samples, policy),
     pairs: samples.pairs.map((pair, at) => explainPair(pair, at, path.get(at + 1) ?? null, policy)),
     stop: step,
@@ -133,6 +146,7 @@ function explainSamples(samples: GateSamples, policy: JudgePolicy): ExplainedSam
     total: samples.total && freshSeries(samples.total, total, policy),
     remeasure: samples.remeasure && freshSeries(samples.remeasure, remeasured, policy),
     guards,
+    suspicions: samplesSuspicions(samples, judged),
   };
 }
 

@@ -167,22 +167,31 @@ export function readSamples(samples: GateSamples, policy: JudgePolicy): Judged {
   };
 }
 
-const suspected = (suspicion: Suspicion | null): Ruling | null =>
-  suspicion && rule("HACK_SUSPECTED", suspicionText(suspicion));
+const suspected = (suspicion: Suspicion | null | undefined): Ruling | null =>
+  suspicion ? rule("HACK_SUSPECTED", suspicionText(suspicion)) : null;
 
-const ruleOnDigest = ({ pairs, confirmation, total, remeasure }: GateSamples): Ruling | null =>
-  suspected(suspectDigest([pairs, confirmation, total ?? [], remeasure ?? []]));
+/** Other output than the base's, in any series. */
+const digestSuspicion = (
+  { pairs, confirmation, total, remeasure }: GateSamples,
+  { trusted }: JudgePolicy,
+): Suspicion | null => (trusted ? null : suspectDigest([pairs, confirmation, total ?? [], remeasure ?? []]));
 
 /** What speaks against a proven gain. */
-function ruleOnGain({ decided, policy }: Judged, { confirmation, remeasure }: GateSamples): Ruling | null {
-  const { metric, confirmationPairs } = policy;
-  return (
-    suspected(suspectWallClock([...decided, ...confirmation], metric)) ??
-    suspected(
-      suspectImplausible({ decided, confirmation, remeasure: remeasure ?? null }, metric, confirmationPairs),
-    )
-  );
+function gainSuspicions({ decided, policy }: Judged, { confirmation, remeasure }: GateSamples): Suspicion[] {
+  const { metric, confirmationPairs, trusted } = policy;
+  if (trusted) return [];
+  const series = { decided, confirmation, remeasure: remeasure ?? null };
+  return [
+    suspectWallClock([...decided, ...confirmation], metric),
+    suspectImplausible(series, metric, confirmationPairs),
+  ].filter((each) => each !== null);
 }
+
+/** All that the samples themselves say against the candidate (J6). */
+export const samplesSuspicions = (samples: GateSamples, judged: Judged): Suspicion[] => [
+  ...[digestSuspicion(samples, judged.policy)].filter((each) => each !== null),
+  ...(judged.step.state === "gain" ? gainSuspicions(judged, samples) : []),
+];
 
 const guardReasons = ({ guards, policy }: Judged, state: GuardFinding["state"]): string[] =>
   guards.flatMap((finding, k) =>
@@ -287,9 +296,9 @@ function judgeSamples(evidence: PassEvidence, samples: GateSamples, policy: Judg
   if (fault !== null) return bare(rule("CRASH", `The evidence is not as recorded. ${fault}`), policy);
   const judged = readSamples(samples, policy);
   const ruling =
-    (policy.trusted ? null : ruleOnDigest(samples)) ??
+    suspected(digestSuspicion(samples, policy)) ??
     ruleOnGate(judged) ??
-    (policy.trusted ? null : ruleOnGain(judged, samples)) ??
+    suspected(gainSuspicions(judged, samples)[0]) ??
     ruleOnSignOffs(evidence.signOffs, policy.signOff) ??
     ruleOnConfirmation(judged, samples);
   const { step, gate, decided } = judged;

@@ -148,6 +148,18 @@ describe("what is explained besides", () => {
     expect(explained?.total).toBeNull();
   });
 
+  it("what the samples say against the candidate, as the verdict does", () => {
+    const pairs = steadyPairs("s", 9, 0.2).map((pair) => ({
+      ...pair,
+      base: { ...pair.base, digest: "a" },
+      candidate: { ...pair.candidate, digest: "b" },
+    }));
+    const given = evidence(samplesOf(pairs));
+    const [suspicion] = explain(given, policy).samples?.suspicions ?? [];
+    expect(suspicion?.kind).toBe("digest");
+    expect(judge(given, policy)).toMatchObject({ verdict: "HACK_SUSPECTED", reasons: [suspicion?.message] });
+  });
+
   it("a record that is not as its seed drew, by the pair", () => {
     const pairs = steadyPairs("s", 9, 0.2);
     const first = pairs[3]?.first === "base" ? "candidate" : "base";
