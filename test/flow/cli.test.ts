@@ -135,10 +135,12 @@ ${gain()}`,
   expect(target.git("ls-tree", "--name-only", summary.accepted?.branch ?? "")).not.toContain(".aider");
 });
 
-test("a CLI that is not installed ends the quest after one pass, and says how to get it", async () => {
-  const quest = writeQuest(place, { fixers: [{ cli: "gemini" }] }, "gemini.json");
+test("programs that are not there cost one pass each, however many are left, and say what to do", async () => {
+  const fixers = [{ cli: "gemini" }, { command: "./no-such-program.sh" }];
+  const quest = writeQuest(place, { fixers }, "gemini.json");
   const run = await questbus(place, ["run", quest, "--state", "gemini", "--json"], { env: env() });
   expect(run.exit, run.stderr).toBe(7);
-  expect(verdictsOf(summaryOf(run))).toEqual(["CRASH"]);
+  expect(verdictsOf(summaryOf(run))).toEqual(["CRASH", "CRASH"]);
   expect(run.stderr).toContain("FIXER_MISSING: there is no program gemini");
+  expect(run.stderr).toContain("no fixer is left that could be tried");
 });

@@ -68,6 +68,18 @@ describe("A1: a user publishes its own commands only", () => {
     expect(seen.at(-1)).toMatchObject({ id: "own", verb: "hello", actor: { role: "qa", name: "qa1" } });
   });
 
+  test.each([
+    "local.worker.hand.claim",
+    "local.worker.hand.cancel",
+    "local.operator.me.supply",
+    "local.cmd.operator.me.supply",
+  ])("a worker may ask for requests and supply, and not publish %s", async (subject) => {
+    const { nats } = await rig.connect("hand");
+    await expect(nats.request(subject, hello("forged"), { timeout: 2_000 })).rejects.toThrow(
+      /permissions violation/i,
+    );
+  });
+
   test("a client of a role without the verb is told so, without waiting", async () => {
     const client = createClient(await rig.connect("operator"));
     const ruling = { escalation: "e-aaaaaaaa", decision: "accept", reason: "mine", guidance: null } as const;

@@ -20,6 +20,7 @@ const everybody: AgentId[] = [
   { role: "ops", name: "ops1" },
   { role: "operator", name: "me" },
   { role: "arbiter", name: "judge" },
+  { role: "worker", name: "hand" },
 ];
 
 export type Rig = {

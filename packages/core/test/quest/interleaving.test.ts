@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { allowedDecisions } from "../../src/arbitration/matrix.ts";
 import { openReplay } from "../../src/journal/recompute.ts";
 import { isEnded } from "../../src/quest/state.ts";
+import { awaitingPass, standsStill } from "../../src/supply/supply.ts";
 import {
   afterEnd,
   agentOf,
@@ -14,6 +15,7 @@ import {
   count,
   deadline,
   expire,
+  goOn,
   offeredRole,
   openPlay,
   type Play,
@@ -22,6 +24,7 @@ import {
   rule,
   start,
   step,
+  supply,
 } from "./play.ts";
 
 /** Any commands in any order, with agents that find anything: what holds at every step of every quest. */
@@ -39,12 +42,14 @@ const scripts: PassScript[] = [
   { fixer: null },
   { faults: { gate: "BENCH_FAILED" } },
   { faults: { prepare: "DISK_FULL" } },
+  { faults: { produce: "FIXER_MISSING" } },
+  { faults: { produce: "PATCH_DOES_NOT_APPLY" } },
   { faults: { settle: "ROLLBACK_UNPROVEN" } },
 ];
 
 type Move =
   | { kind: "steps"; steps: number; script: PassScript }
-  | { kind: "start" | "claim" | "expire" | "release" | "stale" | "deadline" | "late" | "cancel" }
+  | { kind: "start" | "claim" | "expire" | "release" | "stale" | "deadline" | "late" | "cancel" | "supply" }
   | { kind: "rule"; decision: "accept" | "revert" | "retry" | "abandon" };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
@@ -58,7 +63,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom("claim", "expire", "release", "stale", "start") }),
+    arbitrary: fc.record({ kind: fc.constantFrom("claim", "expire", "release", "stale", "start", "supply") }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("deadline", "late", "cancel") }) },
   {
@@ -82,7 +87,12 @@ function work(play: Play, { steps, script }: Extract<Move, { kind: "steps" }>): 
   const held = heldRole(play);
   if (held) expire(play, held);
   if (play.state.status === "queued") start(play);
-  for (let at = 0; at < steps && offeredRole(play.state); at++) step(play, script);
+  for (let at = 0; at < steps; at++) {
+    if (awaitingPass(play.state)) supply(play);
+    goOn(play);
+    if (!offeredRole(play.state)) return;
+    step(play, script);
+  }
 }
 
 function make(play: Play, next: Move): void {
@@ -111,6 +121,11 @@ function make(play: Play, next: Move): void {
       const may = allowedDecisions(play.state).find((each) => each.decision === next.decision)?.allowed;
       const code = codeOf(() => rule(play, next.decision));
       if (code === "allowed") expect(may).toBe(true);
+      return;
+    }
+    case "supply": {
+      const awaited = awaitingPass(play.state) !== null;
+      expect(codeOf(() => supply(play)) === "allowed").toBe(awaited);
       return;
     }
     case "cancel":
@@ -143,7 +158,8 @@ function assertSound(play: Play): void {
   );
   expect(open.length, "one task at a time").toBeLessThanOrEqual(1);
   if (state.status !== "running") expect(open).toEqual([]);
-  if (state.status === "running") expect(open).toHaveLength(1);
+  if (state.status === "running") expect(open).toHaveLength(standsStill(state) ? 0 : 1);
+  if (standsStill(state)) expect(state.status, "only a quest that runs stands still").toBe("running");
 }
 
 /** Last known-good moves only where the pass before it was a KEEP, and always to that pass's candidate. */
@@ -183,6 +199,8 @@ function assertReplays(play: Play): void {
 const quests = fc.constantFrom(
   {},
   {},
+  { fixers: [{ human: true }] },
+  { fixers: [{ patch: "a.patch" }, { worker: true }, { command: "./improve.sh" }] },
   { budget: { passes: 1 } },
   { budget: { passes: 2 } },
   improving,
