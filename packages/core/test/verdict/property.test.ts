@@ -73,7 +73,7 @@ describe("a fair game", () => {
     ),
     {
       minLength: 1,
-      maxLength: 9,
+      maxLength: 8,
     },
   );
 
@@ -114,7 +114,7 @@ describe("a fair game", () => {
     const gate: GatePolicy = { better: "lower", margin: 0.01, minEffect: 0.05, alpha: 0.05, pairsMax: 40 };
     const gauss = normal(51);
     const coin = uniform(52);
-    const passes = 2_000;
+    const passes = 1_000;
     let sum = 0;
     for (let pass = 0; pass < passes; pass++) {
       const scale = 10 ** (3 * coin());
@@ -128,9 +128,9 @@ describe("a fair game", () => {
       );
       sum += nextGateStep(pairs, [], gate).e;
     }
-    // Its standard deviation is below √(1/alpha) a pass: the mean is within .3 of 1 at three of them.
-    expect(sum / passes).toBeGreaterThan(0.7);
-    expect(sum / passes).toBeLessThan(1.3);
+    // Its standard deviation is below √(1/alpha) a pass: the mean is within .4 of 1 at three of them.
+    expect(sum / passes).toBeGreaterThan(0.6);
+    expect(sum / passes).toBeLessThan(1.4);
   });
 });
 
@@ -201,6 +201,7 @@ describe("the verdict", () => {
 
 describe("a broken sample", () => {
   const good: World = { noise: 7, gain: 0.3, cv: 0.02 };
+  const sound = samplesIn(good);
   type Arm = "base" | "candidate";
   type Series = "pairs" | "confirmation" | "total";
   const place = fc.record({
@@ -226,7 +227,7 @@ describe("a broken sample", () => {
   );
 
   const brokenBy = (change: (samples: GateSamples, at: Where) => void, at: Where): void => {
-    const samples = structuredClone(samplesIn(good));
+    const samples = structuredClone(sound);
     change(samples, at);
     const found = judged(samples);
     expect(isOpen(found.verdict), found.reasons.join(" ")).toBe(false);
@@ -240,7 +241,7 @@ describe("a broken sample", () => {
     pairAt(samples, where)[where.arm] as Loose;
 
   it("is none where nothing is broken", () => {
-    expect(judged(samplesIn(good)).verdict).toBe("ACCEPT");
+    expect(judged(sound).verdict).toBe("ACCEPT");
   });
 
   it.each([
@@ -252,6 +253,7 @@ describe("a broken sample", () => {
       fc.property(place, fc.oneof(noNumber, fc.constantFrom<unknown>(Number.NaN, ...more)), (where, bad) => {
         brokenBy((samples, at) => Object.assign(observationAt(samples, at), { [field]: bad }), where);
       }),
+      { numRuns: 60 },
     );
   });
 
@@ -261,6 +263,7 @@ describe("a broken sample", () => {
         brokenBy((samples, at) => Object.assign(observationAt(samples, at), { guards: { rss: bad } }), where);
         brokenBy((samples, at) => Object.assign(observationAt(samples, at), { guards: bad }), where);
       }),
+      { numRuns: 50 },
     );
   });
 
@@ -291,11 +294,10 @@ describe("a broken sample", () => {
   });
 
   it("among a great many pairs is never accepted, and is found in no time", () => {
-    const samples = samplesIn(good);
     const many = Array.from({ length: 50_000 }, (_, k) =>
       pairOf(seed, k, observe(100, { rss: 500 }), observe(k === 49_999 ? Number.NaN : 70, { rss: 500 })),
     );
-    expect(isOpen(judged({ ...samples, pairs: many }).verdict)).toBe(false);
+    expect(isOpen(judged({ ...sound, pairs: many }).verdict)).toBe(false);
   });
 
   it("of the largest and smallest numbers there are gives a verdict", () => {
