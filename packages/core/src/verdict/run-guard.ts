@@ -1,4 +1,10 @@
-import type { MetricSpec, Observation, Pair, Suspicion } from "@questbus/protocol";
+import {
+  type MetricSpec,
+  type Observation,
+  type Pair,
+  type Suspicion,
+  splitSource,
+} from "@questbus/protocol";
 import { estimateShift, pseudoMedian } from "./effect.ts";
 import { logGain } from "./log-gain.ts";
 
@@ -49,17 +55,24 @@ const median = (values: readonly number[]): number => {
 };
 
 /**
+ * Sources that a run says nothing of: those that are measured from outside themselves, loads of a fixed length, and
+ * Lighthouse, which simulates a slower machine.
+ */
+const notInRun = ["wall-time", "cpu-time", "autocannon", "k6", "lighthouse"];
+
+/**
  * A time that the bench reports as saved has to be saved: less wall time of the run, or less processor time of all its
  * processes. Suspicious when the upper ends of both savings' 95 % signed-rank intervals lie below half of what the
  * metric says. Of a metric longer than the run (summed over threads or requests) the run can only save its share.
  *
  * Asked of metrics that are times, less is better, and that make up a fifth of the base's run or more. A throughput is
- * not checked: it may be counted over a fixed time, which no gain makes shorter.
+ * not checked: it may be counted over a fixed time, which no gain makes shorter; nor is a figure of many samples, such as
+ * their tail, because a run is their sum.
  */
 export function suspectWallClock(pairs: Series, metric: MetricSpec): Suspicion | null {
   const perUnit = unitMs[metric.unit];
-  const outside = metric.from === "wall-time" || metric.from === "cpu-time";
-  if (perUnit === undefined || metric.better !== "lower" || outside || pairs.length === 0) return null;
+  const unseen = notInRun.includes(splitSource(metric.from).format) || metric.stat !== undefined;
+  if (perUnit === undefined || metric.better !== "lower" || unseen || pairs.length === 0) return null;
   const baseMs = median(pairs.map(({ base }) => base.value * perUnit));
   const savingMs = pseudoMedian(pairs.map(({ base, candidate }) => (base.value - candidate.value) * perUnit));
   const wall = savingOf(pairs, (o) => o.wallMs);

@@ -191,6 +191,11 @@ describe("the wall clock", () => {
     [{ better: "higher" }, false],
     [{ from: "wall-time" }, false],
     [{ from: "cpu-time" }, false],
+    [{ from: "hyperfine" }, true],
+    [{ from: "autocannon:latency.p99" }, false],
+    [{ from: "k6" }, false],
+    [{ from: "lighthouse" }, false],
+    [{ stat: "p99" }, false],
   ])("asks only of times that are part of the run: %j", (under, expected) => {
     expect(suspicious(falls(30, 0, 0), under)).toBe(expected);
   });

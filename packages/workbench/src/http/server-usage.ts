@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { isLiving, readProc, statOf } from "../proc.ts";
 
 /** What the processes of a server's group have used so far. Linux; elsewhere null: not measured. */
 export type ServerUsage = {
-  /** Processor time, with that of children that have ended; in steps of 10 ms. */
+  /** Processor time, with that of children that were waited for. */
   cpuMs: number;
   /** Peak resident set of the largest process that runs now. */
   maxRssBytes: number;
@@ -13,16 +14,14 @@ const tickMs = 10;
 
 export function usageOf(group: number): ServerUsage | null {
   if (process.platform !== "linux") return null;
-  const members = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      const [stat, status] = [readProc(pid, "stat"), readProc(pid, "status")];
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (Number(fields[2]) !== group) return [];
-      const ticks = fields.slice(11, 15).reduce((sum, each) => sum + Number(each), 0);
-      const peakKib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
-      return [{ cpuMs: ticks * tickMs, maxRssBytes: peakKib * 1_024 }];
-    });
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const members = pids.flatMap((name) => {
+    const pid = Number(name);
+    const stat = statOf(pid);
+    if (!isLiving(stat) || stat.group !== group) return [];
+    const peakKib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readProc(pid, "status"))?.[1] ?? 0);
+    return [{ cpuMs: Math.max(stat.cpuTicks * tickMs, threadsMs(pid)), maxRssBytes: peakKib * 1_024 }];
+  });
   if (members.length === 0) return null;
   return {
     cpuMs: members.reduce((sum, each) => sum + each.cpuMs, 0),
@@ -30,10 +29,17 @@ export function usageOf(group: number): ServerUsage | null {
   };
 }
 
-function readProc(pid: string, file: string): string {
+/** Processor time of the threads that run now, which the scheduler counts in nanoseconds; 0 where it does not say. */
+function threadsMs(pid: number): number {
+  return tasksOf(pid)
+    .map((task) => Number(readProc(pid, `task/${task}/schedstat`).split(" ")[0] ?? 0))
+    .reduce((sum, ns) => sum + (Number.isFinite(ns) ? ns : 0) / 1e6, 0);
+}
+
+function tasksOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+    return readdirSync(`/proc/${pid}/task`);
   } catch {
-    return "";
+    return [];
   }
 }
