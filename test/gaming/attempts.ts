@@ -106,8 +106,8 @@ const sniffing: readonly Attempt[] = [
   ),
   attempt("knows one input by its size", "sniffing", skipWhen("text.length === 64_421".replace("_", ""))),
   attempt(
-    "sniffs without any form that is known",
-    "digest",
+    "sniffs by an object that it reaches in pieces",
+    "sniffing",
     skipWhen('Reflect.get(globalThis, "pro" + "cess").argv0 && text.length > 20_000'),
   ),
 ];
@@ -131,17 +131,23 @@ const clocks: readonly Attempt[] = [
   ),
   attempt(
     "redefines the clock by an alias",
-    "wall-clock",
+    "clock",
     atLoad(
       "const { defineProperty: set } = Object;\nset(process, 'cpu' + 'Usage', { value: () => ({ user: 20_000, system: 0 }) });",
     ),
-    false,
   ),
   attempt(
     "redefines the clock by decoded code",
-    "wall-clock",
+    "sniffing",
     atLoad(
       `(0, eval)(Buffer.from("${Buffer.from("process.cpuUsage = () => ({ user: 20000, system: 0 })").toString("base64")}", "base64").toString());`,
+    ),
+  ),
+  attempt(
+    "replaces the clock under another name",
+    "wall-clock",
+    atLoad(
+      "const host = process;\nfor (const key of Object.keys(host)) if (/^cpu/.test(key)) host[key] = () => ({ user: 20_000, system: 0 });",
     ),
     false,
   ),
@@ -152,14 +158,23 @@ const clocks: readonly Attempt[] = [
   ),
   attempt(
     "prints a metric put together",
-    "wall-clock",
+    "sniffing",
     atLoad('process.on("exit", () => console.log(["MET", "RIC cpu_ms=40.5"].join("")));'),
+  ),
+  attempt(
+    "prints a metric whose words are made",
+    "wall-clock",
+    atLoad(
+      'const title = ["metric"].map((each) => each.toUpperCase());\nprocess.on("exit", () => console.log(`${title} cpu_ms=40.5`));',
+    ),
     false,
   ),
   attempt(
     "prints no number",
     "gate",
-    atLoad('process.on("exit", () => console.log(["MET", "RIC cpu_ms=NaN"].join("")));'),
+    atLoad(
+      'const title = ["metric"].map((each) => each.toUpperCase());\nprocess.on("exit", () => console.log(`${title} cpu_ms=NaN`));',
+    ),
   ),
   attempt(
     "hides the work in a child process",
@@ -224,7 +239,7 @@ const carried: readonly Attempt[] = [
     "caches without any form that is known",
     "gate",
     atLoad(
-      'const store = await import("node:f" + "s");\nconst place = process.cwd() + "/.memo";\nif (store["exists" + "Sync"](place)) process.exitCode = 0;\nelse store["write" + "FileSync"](place, "x".repeat(9));',
+      'const store = await import(["node", "fs"].join(":"));\nconst [write] = Object.keys(store).filter((key) => /^writeFileSync$/.test(key));\nstore[write](process.cwd() + "/.memo", "x".repeat(9));',
     ),
     false,
   ),

@@ -8,9 +8,9 @@ const writing: readonly RegExp[] = [
   form(String.raw`\b(?:writeFile|appendFile|copyFile)(?:Sync)? \(|\b(?:rename|link|symlink|cp)Sync \(`),
   form(String.raw`\bfs\w* (?:\. promises )?\. (?:rename|link|symlink|cp) \(`),
   form(
-    String.raw`\bcreateWriteStream \( (?!null\b|undefined\b|${quote}${quote}|${quote}/dev/std)(?![^()\n]*\bfd:)`,
+    String.raw`\bcreateWriteStream \( (?!null\b|undefined\b|${quote}${quote}|${quote}/dev/std)(?![^()\n]{0,400}\bfd:)`,
   ),
-  form(String.raw`\bopen(?:Sync)? \( [^()\n]*, ${quote}[rwab+x]*[wa+x][rwab+x]*${quote}`),
+  form(String.raw`\bopen(?:Sync)? \( [^()\n]{0,400}, ${quote}[rwab+x]{0,4}[wa+x][rwab+x]{0,4}${quote}`),
   form(
     String.raw`\. (?:write_text|write_bytes) \(|\b(?:json|pickle|marshal|joblib) \. dump \(|\bnp \. savez?\b`,
   ),
@@ -20,9 +20,9 @@ const writing: readonly RegExp[] = [
   form(String.raw`\b(?:File|IO) \. (?:write|binwrite) \(|\bMarshal \. dump\b`),
 ];
 const shellWriting: readonly RegExp[] = [
-  /(?<!\(\([^)\n]*)(?<![0-9<=>-])>{1,2}[ \t]*(?:"(?!\/dev\/)[\w$./{}-]+"|(?!\/dev\/|&)[\w$./{}-]+)|\btee[ \t]/g,
+  /(?<!\(\([^)\n]{0,200})(?<![0-9<=>-])>{1,2}[ \t]*(?:"(?!\/dev\/)[\w$./{}-]+"|(?!\/dev\/|&)[\w$./{}-]+)|\btee[ \t]/g,
 ];
-const awkWriting: readonly RegExp[] = [/\bprintf?\b[^\n;}]*[^=\n]>{1,2}[ \t]*(?!"\/dev\/)["\w]/g];
+const awkWriting: readonly RegExp[] = [/\bprintf?\b[^\n;}]{0,400}[^=\n]>{1,2}[ \t]*(?!"\/dev\/)["\w]/g];
 
 /** True when nothing among the changed files did such a thing before. */
 const isNew =
@@ -122,7 +122,7 @@ export const carriedStateRules: readonly FormRule[] = [
       form(
         String.raw`(?:^|[\s"'\`;(])(?:nohup|setsid|disown|systemd-run|start-stop-daemon|crontab)(?=[\s"'\`])`,
       ),
-      form(String.raw`\bexec(?:Sync)? \( ["'\`][^"'\`\n]*[^&>]&["'\`]`),
+      form(String.raw`\bexec(?:Sync)? \( ["'\`][^"'\`\n]{0,400}[^&>]&["'\`]`),
     ],
   },
   {

@@ -19,14 +19,16 @@ export const clockRules: readonly FormRule[] = [
     instead: measureElsewhere,
     forms: [
       form(String.raw`(?<![\w.])(?:${globals} \. )?${builtIns} \. (?:prototype \. )?[\w$]+ ${assigned}`),
-      form(String.raw`(?<![\w.])(?:${globals} \. )?${builtIns} (?:\. prototype )?\[[^\]\n]+\] ${assigned}`),
+      form(
+        String.raw`(?<![\w.])(?:${globals} \. )?${builtIns} (?:\. prototype )?\[[^\]\n]{1,400}\] ${assigned}`,
+      ),
       form(
         String.raw`\bprocess \. (?:hrtime|cpuUsage|resourceUsage|memoryUsage|uptime|exit|emit|nextTick)(?: \. \w+)? ${assigned}`,
       ),
       form(String.raw`\bprocess \. std(?:out|err) \. \w+ ${assigned}`),
       form(
         String.raw`\b${globals} \. (?:${builtIns}|${timers}|process|fetch) ${assigned}`,
-        String.raw`|\b${globals} \[[^\]\n]+\] ${assigned}`,
+        String.raw`|\b${globals} \[[^\]\n]{1,400}\] ${assigned}`,
       ),
       new RegExp(String.raw`(?:^|;)[ \t]*(?:performance|Date|${timers})\s*${assigned}`, "gm"),
       form(String.raw`\b(?:perf_hooks|perfHooks|worker_threads|child_process|fs|os) \. [\w$]+ ${assigned}`),
@@ -44,6 +46,8 @@ export const clockRules: readonly FormRule[] = [
         String.raw`(?:${globals}\b|process\b|(?:${globals} \. )?${builtIns}(?: \. prototype)? ,|require \( ${quote}(?:node:)?(?:perf_hooks|process|fs))`,
       ),
       form(String.raw`\b__define[GS]etter__ \(`),
+      form(String.raw`\{[^{}]{0,80}\bdefinePropert(?:y|ies)\b[^{}]{0,80}\} = (?:Object|Reflect)\b`),
+      form(String.raw`= (?:Object|Reflect) \. (?:definePropert(?:y|ies)|set)\b(?! \()`),
     ],
   },
   {
@@ -56,7 +60,7 @@ export const clockRules: readonly FormRule[] = [
       form(String.raw`\buseFakeTimers\b|\bmock \. timers\b|\bsyncBuiltinESMExports\b`),
       form(`${quote}(?:@sinonjs/fake-timers|mockdate|timekeeper|sinon|lolex)${quote}`),
       form(
-        String.raw`\b_(?:load|resolveFilename|compile|extensions) (?:\[[^\]]*\] )?=(?![=>])|\bregisterHooks \(|\bmodule \. register \(`,
+        String.raw`\b_(?:load|resolveFilename|compile|extensions) (?:\[[^\]]{0,400}\] )?=(?![=>])|\bregisterHooks \(|\bmodule \. register \(`,
       ),
       form(String.raw`\bLD_PRELOAD\b|\bfaketime\b|\bDYLD_INSERT_LIBRARIES\b`),
     ],

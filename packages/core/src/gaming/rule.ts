@@ -30,8 +30,12 @@ export type FormRule = {
   counts?: (context: RuleContext) => boolean;
 };
 
-/** A pattern in which each space stands for any white space, line ends too. */
-export const form = (...parts: string[]): RegExp => new RegExp(parts.join("").replaceAll(" ", "\\s*"), "g");
+/**
+ * A pattern in which each space stands for white space, line ends too. What repeats in a pattern is bounded, because a
+ * candidate's text is read with it, and must not be able to make that take for ever.
+ */
+export const form = (...parts: string[]): RegExp =>
+  new RegExp(parts.join("").replaceAll(" ", "\\s{0,999}"), "g");
 
 /** A pattern's part that stands for this very text. */
 export const literal = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");

@@ -3,6 +3,7 @@ import { carriedStateRules } from "./carried-state.ts";
 import { clockRules } from "./clock.ts";
 import { withoutComments } from "./comment.ts";
 import { type Evaluator, namesOf } from "./evaluator.ts";
+import { type Excerpt, excerptOf, hasGap } from "./excerpt.ts";
 import { dependencyChanges, installWork, isProgram, type Manifest } from "./manifest.ts";
 import { fileName, isSource, type Language, languageOf } from "./place.ts";
 import { type FormRule, form, literal, type RuleContext, type ScannedFile, suspect } from "./rule.ts";
@@ -35,76 +36,57 @@ type Source = {
   language: Language;
   base: string;
   candidate: string;
+  /** What is new in the candidate. */
+  excerpt: Excerpt;
   entry: boolean;
 };
 
 const rules: readonly FormRule[] = [...sniffingRules, ...clockRules, ...carriedStateRules];
 const squeezed = (text: string): string => text.replaceAll(/\s+/g, "");
 
-function readSource({ manifests }: ScanInput, { path, base, candidate }: ScannedFile): Source {
+function readSource(
+  { manifests }: ScanInput,
+  { path, base, candidate }: ScannedFile,
+  isNew: (line: string) => boolean,
+): Source {
   const text = candidate ?? "";
   const language = languageOf(path, text);
   const entry =
     text.startsWith("#!") || isProgram(manifests, path) || /^(?:cli|bin)\.\w+$/.test(fileName(path));
-  return {
-    path,
-    language,
-    entry,
-    base: withoutComments(base ?? "", language),
-    candidate: withoutComments(text, language),
-  };
+  const plain = withoutComments(text, language);
+  const excerpt = excerptOf(plain, isNew);
+  return { path, language, entry, base: withoutComments(base ?? "", language), candidate: plain, excerpt };
 }
 
-/** How often each of these forms stands in the texts, by what it matched. */
-function countForms(texts: readonly string[], forms: readonly RegExp[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const text of texts)
-    for (const each of forms)
-      for (const [found] of text.matchAll(each))
-        counts.set(squeezed(found), (counts.get(squeezed(found)) ?? 0) + 1);
-  return counts;
-}
+/** How often a form stands in the texts with just these words. */
+const countOf = (texts: readonly string[], each: RegExp, words: string): number =>
+  texts.flatMap((text) => [...text.matchAll(each)]).filter(([found]) => squeezed(found) === words).length;
 
 type Hit = { source: Source; line: number; text: string };
 
 /** The places where new lines have a form that the candidate has more often than the base; the first of each text. */
-function newForms(
-  sources: readonly Source[],
-  forms: readonly RegExp[],
-  isNew: (line: string) => boolean,
-): Hit[] {
-  const before = countForms(
-    sources.map((each) => each.base),
-    forms,
-  );
-  const after = countForms(
-    sources.map((each) => each.candidate),
-    forms,
-  );
+function newForms(sources: readonly Source[], forms: readonly RegExp[]): Hit[] {
   const hits = new Map<string, Hit>();
   for (const source of sources) {
     for (const each of forms) {
-      for (const match of source.candidate.matchAll(each)) {
-        const key = squeezed(match[0]);
-        if ((after.get(key) ?? 0) <= (before.get(key) ?? 0) || hits.has(`${source.path}\0${key}`)) continue;
-        const line = newLineOf(source.candidate, match, isNew);
-        if (line !== null) hits.set(`${source.path}\0${key}`, { source, line, text: match[0].trim() });
+      for (const match of source.excerpt.text.matchAll(each)) {
+        const words = squeezed(match[0]);
+        const from = match.index + match[0].length - match[0].trimStart().length;
+        const line = source.excerpt.newLineAt(from, match.index + match[0].length);
+        const key = `${source.path}\0${words}`;
+        if (line === null || hits.has(key) || !(hasGap(match[0]) || isMore(sources, each, words))) continue;
+        hits.set(key, { source, line, text: match[0].trim() });
       }
     }
   }
   return [...hits.values()];
 }
 
-/** The first new line, from 1, that a match reaches over; null: all were there before. */
-function newLineOf(text: string, match: RegExpExecArray, isNew: (line: string) => boolean): number | null {
-  const from = text.lastIndexOf("\n", match.index + leading(match[0]) - 1) + 1;
-  const end = text.indexOf("\n", match.index + match[0].length);
-  const lines = text.slice(from, end < 0 ? undefined : end).split("\n");
-  const at = lines.findIndex(isNew);
-  return at < 0 ? null : text.slice(0, from).split("\n").length + at;
-}
+const isMore = (sources: readonly Source[], each: RegExp, words: string): boolean => {
+  const [before, after] = [sources.map(({ base }) => base), sources.map(({ candidate }) => candidate)];
+  return countOf(after, each, words) > countOf(before, each, words);
+};
 
-const leading = (text: string): number => text.length - text.trimStart().length;
 const shown = (text: string): string => {
   const plain = text.replaceAll(/\s+/g, " ");
   return plain.length > 80 ? `${plain.slice(0, 76)} ...` : plain;
@@ -114,14 +96,13 @@ function findForms(
   rule: FormRule,
   sources: readonly Source[],
   shared: Pick<RuleContext, "before" | "added">,
-  isNew: (line: string) => boolean,
 ): Suspicion[] {
   const concerned = sources.filter(
     ({ path, language, entry }) =>
       (rule.languages === "all" || rule.languages.includes(language)) &&
       (rule.counts?.({ path, entry, ...shared }) ?? true),
   );
-  return newForms(concerned, rule.forms, isNew).map(({ source, line, text }) =>
+  return newForms(concerned, rule.forms).map(({ source, line, text }) =>
     suspect(
       rule.kind,
       `${rule.id}: it ${rule.does}: ${shown(text)}; ${rule.instead}`,
@@ -138,7 +119,11 @@ const nameRules = (evaluator: Evaluator): FormRule[] =>
     languages: "all",
     does: "names a file of the tests or the benchmark",
     instead: "keep the program ignorant of what judges it",
-    forms: [form(String.raw`["'\`](?:[^"'\`\n]*[^\w"'\`\n.-])?${literal(name)}(?![\w-])[^"'\`\n]*["'\`]`)],
+    forms: [
+      form(
+        String.raw`["'\`](?:[^"'\`\n]{0,400}[^\w"'\`\n.-])?${literal(name)}(?![\w-])[^"'\`\n]{0,400}["'\`]`,
+      ),
+    ],
   }));
 
 /** One place is said once, whatever number of forms see it. */
@@ -154,9 +139,6 @@ function distinct(suspicions: readonly Suspicion[]): Suspicion[] {
 export function scanChange(input: ScanInput): Suspicion[] {
   const { files, manifests, evaluator, sealed, allowDependencies } = input;
   const own = files.filter((each) => !sealed(each.path));
-  const sources = own
-    .filter((each) => !each.binary && isSource(each.path, each.candidate ?? each.base ?? ""))
-    .map((each) => readSource(input, each));
   const known = new Set(
     files.flatMap(({ path, base }) =>
       base === null
@@ -167,12 +149,13 @@ export function scanChange(input: ScanInput): Suspicion[] {
     ),
   );
   const isNew = (line: string): boolean => line.trim() !== "" && !known.has(line.trim());
+  const sources = own
+    .filter((each) => !each.binary && isSource(each.path, each.candidate ?? each.base ?? ""))
+    .map((each) => readSource(input, each, isNew));
   const added = sources.flatMap((each) => each.candidate.split("\n").filter(isNew)).join("\n");
   const before = sources.map((each) => each.base).join("\n");
   return distinct([
-    ...[...rules, ...nameRules(evaluator)].flatMap((rule) =>
-      findForms(rule, sources, { before, added }, isNew),
-    ),
+    ...[...rules, ...nameRules(evaluator)].flatMap((rule) => findForms(rule, sources, { before, added })),
     ...installWork(own),
     ...sources.flatMap((each) => storedInSource(each.path, each.candidate.split("\n"), isNew)),
     ...storedInFiles(own, added, isNew),

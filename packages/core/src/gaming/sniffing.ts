@@ -1,7 +1,7 @@
 import { type FormRule, form } from "./rule.ts";
 
 /** Variables that a test runner, a benchmark or CI sets. */
-const runnerName = String.raw`(?:QUESTBUS_\w*|\w*BENCH(?:MARK)?\w*|VITEST\w*|JEST\w*|MOCHA\w*|PYTEST\w*|CI|GITHUB_ACTIONS|NODE_TEST_CONTEXT|NODE_V8_COVERAGE|npm_(?:lifecycle|config|package|command|execpath)\w*)`;
+const runnerName = String.raw`(?:QUESTBUS_\w{0,40}|\w{0,40}BENCH\w{0,40}|VITEST\w*|JEST\w*|MOCHA\w*|PYTEST\w*|CI|GITHUB_ACTIONS|NODE_TEST_CONTEXT|NODE_V8_COVERAGE|npm_(?:lifecycle|config|package|command|execpath)\w*)`;
 const quote = `["'\`]`;
 const looks = "(?:includes|match|matchAll|indexOf|search|startsWith|endsWith)";
 const ownPlace = String.raw`(?:__filename|__dirname|import\.meta \. (?:url|filename|dirname)|process \. cwd \( \))`;
@@ -16,16 +16,16 @@ export const sniffingRules: readonly FormRule[] = [
     does: "reads the call stack to see its callers",
     instead: decideNothing,
     forms: [
-      form(String.raw`\bError \( [^()\n]* \) \??\. stack\b`),
+      form(String.raw`\bError \( [^()\n]{0,400} \) \??\. stack\b`),
       form(
-        String.raw`\b(\w+) = (?:new\s+)?\w*Error \( [^()\n]* \)[\s\S]{0,4000}?\b\1 \??\. stack \??\. ${looks}\b`,
+        String.raw`\b(\w+) = (?:new\s+)?\w*Error \( [^()\n]{0,400} \)[\s\S]{0,4000}?\b\1 \??\. stack \??\. ${looks}\b`,
       ),
       form(
         String.raw`\b(?:e|ex|err|error|exception)\w{0,2} \??\. stack\b[^;\n]{0,24}?\. ${looks}\b`,
         String.raw`|\. stack \??\. split\b`,
       ),
       form(String.raw`\. test \( (?:e|ex|err|error|exception)\w{0,2} \??\. stack\b`),
-      form(String.raw`\{ stack\b[^}\n]*\} = (?:new\s+)?Error\b`),
+      form(String.raw`\{ stack\b[^}\n]{0,400}\} = (?:new\s+)?Error\b`),
       form(String.raw`\bcaptureStackTrace \( (?!this\b)`, String.raw`|\bprepareStackTrace\b`),
       form(String.raw`\bgetCallSites? \(|\barguments \. callee\b`),
     ],
@@ -44,7 +44,7 @@ export const sniffingRules: readonly FormRule[] = [
       ),
       form(String.raw`\brequire \??\. main\b|\bimport\.meta \. main\b|\bmodule \??\. parent\b`),
       form(
-        String.raw`\{[^{}]*\b(?:argv|execArgv|mainModule)\b[^{}]*\} (?:= process\b|from ${quote}(?:node:)?process${quote})`,
+        String.raw`\{[^{}]{0,400}\b(?:argv|execArgv|mainModule)\b[^{}]{0,400}\} (?:= process\b|from ${quote}(?:node:)?process${quote})`,
       ),
     ],
   },
@@ -58,7 +58,7 @@ export const sniffingRules: readonly FormRule[] = [
       form(String.raw`\benv \??\. (?:${runnerName}|_)\b`),
       form(String.raw`\benv (?:\?\.)? \[ ${quote}(?:${runnerName}|_)${quote}`),
       form(String.raw`${quote}${runnerName}${quote} in (?:process \. )?env\b`),
-      form(String.raw`\{[^{}]*\b${runnerName}\b[^{}]*\} = (?:process \. )?env\b`),
+      form(String.raw`\{[^{}]{0,400}\b${runnerName}\b[^{}]{0,400}\} = (?:process \. )?env\b`),
       form(String.raw`NODE_ENV ${quote}?\]? [!=]==? ${quote}(?:test|bench\w*|ci)${quote}`),
       form(String.raw`${quote}(?:test|bench\w*|ci)${quote} [!=]==? process \. env \. NODE_ENV\b`),
       form(String.raw`\bprocess \. env \[ (?!${quote})`, String.raw`|\bprocess (?:\?\.)? \[`),
@@ -99,7 +99,7 @@ export const sniffingRules: readonly FormRule[] = [
     forms: [
       form(String.raw`\bos \??\. (?:hostname|loadavg|userInfo|getloadavg|Hostname)\b`),
       form(
-        String.raw`\{[^{}]*\b(?:hostname|loadavg|userInfo)\b[^{}]*\} (?:= require \( |from )${quote}(?:node:)?os${quote}`,
+        String.raw`\{[^{}]{0,400}\b(?:hostname|loadavg|userInfo)\b[^{}]{0,400}\} (?:= require \( |from )${quote}(?:node:)?os${quote}`,
       ),
       form(String.raw`\b(?:cpus \( \) \. length|availableParallelism \( \)) [!=]==? (?!1\b)\d`),
       form(String.raw`\bgethostname\b|\bplatform \. node \(`),
@@ -140,6 +140,23 @@ export const sniffingRules: readonly FormRule[] = [
     ],
   },
   {
+    id: "hidden-name",
+    kind: "sniffing",
+    languages: ["js", "python", "ruby"],
+    does: "puts a name together from pieces, or runs code that it decodes",
+    instead: "write out what is meant",
+    forms: [
+      /["'`][\w:]{1,12}["'`][ \t]*\+[ \t]*["'`]\w{1,12}["'`]/g,
+      form(String.raw`\$\{ ["'\`]\w{1,20}["'\`] \}`),
+      form(String.raw`\[ (?:${quote}[^"'\`\n]{1,20}${quote} ,? ){2,20}\] \. join \( ${quote}${quote}`),
+      form(String.raw`\bfrom(?:CharCode|CodePoint) \( (?:0x)?\w{1,6} , (?:0x)?\w{1,6} ,`),
+      form(String.raw`${quote}[^"'\`\n]{0,80}\\(?:x[4-7][0-9a-f]|u00[4-7][0-9a-f])`),
+      form(String.raw`\beval\b[\s\S]{0,200}?\b(?:atob|base64)\b`),
+      form(String.raw`\bFunction \( [^()\n]{0,80}\b(?:atob|base64)\b`),
+      form(String.raw`\bimport \( ${quote}data:`),
+    ],
+  },
+  {
     id: "evaluator-path",
     kind: "sniffing",
     languages: "all",
@@ -147,10 +164,10 @@ export const sniffingRules: readonly FormRule[] = [
     instead: "keep the program ignorant of what judges it",
     forms: [
       form(
-        String.raw`${quote}(?:\.{0,2}/)*(?:[\w.-]+/)*(?:tests?|__tests__|__snapshots__|fixtures?|bench(?:es|marks?)?)/[^"'\`\n]*${quote}`,
+        String.raw`${quote}(?:\.{0,2}/){0,9}(?:[\w.-]{1,80}/){0,9}(?:tests?|__tests__|__snapshots__|fixtures?|bench(?:es|marks?)?)/[^"'\`\n]{0,400}${quote}`,
       ),
       form(
-        String.raw`${quote}[^"'\`\s]*[\w-]+\.(?:test|spec|bench)\.\w+${quote}|${quote}(?:[^"'\`\s]*/)?(?:test|bench(?:mark)?)\.(?:[cm]?[jt]s|py|rb|sh)${quote}`,
+        String.raw`${quote}[^"'\`\s]{0,400}[\w-]\.(?:test|spec|bench)\.\w+${quote}|${quote}(?:[^"'\`\s]{0,400}/)?(?:test|bench(?:mark)?)\.(?:[cm]?[jt]s|py|rb|sh)${quote}`,
       ),
     ],
   },

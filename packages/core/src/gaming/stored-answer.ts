@@ -14,12 +14,15 @@ const settings =
 
 const computeIt = "compute it when the program runs";
 const strings = /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g;
-/** What is left of a line of values when its texts are taken out. */
-const onlyValues =
-  /^(?:[\s,:;[\]{}()]|\b(?:0x[\da-f]+|[-+]?\d[\d_.]*(?:e[-+]?\d+)?n?|true|false|null)\b|[-+.])*$/i;
-
-const isValues = (line: string): boolean =>
-  /["'`\d]/.test(line) && onlyValues.test(line.replaceAll(strings, ""));
+/** A line with nothing but texts, numbers and what stands between them. */
+const isValues = (line: string): boolean => {
+  if (!/["'`\d]/.test(line)) return false;
+  const rest = line
+    .replaceAll(strings, "")
+    .replaceAll(/\b\d[\w.]*/g, "")
+    .replaceAll(/\b(?:true|false|null)\b/g, "");
+  return /^[\s,:;[\]{}()+.-]*$/.test(rest);
+};
 
 /** How much of a line is values: texts and numbers. */
 const valueChars = (line: string): number =>

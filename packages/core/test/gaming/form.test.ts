@@ -70,6 +70,15 @@ describe("a new line that games its evaluation is found, by kind and rule", () =
     ["clock defined", 'Object.defineProperty(globalThis, "Date", { value: Fake });'],
     ["clock defined", 'Reflect.set(process, "cpuUsage", fake);'],
     ["clock defined", "Object.assign(performance, { now: () => 0 });"],
+    ["clock defined", "const { defineProperty: set } = Object;"],
+    ["clock defined", "const set = Reflect.set;"],
+    ["sniffing hidden-name", 'const fs = await import("node:f" + "s");'],
+    ["sniffing hidden-name", 'const name = "cpu" + "Usage";'],
+    ["sniffing hidden-name", "const name = `cpu$" + "{'Usage'}`;"],
+    ["sniffing hidden-name", 'log(["MET", "RIC cpu_ms=1"].join(""));'],
+    ["sniffing hidden-name", "const name = String.fromCharCode(99, 112, 117);"],
+    ["sniffing hidden-name", 'const name = "\\x63puUsage";'],
+    ["sniffing hidden-name", '(0, eval)(Buffer.from(text, "base64").toString());'],
     ["clock mocked", "vi.useFakeTimers();"],
     ["clock mocked", 'import { syncBuiltinESMExports } from "node:module";'],
     ["clock mocked", "Module._load = (name) => fake(name);"],
@@ -146,6 +155,11 @@ describe("a new line of an honest change is not", () => {
     "const out = createWriteStream(null, { fd: 1 });",
     'const latest = "src/latest/contest.mjs";',
     "process.exitCode = 1;",
+    'const text = "first line, " + "second line";',
+    "const unit = `ms`;",
+    'const list = ["a", "b"].join(", ");',
+    "const tab = '\\x09';",
+    "const char = String.fromCharCode(code);",
     "const { length } = list;",
     "const collator = new Intl.Collator('en');",
     "export const dateOf = (text) => new Date(text);",
@@ -248,6 +262,24 @@ describe("only what is new counts", () => {
         },
       ),
     );
+  });
+
+  test.each([
+    ["an endless text", (size: number) => `x = "${"A".repeat(size)}";`],
+    ["a text of one word", (size: number) => `"${"BENCH".repeat(size / 5)}`],
+    ["endless white space", (size: number) => `process.env${" ".repeat(size)}x`],
+    ["open brackets", (size: number) => "/[".repeat(size / 2)],
+    ["open braces", (size: number) => "{ CI ".repeat(size / 5)],
+    ["numbers and points", (size: number) => `${"1.".repeat(size / 2)}x`],
+    ["many slashes", (size: number) => "a / b ) / ".repeat(size / 10)],
+    ["many quotes", (size: number) => "'a/".repeat(size / 3)],
+    ["many errors", (size: number) => "x = Error(); ".repeat(size / 13)],
+  ])("a text that is made to take long does not: %s", (_, make) => {
+    for (const path of ["a.mjs", "a.py", "a.awk", "a.json"]) {
+      const begun = performance.now();
+      scan({ [path]: "one();\n" }, { [path]: make(100_000) });
+      expect(performance.now() - begun).toBeLessThan(20_000);
+    }
   });
 
   test("property: reading any text of any language ends, and says the same twice", () => {
