@@ -32,12 +32,12 @@ async function profiled(
   wallMs: number,
 ): Promise<Profiled> {
   const { command, timeoutMs, http } = brief.spec.measure;
-  if (http) return { run: unprofiled("a server under load is not profiled"), kept: [] };
   const scratch = join(arms.dir, "profile");
   try {
     return await runArm(arms, "base", (cwd, env) =>
       profileRun({
         command,
+        http,
         cwd,
         env: { ...env, QUESTBUS_SEED: workloadSeed(newWorkloadKey(), "profile", 0) },
         timeoutMs,

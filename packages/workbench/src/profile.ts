@@ -1,8 +1,9 @@
 import { mkdir, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Analysis, limit, type ProfiledRun } from "@questbus/protocol";
+import { type Analysis, type HttpTarget, limit, type ProfiledRun } from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "./command.ts";
+import { runHttp } from "./http/run-http.ts";
 import { readMachineMarks, sharesBetween, unmeasured } from "./machine-marks.ts";
 import { endOf } from "./observe.ts";
 import { removeTree } from "./removal.ts";
@@ -11,6 +12,8 @@ export type ProfileOptions = CommandSetting & {
   command: string;
   cwd: string;
   timeoutMs: number;
+  /** The command is a server, which is profiled under load. */
+  http?: HttpTarget | undefined;
   /** A directory of the run's own, which is gone afterwards. */
   scratch: string;
   /** How long one run takes, for the sampling interval. */
@@ -41,7 +44,7 @@ exit $code`;
  * @throws the reason of `signal` when it was aborted
  */
 export async function profileRun(options: ProfileOptions): Promise<Profiled> {
-  const { scratch, wallMs, ...setting } = options;
+  const { scratch, wallMs, http, ...setting } = options;
   await removeTree(scratch);
   await mkdir(scratch, { recursive: true, mode: 0o700 });
   try {
@@ -54,7 +57,9 @@ export async function profileRun(options: ProfileOptions): Promise<Profiled> {
       QUESTBUS_PROFILE_INTERVAL_US: String(Math.min(intervalUsMax, Math.max(intervalUsMin, intervalUs))),
     };
     const before = await readMachineMarks();
-    const run = await runCommand({ ...setting, command: metered, env, measureRss: true, measureCpu: true });
+    const run = await (http
+      ? runHttp({ ...setting, env, http })
+      : runCommand({ ...setting, command: metered, env, measureRss: true, measureCpu: true }));
     if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
     if (run.timedOut || run.exit !== 0) return { run: unprofiled(failure(run)), kept: [] };
     const machine = sharesBetween(before, await readMachineMarks(), run.wallMs);

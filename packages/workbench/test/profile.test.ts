@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { HttpTarget } from "@questbus/protocol";
 import { describe, expect, it } from "vitest";
 import { type Profiled, profileRun } from "../src/profile.ts";
 import { tempDir, write } from "./fixture.ts";
@@ -23,7 +24,11 @@ function program(bench: string): string {
   return dir;
 }
 
-const run = (cwd: string, command: string, more: { timeoutMs?: number } = {}): Promise<Profiled> =>
+const run = (
+  cwd: string,
+  command: string,
+  more: { timeoutMs?: number; http?: HttpTarget } = {},
+): Promise<Profiled> =>
   profileRun({ command, cwd, timeoutMs: 20_000, scratch: join(cwd, "..", "scratch"), wallMs: 100, ...more });
 
 type Profile = { nodes: { callFrame: { functionName: string; url: string; lineNumber: number } }[] };
@@ -80,6 +85,35 @@ kill $pid; wait $pid; [ $? = 143 ]`,
     );
     expect(found.run.notes).toEqual([]);
     expect(framesOf(found).some((each) => planted.test(each))).toBe(true);
+  });
+
+  it("an HTTP server under load", async () => {
+    const cwd = program(`import { createServer } from "node:http";
+import { planted } from "./src/slow.cjs";
+createServer((_, response) => response.end(String(planted()))).listen(Number(process.env.PORT), "127.0.0.1");
+`);
+    const load = {
+      url: "/",
+      connections: 1,
+      durationMs: 300,
+      warmupMs: 0,
+      rate: null,
+      method: "GET",
+      body: null,
+      headers: {},
+    };
+    const http = {
+      start: `exec ${node} bench.mjs`,
+      ready: "/",
+      port: null,
+      readyMs: 10_000,
+      load,
+      errorsMax: 0,
+    };
+    const found = await run(cwd, http.start, { http });
+    expect(found.run.notes).toEqual([]);
+    expect(framesOf(found).some((each) => planted.test(each))).toBe(true);
+    expect(found.run.usage?.peakRssBytes).toBeGreaterThan(1_000_000);
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { type Analysis, limit, type MetricSpec, type ProfiledRun } from "@questbus/protocol";
+import { type Analysis, limit, type MetricSpec, type ProfiledRun, percent } from "@questbus/protocol";
 import { amdahlBound, restOfGoal, shareForGain, timeBasis } from "./bound.ts";
 import { readCpuProfile } from "./cpu-profile.ts";
 import { type SelfTime, splitTime, type TimeSplit } from "./hot.ts";
@@ -20,7 +20,8 @@ export function analyse(run: ProfiledRun, aim: Aim): Analysis {
   const profiles = run.cpuProfiles.flatMap((each) => readCpuProfile(each) ?? []);
   const bounded = timeBasis(aim.metric);
   const split = splitTime(profiles, run.roots, bounded ?? "program");
-  const needed = split && bounded ? neededShare(aim) : null;
+  const waits = split ? waitingOf(split) : null;
+  const needed = split && bounded && waits === null ? neededShare(aim) : null;
   const gc = split ? roundDown(split.gcUs / split.totalUs) : null;
   return {
     basis: split?.basis ?? null,
@@ -31,8 +32,19 @@ export function analyse(run: ProfiledRun, aim: Aim): Analysis {
     usage: run.usage,
     heap: run.heap,
     goalNeeds: split && needed !== null ? { share: needed, functions: together(split, needed) } : null,
-    notes: run.notes.slice(0, 8).map((each) => short(each, limit.reasonCharsMax)),
+    notes: [...(waits === null ? [] : [waits]), ...run.notes]
+      .slice(0, 8)
+      .map((each) => short(each, limit.reasonCharsMax)),
   };
+}
+
+/** Beyond this share of waiting, shares of busy time say too little of a figure that may count the waiting. */
+const waitShareMax = 0.2;
+
+function waitingOf({ waitUs, totalUs }: TimeSplit): string | null {
+  const share = waitUs / (waitUs + totalUs);
+  if (!(share > waitShareMax)) return null;
+  return `the program waits ${percent(share)} of its time, which these shares leave out: what a function can yield of the goal is not known`;
 }
 
 /** Null when nothing is left to gain, or no share of the time would do. */

@@ -18,6 +18,8 @@ export type TimeSplit = {
   gcUs: number;
   nativeUs: number;
   idleUs: number;
+  /** On `program`: what the same processes waited, which is not in the whole. */
+  waitUs: number;
 };
 
 type Origin = SelfTime["origin"];
@@ -87,7 +89,10 @@ function look(profile: CpuProfile, roots: readonly string[]) {
   return { seen: [...seen.values()], isInside: (node: StackNode) => inside.get(node) === true, entered };
 }
 
-type Sums = { functions: Map<string, SelfTime & { ways: Map<string, number> }> } & Record<Special, number>;
+type Sums = {
+  functions: Map<string, SelfTime & { ways: Map<string, number> }>;
+  waited: number;
+} & Record<Special, number>;
 
 function addFunction(sums: Sums, { node, place }: Seen, from: string | null): void {
   const name = nameOf(node.frame);
@@ -101,12 +106,13 @@ function addFunction(sums: Sums, { node, place }: Seen, from: string | null): vo
 
 /** The time of all profiles by function; with `onlyInside`, of what has a file of the worktree on its stack, and of GC. */
 function sum(profiles: readonly CpuProfile[], roots: readonly string[], onlyInside: boolean): Sums {
-  const sums: Sums = { functions: new Map(), gc: 0, native: 0, idle: 0, root: 0 };
+  const sums: Sums = { functions: new Map(), waited: 0, gc: 0, native: 0, idle: 0, root: 0 };
   for (const profile of profiles) {
     const { seen, isInside, entered } = look(profile, roots);
     if (onlyInside && !profile.nodes.some((node) => node.selfUs > 0 && isInside(node))) continue;
     for (const each of seen) {
       const { node, kind } = each;
+      if (kind === "idle") sums.waited += node.selfUs;
       if (kind !== null) sums[kind] += onlyInside && kind !== "gc" ? 0 : node.selfUs;
       else if (!onlyInside || isInside(node)) addFunction(sums, each, entered.get(node) ?? null);
     }
@@ -141,5 +147,6 @@ export function splitTime(
   const totalUs = Math.max(busyUs, longestUs);
   if (!(totalUs > 0)) return basis === "program" ? splitTime(profiles, roots, "cpu") : null;
   const { gc: gcUs, native: nativeUs } = sums;
-  return { basis, totalUs, functions, gcUs, nativeUs, idleUs: totalUs - busyUs };
+  const waitUs = basis === "program" ? sums.waited : 0;
+  return { basis, totalUs, functions, gcUs, nativeUs, idleUs: totalUs - busyUs, waitUs };
 }

@@ -1,5 +1,6 @@
 import { type Effect, percent, type QuestDocument, questDocument, type Verdict } from "@questbus/protocol";
-import { effectPhrase } from "../verdict/phrase.ts";
+import { isByName } from "../seal/sealed-path.ts";
+import { effectPhrase, nameList } from "../verdict/phrase.ts";
 import { currentPass, type QuestState } from "./state.ts";
 
 /**
@@ -21,9 +22,20 @@ export function watchDocument(accepted: QuestState, original: QuestDocument, ref
     tests: { command: "true", timeout: original.tests.timeout },
     budget,
     allow: { dependencies: true },
+    seal: sealOf(original),
     signOff: ["performance"],
     profile: "none",
   });
+}
+
+/** What judges is REF's in both; the program is what the original let its candidates write by name. */
+function sealOf({ seal, authorities }: QuestDocument): QuestDocument["seal"] {
+  const program = (authorities?.performance?.write ?? []).filter(isByName);
+  return {
+    policy: "restore",
+    paths: seal?.paths ?? [],
+    except: [...(seal?.except ?? []), ...program].slice(0, 64),
+  };
 }
 
 const titleCharsMax = 120;
@@ -41,6 +53,13 @@ export type WatchFinding = {
 const fine: readonly (string | undefined)[] = ["NO_EFFECT", "BELOW_MIN_EFFECT"];
 
 export function watchFinding(watch: QuestState): WatchFinding {
+  const found = findingOf(watch);
+  const same = currentPass(watch)?.setAside ?? [];
+  if (same.length === 0) return found;
+  return { ...found, text: `${found.text} (both with ${nameList(same)} of ${watch.spec.target.ref})` };
+}
+
+function findingOf(watch: QuestState): WatchFinding {
   const { spec, base, status, ending } = watch;
   const verdict = currentPass(watch)?.verdict ?? null;
   const effect = verdict?.effect ?? null;

@@ -131,7 +131,7 @@ const plainNames = (path: string): string[] =>
   path.includes("/") ? [path.replace(/\.[^./]+$/, ""), path.replace(/\/index\.[^./]+$/, "")] : [];
 
 /** Whether a glob of `authorities` says by name what may be written: `src/**` does, `**` and `*.js` do not. */
-const isByName = (glob: string): boolean =>
+export const isByName = (glob: string): boolean =>
   !/[*?[{(]/.test(glob.replace(/^\.?\/+/, "").split("/", 1)[0] as string);
 
 /**

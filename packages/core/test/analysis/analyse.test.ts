@@ -51,7 +51,7 @@ const everywhere: Stack[] = [
   [[boot, main, print], 50],
   [[call("(garbage collector)")], 150],
   [[call("(program)")], 200],
-  [[call("(idle)")], 500],
+  [[call("(idle)")], 200],
 ];
 
 describe("where the time goes", () => {
@@ -75,7 +75,7 @@ describe("where the time goes", () => {
   });
 
   it.each<[string, Partial<MetricSpec>, string, number, number]>([
-    ["wall time: all of it", { from: "wall-time", unit: "s" }, "wall", 2, 0.25],
+    ["wall time: all of it", { from: "wall-time", unit: "s" }, "wall", 1.7, 0.1176],
     ["processor time: all but waiting", { from: "cpu-time", unit: "s" }, "cpu", 1.5, 0],
   ])("%s", (_, over, basis, profiledMs, idle) => {
     const found = look(everywhere, null, over);
@@ -171,6 +171,27 @@ describe("what the goal needs (Amdahl)", () => {
     [{ unit: "ms", better: "higher" }, null],
   ])("%j bounds %s", (over, basis) => {
     expect(timeBasis(metric(over))).toBe(basis);
+  });
+
+  it("a program that mostly waits is not bounded by shares of its busy time, and says so", () => {
+    const found = look(
+      [
+        [[main, parse], 700],
+        [[call("(idle)")], 300],
+      ],
+      0.2,
+    );
+    expect(found).toMatchObject({ profiledMs: 0.7, goalNeeds: null, hot: [{ share: 1, reachesGoal: null }] });
+    expect(found.notes).toEqual([expect.stringMatching(/^the program waits 30 % of its time/)]);
+    expect(
+      look(
+        [
+          [[main, parse], 900],
+          [[call("(idle)")], 100],
+        ],
+        0.2,
+      ).goalNeeds,
+    ).not.toBeNull();
   });
 
   it("a metric that is no time is not bounded by shares of time", () => {

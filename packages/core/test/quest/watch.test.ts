@@ -35,6 +35,7 @@ describe("a watch", () => {
       guards: [],
       fixers: [],
       signOff: ["performance"],
+      seal: { policy: "restore", paths: [], except: ["src/**"] },
     });
     expect(document.goal?.improveBy).toBeUndefined();
     expect(questDocument.parse(document)).toEqual(document);
