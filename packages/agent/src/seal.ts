@@ -1,12 +1,33 @@
-import { isSealable, reviewSeal, type SealFinding, sealedFiles, sealHash } from "@questbus/core";
+import {
+  isSealable,
+  reviewSeal,
+  type SealFinding,
+  type SealRules,
+  sealedFiles,
+  sealHash,
+} from "@questbus/core";
 import { limit, type Suspicion } from "@questbus/protocol";
 import { listFiles, openSealGuard, readBlobs, readChanges, type SealGuard } from "@questbus/workbench";
 import type { TaskContext } from "./behaviour.ts";
 
 /** What the quest's seal means for its trees. All of it follows from the quest and its commits, so anyone finds the same. */
 
-async function sealedIn({ brief, workspace }: TaskContext, commit: string) {
-  return sealedFiles(await listFiles(await workspace(), commit), brief.spec);
+/** The rules of the quest; the package.json files of its base say what `npm run` stands for. */
+async function rulesOf({ brief, workspace }: TaskContext): Promise<SealRules> {
+  const ws = await workspace();
+  const files = await listFiles(ws, brief.base.commit);
+  const found = files.filter(({ path }) => /^(?!(?:.*\/)?node_modules\/)(?:.*\/)?package\.json$/.test(path));
+  const blobs = await readBlobs(
+    ws,
+    found.map(({ oid }) => oid),
+  );
+  const packages = found.map(({ path, oid }) => ({ path, text: blobs.get(oid)?.toString("utf8") ?? "" }));
+  return { ...brief.spec, packages };
+}
+
+async function sealedIn(context: TaskContext, commit: string) {
+  const files = await listFiles(await context.workspace(), commit);
+  return sealedFiles(files, await rulesOf(context));
 }
 
 /** How many files of last known-good are sealed, and one hash over them. */
@@ -32,9 +53,9 @@ export async function reviewDifference(
   to: string,
   from: string = context.brief.lastGood.commit,
 ): Promise<SealFinding> {
-  const { spec } = context.brief;
-  const edits = await readChanges(await context.workspace(), from, to, isSealable(spec));
-  return reviewSeal(edits, spec);
+  const rules = await rulesOf(context);
+  const edits = await readChanges(await context.workspace(), from, to, isSealable(rules));
+  return reviewSeal(edits, rules);
 }
 
 /**

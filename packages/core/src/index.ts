@@ -26,6 +26,7 @@ export * from "./quest/state.ts";
 export * from "./quest/watch.ts";
 export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
+export type { SealRules } from "./seal/sealed-path.ts";
 export { sealRule } from "./seal/sealed-path.ts";
 export { awaitingPass, isSupplied, requestOf, standsStill } from "./supply/supply.ts";
 export * from "./verdict/bias.ts";

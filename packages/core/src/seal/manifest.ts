@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import type { QuestSpec } from "@questbus/protocol";
 import { holdsSettings, settingsOf } from "./package-settings.ts";
-import { sealRule } from "./sealed-path.ts";
+import { type SealRules, sealRule } from "./sealed-path.ts";
 
 /** A file of a commit: its path, its mode, and the id of its content. */
 export type SealedFile = { path: string; mode: string; oid: string };
@@ -9,7 +8,7 @@ export type SealedFile = { path: string; mode: string; oid: string };
 /** The files of a tree that are sealed as a whole, and those of which some settings are. */
 export function sealedFiles<T extends SealedFile>(
   files: readonly T[],
-  rules: QuestSpec,
+  rules: SealRules,
 ): { whole: T[]; settings: T[] } {
   const [kindOf, isSettings] = [sealRule(rules), holdsSettings(rules)];
   return {
@@ -31,7 +30,7 @@ export function sealHash(
 }
 
 /** Whether the seal looks at the content of a path at all. */
-export function isSealable(rules: QuestSpec): (path: string) => boolean {
+export function isSealable(rules: SealRules): (path: string) => boolean {
   const [kindOf, isSettings] = [sealRule(rules), holdsSettings(rules)];
   return (path) => kindOf(path) !== null || isSettings(path);
 }

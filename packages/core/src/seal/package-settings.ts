@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { covers } from "@questbus/protocol";
-import { commandsOf, type SealRules, wordsOf } from "./sealed-path.ts";
+import { commandsOf, wordsOf } from "./command-text.ts";
+import type { SealRules } from "./sealed-path.ts";
 
 /**
  * Of a package.json only what runs tests and bench is sealed: an honest change edits the rest of it. Nothing of it is
@@ -34,7 +35,7 @@ const isPackageJson = (path: string): boolean => /(^|\/)package\.json$/i.test(pa
 
 /** Whether `path` is a package.json that a command of the quest could read. */
 export function holdsSettings(rules: SealRules): (path: string) => boolean {
-  const words = commandsOf(rules).flatMap(wordsOf);
+  const words = commandsOf(rules).flatMap(({ text }) => wordsOf(text));
   const programs = words.map((word) => word.slice(word.lastIndexOf("/") + 1));
   const isRead = programs.some(
     (word) => runners.has(word) || tools.has(word) || word.endsWith(".sh") || word === "--run",

@@ -1,4 +1,6 @@
 import { covers, type QuestSpec } from "@questbus/protocol";
+import { isEvaluator } from "../gaming/place.ts";
+import { judgesOf, type PackageFile, wordsOf } from "./command-text.ts";
 
 /**
  * Which paths of a target judge its candidates. A path is sealed for what it is called, for the place it stands in, or
@@ -8,8 +10,10 @@ import { covers, type QuestSpec } from "@questbus/protocol";
 /** Why a path is sealed; `config`: settings of tests or bench; `command`: named by a command; `quest`: by `seal.paths`. */
 export type SealKind = "test" | "bench" | "lockfile" | "config" | "command" | "quest";
 
-/** What of a quest says which paths are sealed. */
-export type SealRules = Pick<QuestSpec, "measure" | "tests" | "target" | "seal" | "allow" | "authority">;
+/** What says which paths are sealed: the quest, and the package.json files of the commit it starts from. */
+export type SealRules = Pick<QuestSpec, "measure" | "tests" | "target" | "seal" | "allow" | "authority"> & {
+  packages: readonly PackageFile[];
+};
 
 const lockfiles = new Set([
   "package-lock.json",
@@ -47,6 +51,8 @@ const testFolders = new Set(["test", "tests", "__tests__", "__mocks__", "__snaps
 const testFoldersOutsideSource = new Set(["spec", "specs"]);
 const benchFolders = new Set(["bench", "benches", "benchmark", "benchmarks"]);
 const sourceFolders = new Set(["src", "lib", "app", "source"]);
+/** A command that names a file in these runs the program itself. */
+const programFolders = /(?:^|\/)(?:src|lib|app|cmd|dist|bin)\//;
 
 const code = "[a-z0-9]+";
 const testNames = [
@@ -90,21 +96,10 @@ function placeOf(path: string): SealKind | null {
     testNames.some((each) => each.test(name)) ||
     testClass.test(path.slice(path.lastIndexOf("/") + 1));
   if (isTest) return "test";
-  const isBench = isIn(parts, benchFolders, false) || benchNames.some((each) => each.test(name));
-  return isBench ? "bench" : null;
-}
-
-export const commandsOf = ({ measure, tests, target }: SealRules): string[] =>
-  [measure.command, tests.command, target.prepare].filter((each) => each !== null);
-
-/** Commands whose files judge. What starts a server names none of them, but the program that gets better. */
-const judgesOf = (rules: SealRules): string[] =>
-  commandsOf(rules).filter((each) => !(rules.measure.http && each === rules.measure.command));
-
-/** The words of a command line, quotes and `--option=` taken off; a quoted text also counts as a whole. */
-export function wordsOf(command: string): string[] {
-  const quoted = [...command.matchAll(/"([^"]*)"|'([^']*)'/g)].map(([, one, other]) => one ?? other ?? "");
-  return [...quoted, ...command.split(/[\s;&|()<>"'`=]+/)].filter((word) => word !== "");
+  const isBench = isIn(parts, benchFolders, true) || benchNames.some((each) => each.test(name));
+  if (isBench) return "bench";
+  // What the gaming guard takes for tests it does not read, so it must not be a candidate's to change.
+  return isEvaluator(path) ? "test" : null;
 }
 
 /** A path from the root, without `.` and `..`. */
@@ -117,11 +112,11 @@ function joined(folder: string, word: string): string {
   return parts.join("/");
 }
 
-/** Paths, in small letters, that a command names, from the root and from the folders it changes to. */
-function namedBy(command: string): string[] {
+/** Paths, in small letters, that a command names, from where it starts and from the folders it changes to. */
+function namedBy(start: string, command: string): string[] {
   const words = wordsOf(command);
   const folders = words.filter((_, at) => /^(cd|-C|--prefix|--cwd|--dir)$/.test(words[at - 1] ?? ""));
-  const named = ["", ...folders].flatMap((folder) => words.map((word) => joined(folder, word)));
+  const named = ["", ...folders].flatMap((folder) => words.map((word) => joined(`${start}/${folder}`, word)));
   const tasks = words.flatMap((word) => (Object.hasOwn(taskFiles, word) ? (taskFiles[word] ?? []) : []));
   return [...named, ...tasks].map((path) => path.toLowerCase());
 }
@@ -136,15 +131,16 @@ export const isByName = (glob: string): boolean =>
 
 /**
  * Answers for any path of the target, there or not, why it is sealed; null: it is not. Letters count alike in both
- * cases, except for `seal.except`. Where other dependencies are allowed, lockfiles are not sealed; and what
- * the operator lets performance write by name is the program, also where a command names it.
+ * cases, except for `seal.except`. Where other dependencies are allowed, lockfiles are not sealed; and a
+ * command that names what performance may write by name, or a file in `src/` and the like, runs the program itself.
  */
 export function sealRule(rules: SealRules): (path: string) => SealKind | null {
-  const named = new Set(judgesOf(rules).flatMap(namedBy));
+  const named = new Set(judgesOf(rules).flatMap(({ folder, text }) => namedBy(folder, text)));
   const { paths, except } = rules.seal;
   const granted = rules.authority.write.filter(isByName);
   const isNamed = (path: string, lower: string): boolean =>
     (named.has(lower) || plainNames(lower).some((each) => each.includes("/") && named.has(each))) &&
+    !programFolders.test(path) &&
     !granted.some((glob) => covers(path, glob));
   return (path) => {
     const lower = path.toLowerCase();

@@ -1,4 +1,5 @@
 import { normaliseQuest, type QuestSpec, questDocument } from "@questbus/protocol";
+import type { SealRules } from "../../src/seal/sealed-path.ts";
 
 type Part = {
   measure?: { command: string };
@@ -7,10 +8,12 @@ type Part = {
   seal?: Partial<QuestSpec["seal"]>;
   allow?: QuestSpec["allow"];
   write?: string[];
+  /** The texts of package.json files, by path. */
+  packages?: Record<string, object>;
 };
 
 /** The rules of a small quest, with some of them replaced. */
-export function rules(part: Part = {}): QuestSpec {
+export function rules(part: Part = {}): SealRules {
   const written = {
     version: 1,
     title: "Faster",
@@ -23,5 +26,10 @@ export function rules(part: Part = {}): QuestSpec {
     allow: part.allow,
     authorities: part.write && { performance: { write: part.write } },
   };
-  return normaliseQuest(questDocument.parse(written), [{ name: "a.patch", sha256: "0".repeat(64) }]);
+  const spec = normaliseQuest(questDocument.parse(written), [{ name: "a.patch", sha256: "0".repeat(64) }]);
+  const packages = Object.entries(part.packages ?? {}).map(([path, json]) => ({
+    path,
+    text: JSON.stringify(json),
+  }));
+  return { ...spec, packages };
 }

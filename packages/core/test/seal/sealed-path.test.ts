@@ -1,5 +1,6 @@
 import { normaliseQuest, questDocument } from "@questbus/protocol";
 import { describe, expect, test } from "vitest";
+import { isEvaluator } from "../../src/gaming/place.ts";
 import { type SealKind, sealRule } from "../../src/seal/sealed-path.ts";
 import { rules } from "./rules.ts";
 
@@ -36,6 +37,7 @@ describe("the usual places", () => {
         "src/ParserTest.java",
         "test.sh",
         "TEST/Main.js",
+        "src/fixtures/rows.js",
       ],
     ],
     [
@@ -46,6 +48,7 @@ describe("the usual places", () => {
         "benches/parse.rs",
         "benchmark/run.js",
         "benchmarks/a/b.js",
+        "lib/bench/table.js",
         "src/parse.bench.ts",
         "parse-bench.js",
         "bench_parse.py",
@@ -88,7 +91,6 @@ describe("the usual places", () => {
         "src/latest.js",
         "src/contest.py",
         "src/spec/openapi.ts",
-        "lib/bench/table.js",
         "src/testing.ts",
         "src/workbench/tree.ts",
         "data/numbers.txt",
@@ -166,17 +168,67 @@ test("where other dependencies are allowed, lockfiles are not sealed", () => {
 describe("a program that the operator lets performance write, and a command names", () => {
   test.each<[string[], string, SealKind | null]>([
     [["src/**"], "src/cli.js", null],
-    [["./src/"], "src/cli.js", null],
-    [["src/cli.js"], "src/cli.js", null],
-    [["lib/**"], "src/cli.js", "command"],
-    [["**"], "src/cli.js", "command"],
-    [["**/*.js"], "src/cli.js", "command"],
+    [["**"], "src/cli.js", null],
+    [["tool/**"], "tool/cli.js", null],
+    [["./tool/"], "tool/cli.js", null],
+    [["tool/cli.js"], "tool/cli.js", null],
+    [["data/**"], "tool/cli.js", "command"],
+    [["**"], "tool/cli.js", "command"],
+    [["**/*.js"], "tool/cli.js", "command"],
     [["src/**", "bench/**"], "bench/run.js", "bench"],
     [["test/**"], "test/run.js", "test"],
   ])("%j: %s", (write, path, kind) => {
     const tests = { command: "node bench/run.js; node test/run.js" };
-    expect(sealRule(rules({ write, tests, measure: { command: "node src/cli.js big.txt" } }))(path)).toBe(
-      kind,
-    );
+    expect(
+      sealRule(rules({ write, tests, measure: { command: "node src/cli.js big.txt && node tool/cli.js" } }))(
+        path,
+      ),
+    ).toBe(kind);
   });
+});
+
+describe("what the scripts of a package.json run", () => {
+  const packages = {
+    "package.json": {
+      scripts: {
+        bench: "npm run -s build && node perf/run.mjs",
+        build: "node perf/build.mjs",
+        prebench: "sh perf/warm.sh",
+        test: "node checks/all.mjs",
+        lint: "node perf/lint.mjs",
+        postinstall: "node perf/install.mjs",
+        round: "npm run round",
+      },
+    },
+    "packages/a/package.json": { scripts: { bench: "node perf/a.mjs" } },
+    "broken/package.json": { scripts: null },
+  };
+  test.each<[string, string, SealKind | null]>([
+    ["npm run bench", "perf/run.mjs", "command"],
+    ["npm run bench", "perf/warm.sh", "command"],
+    ["npm run bench", "perf/build.mjs", "command"],
+    ["npm run bench", "packages/a/perf/a.mjs", "command"],
+    ["npm run bench", "checks/all.mjs", null],
+    ["npm run bench", "perf/lint.mjs", null],
+    ["npm t && npm test", "checks/all.mjs", "command"],
+    ["node --run test", "checks/all.mjs", "command"],
+    ["npm ci", "perf/install.mjs", "command"],
+    ["bench", "perf/run.mjs", null],
+    ["npm run round", "perf/run.mjs", null],
+  ])("%s: %s", (command, path, kind) => {
+    expect(sealRule(rules({ tests: { command }, packages }))(path)).toBe(kind);
+  });
+});
+
+test("what the gaming guard does not read, because it takes it for tests, is sealed", () => {
+  const paths = [
+    "fixtures/a.js",
+    "src/fixture/a.js",
+    "lib/benchmarks/a.js",
+    "a-test.json",
+    "x_bench.txt",
+    "src/__mocks__/a.js",
+  ];
+  expect(paths.filter(isEvaluator)).toEqual(paths);
+  expect(paths.filter((path) => sealRule(rules())(path) === null)).toEqual([]);
 });
