@@ -134,13 +134,23 @@ async function ownTestsOnly(context: TaskContext, runs: readonly SuiteRun[]): Pr
   const { original, candidate } = context.brief;
   const isGreen = runs.some((run) => run.passed);
   if (!isGreen && original) {
-    const own = await suiteIn(context, await layOut(context, "qa-original", original));
+    const own = await suiteOf(context, original);
     const told = `The suite fails with the sealed tests (${failing(runs[0] as SuiteRun)}) and passes with the candidate's own edits of them`;
-    return own.passed ? [{ kind: "own-tests-only", message: told, where: null }] : [];
+    return own?.passed ? [{ kind: "own-tests-only", message: told, where: null }] : [];
   }
   const { addedTests } = await reviewDifference(context, candidate?.commit ?? "");
   if (!isGreen || addedTests.length === 0) return [];
   return withoutAdded(context, addedTests);
+}
+
+/** The suite on the candidate as its fixer made it; null when that tree cannot be prepared. */
+async function suiteOf(context: TaskContext, original: string): Promise<SuiteRun | null> {
+  try {
+    return await suiteIn(context, await layOut(context, "qa-original", original));
+  } catch (error) {
+    if (error instanceof QuestbusError && error.code === "PREPARE_FAILED") return null;
+    throw error;
+  }
 }
 
 async function withoutAdded(context: TaskContext, added: readonly string[]): Promise<Suspicion[]> {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { removeTree } from "./removal.ts";
 import { readBlobs, type TreeFile } from "./sealed-tree.ts";
@@ -37,7 +38,7 @@ export function openSealGuard(ws: Workspace, files: readonly TreeFile[]): SealGu
 /**
  * Runs `work` on the tree at `root` with its sealed files in place; what it changes of them is put back and noted.
  * Without a guard `work` simply runs.
- * @throws DISK_FULL
+ * @throws DISK_FULL; ROLLBACK_UNPROVEN when the repository has lost a sealed content
  */
 export async function underSeal<T>(
   guard: SealGuard | undefined,
@@ -63,7 +64,7 @@ async function enforceSeal(guard: SealGuard, root: string): Promise<void> {
     differing.map(({ oid }) => oid),
   );
   await onDisk(root, async () => {
-    for (const file of differing) await rewrite(root, file, blobs.get(file.oid) as Buffer);
+    for (const file of differing) await rewrite(root, file, proven(guard.ws, file, blobs.get(file.oid)));
   });
   for (const { path } of differing) {
     guard.rewritten.add(path);
@@ -118,6 +119,17 @@ function isSame({ ws }: SealGuard, file: TreeFile, path: string, found: Stats): 
 /** The id that git gives a content. */
 const blobId = ({ source }: Workspace, content: Buffer): string =>
   createHash(source.format).update(`blob ${content.length}\0`).update(content).digest("hex");
+
+/** The content, which git does not check against its id when it reads it. */
+function proven(ws: Workspace, { path, oid }: TreeFile, content: Buffer | undefined): Buffer {
+  if (content && blobId(ws, content) === oid) return content;
+  throw new QuestbusError({
+    code: "ROLLBACK_UNPROVEN",
+    message: `the sealed file ${path} cannot be put back: the repository does not have its content ${oid}`,
+    where: ws.gitDir,
+    next: "see whether another program writes there, and whether the disk is sound; then run the quest again",
+  });
+}
 
 async function rewrite(root: string, file: TreeFile, content: Buffer): Promise<void> {
   const path = join(root, file.path);
