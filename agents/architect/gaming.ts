@@ -27,7 +27,7 @@ export async function scanCandidate(
     text,
   }));
   const commands = [spec.measure.command, spec.tests.command];
-  const kindOf = sealRule(spec);
+  const kindOf = sealRule({ ...spec, packages: manifests });
   const sealed = (path: string): boolean => kindOf(path) !== null;
   const files = commands.flatMap((command) => filesIn(command, tracked, manifests)).filter(sealed);
   return scanChange({

@@ -53,13 +53,13 @@ function suspicionsOf(change: Change): Suspicion[] {
     binary: false,
   }));
   const manifests = [{ path: "package.json", text: base.get("package.json") ?? "" }];
-  const kindOf = sealRule(rules);
+  const kindOf = sealRule({ ...rules, packages: manifests });
   const named = filesIn(rules.measure.command, new Set(base.keys()), manifests);
   const evaluator = evaluatorNames(new Map(named.map((path) => [path, base.get(path) ?? ""])));
   const sealed = (path: string): boolean => kindOf(path) !== null;
   const edits = files.map((each) => ({ path: each.path, before: each.base, after: each.candidate }));
   return [
-    ...reviewSeal(edits, rules).suspicions,
+    ...reviewSeal(edits, { ...rules, packages: manifests }).suspicions,
     ...scanChange({ files, manifests, evaluator, sealed, allowDependencies: false }),
   ];
 }

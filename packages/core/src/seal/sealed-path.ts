@@ -1,5 +1,4 @@
 import { covers, type QuestSpec } from "@questbus/protocol";
-import { isEvaluator } from "../gaming/place.ts";
 import { judgesOf, type PackageFile, wordsOf } from "./command-text.ts";
 
 /**
@@ -96,10 +95,8 @@ function placeOf(path: string): SealKind | null {
     testNames.some((each) => each.test(name)) ||
     testClass.test(path.slice(path.lastIndexOf("/") + 1));
   if (isTest) return "test";
-  const isBench = isIn(parts, benchFolders, true) || benchNames.some((each) => each.test(name));
-  if (isBench) return "bench";
-  // What the gaming guard takes for tests it does not read, so it must not be a candidate's to change.
-  return isEvaluator(path) ? "test" : null;
+  const isBench = isIn(parts, benchFolders, false) || benchNames.some((each) => each.test(name));
+  return isBench ? "bench" : null;
 }
 
 /** A path from the root, without `.` and `..`. */

@@ -28,7 +28,7 @@ export function scan(base: Texts, candidate: Texts, options: Options = {}): Susp
   const manifests = Object.entries(base).flatMap(([path, text]) =>
     path.endsWith("package.json") && text !== null ? [{ path, text }] : [],
   );
-  const kindOf = sealRule(rulesOf(Object.keys(options.evaluator ?? {})));
+  const kindOf = sealRule({ ...rulesOf(Object.keys(options.evaluator ?? {})), packages: manifests });
   return scanChange({
     sealed: (path) => kindOf(path) !== null,
     files,
