@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { dirname, resolve } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { limit } from "@questbus/protocol";
 import { type Capture, openCapture } from "./capture.ts";
@@ -106,7 +107,6 @@ export async function runCommand(options: CommandOptions): Promise<CommandRun> {
     return await execute(options, meters);
   } finally {
     await meters.rss?.stop();
-    await meters.cpu?.stop();
   }
 }
 
@@ -150,8 +150,9 @@ async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<C
     cwd: options.cwd,
     env,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", ...(cpu ? (["pipe"] as const) : [])],
   });
+  cpu?.listen(child.stdio[3] as Readable);
   const captures = capture(child, options.outputBytesMax ?? limit.outputBytesMax);
   const closed = once(child, "close").catch(() => {});
   if (child.pid !== undefined) {
@@ -167,7 +168,7 @@ async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<C
   await drain(child, closed);
   if (!recorded && stop.asked === null) throw await unrecorded(options.groups, captures.stderr.text());
   const asked = { timedOut: stop.asked === "timeout", aborted: stop.asked === "abort" };
-  const waitedFor = (await cpu?.stop()) ?? null;
+  const waitedFor = cpu?.cpuMs() ?? null;
   const measured = {
     maxRssBytes: (await rss?.stop()) ?? null,
     cpuMs: waitedFor === null ? null : waitedFor + tree.seenCpuMs(),
@@ -262,8 +263,7 @@ async function drain(child: ChildProcess, closed: Promise<unknown>): Promise<voi
   const enough = new AbortController();
   await Promise.race([closed, wait(drainMs, null, { signal: enough.signal }).catch(() => {})]);
   enough.abort();
-  child.stdout?.destroy();
-  child.stderr?.destroy();
+  for (const pipe of child.stdio) pipe?.destroy();
 }
 
 type Captures = { stdout: Capture; stderr: Capture; both: Capture };

@@ -1,9 +1,6 @@
-import { spawnSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { type StdioOptions, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { Readable } from "node:stream";
 
 /**
  * Measures the processor time (user and system) of a command and of every process below it that was waited for, as
@@ -14,31 +11,38 @@ import { join } from "node:path";
  * and is not everywhere: rejected.
  */
 export type CpuMeter = {
-  /** The program and arguments that run `argv` under the meter. A command that a signal ends has exit code 128 + signal. */
+  /**
+   * The program and arguments that run `argv` under the meter, which writes to descriptor 3: a pipe, which `argv` is not
+   * given, so there is no file that it could write to or that a kill leaves. A command that a signal ends has exit
+   * code 128 + signal.
+   */
   wrap(argv: readonly string[]): [string, ...string[]];
-  /** Called once it is gone: milliseconds, or null when it could not be measured. */
-  stop(): Promise<number | null>;
+  /** Called with the other end of that pipe. */
+  listen(pipe: Readable): void;
+  /** Called when the pipe is at its end: milliseconds, or null when it could not be measured. */
+  cpuMs(): number | null;
 };
 
 type Kind = "bash" | "sh";
 
 const bashPath = ["/bin/bash", "/usr/bin/bash"].find(existsSync);
-/** $0 is the file that the result goes to. */
 const scripts: Record<Kind, string> = {
-  bash: 'TIMEFORMAT="%3U %3S"; { time "$@" 2>&3 3>&-; } 3>&2 2>"$0"',
-  sh: '"$@"; code=$?; times >"$0"; exit $code',
+  bash: 'TIMEFORMAT="%3U %3S"; { time "$@" 2>&4 3>&- 4>&-; } 4>&2 2>&3',
+  sh: '"$@" 3>&-; code=$?; times >&3; exit $code',
 };
 let detected: Kind | null = null;
 
 /** A meter for one run. */
 export function openCpuMeter(kind: Kind = detectKind()): CpuMeter {
-  const file = join(tmpdir(), `questbus-cpu-${randomUUID()}`);
   const shell = kind === "bash" ? (bashPath as string) : "/bin/sh";
+  const chunks: Buffer[] = [];
   return {
-    wrap: (argv) => [shell, "-c", scripts[kind], file, ...argv],
-    stop: async () => {
-      const text = await readFile(file, "utf8").catch(() => "");
-      await rm(file, { force: true });
+    wrap: (argv) => [shell, "-c", scripts[kind], "meter", ...argv],
+    listen: (pipe) => {
+      pipe.on("data", (chunk: Buffer) => chunks.push(chunk));
+    },
+    cpuMs: () => {
+      const text = Buffer.concat(chunks).toString("utf8");
       return kind === "bash" ? readBash(text) : readTimes(text);
     },
   };
@@ -46,9 +50,10 @@ export function openCpuMeter(kind: Kind = detectKind()): CpuMeter {
 
 function detectKind(): Kind {
   if (detected === null) {
-    const script = scripts.bash;
-    const run = bashPath && spawnSync(bashPath, ["-c", script, "/dev/stderr", "true"], { encoding: "utf8" });
-    detected = run && run.status === 0 && readBash(run.stderr) !== null ? "bash" : "sh";
+    const stdio: StdioOptions = ["ignore", "ignore", "ignore", "pipe"];
+    const run = bashPath ? spawnSync(bashPath, ["-c", scripts.bash, "meter", "true"], { stdio }) : null;
+    const text = run?.output[3]?.toString() ?? "";
+    detected = readBash(text) === null ? "sh" : "bash";
   }
   return detected;
 }

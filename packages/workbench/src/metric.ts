@@ -111,7 +111,10 @@ function rawValue(spec: MetricSpec, run: MeasuredRun): unknown {
   if (spec.from === "wall-time") return run.wallMs / 1000;
   if (spec.from === "cpu-time") {
     const missing = (): never =>
-      refuse("processor time could not be measured", "let there be room in the agent's TMPDIR");
+      refuse(
+        "processor time could not be measured",
+        "see that the benchmark does not end the shell that starts it",
+      );
     return run.cpuMs === null ? missing() : run.cpuMs / 1000;
   }
   if (spec.from === "max-rss")
