@@ -125,7 +125,7 @@ export type CliEnd =
 export function classifyCliRun(cli: CliName, run: CliRun, nowMs: number): CliEnd {
   if (run.timedOut) return { state: "timeout" };
   if (run.exit === 127 || run.exit === 126) return { state: "missing" };
-  const told = failureTold(run.stdout);
+  const told = failureTold(run.stdout) ?? (run.exit === 0 ? null : failureTold(run.stderr));
   // aider says that a limit is used up, and exits with 0.
   const silent = run.exit === 0 && told === null && cli === "aider" && !run.changed;
   if (run.exit === 0 && told === null && !silent) return { state: "done" };
@@ -140,7 +140,12 @@ export function classifyCliRun(cli: CliName, run: CliRun, nowMs: number): CliEnd
 
 const tailChars = 16_384;
 
-const lastLine = (text: string): string | null => text.trim().split("\n").at(-1) || null;
+/** The last line that has words in it: a brace that ends some JSON says nothing. */
+const lastLine = (text: string): string | null =>
+  text
+    .split("\n")
+    .findLast((line) => /\w{2}/.test(line))
+    ?.trim() ?? null;
 
 /** The failure that a JSON result tells, whatever the exit code: `is_error` of claude, `error` of gemini. */
 function failureTold(stdout: string): string | null {

@@ -112,6 +112,16 @@ describe("the end of a coding CLI", () => {
     expect(end).toEqual({ state: "failed", message: "exit code 0: Invalid API key" });
   });
 
+  test("so is one that its JSON tells on stderr, and one that ends in braces", () => {
+    const json = '{\n  "error": {\n    "type": "AuthError"\n  }\n}\n';
+    const end = (stderr: string) => classifyCliRun("gemini", ended({ exit: 41, stderr }), nowMs);
+    expect(end(json)).toEqual({ state: "failed", message: 'exit code 41: {"type":"AuthError"}' });
+    expect(end(`no key is set\n${json}}`)).toEqual({
+      state: "failed",
+      message: 'exit code 41: "type": "AuthError"',
+    });
+  });
+
   test("is total, and 0 is never a failure without a word of the program", () => {
     const run = fc.record({
       exit: fc.option(fc.integer({ min: 0, max: 255 })),
