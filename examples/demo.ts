@@ -98,6 +98,7 @@ const { quest, accepted } = answer<{ quest: string; accepted: { branch: string }
 title(`Done in ${((performance.now() - sinceMs) / 1000).toFixed(0)} s`);
 say(`the report:        ${shown(join(state, "reports", `${quest}.md`))}`);
 say(`the change:        git -C ${shown(target)} show ${accepted?.branch}`);
+say(`why it was taken:  npx questbus verdict explain ${quest} --state ${shown(state)} --html why.html`);
 say(`every event:       npx questbus audit --state ${shown(state)}`);
 if (!values.rule && open)
   say(
