@@ -25,6 +25,7 @@ import {
   type Arms,
   type ArmsOptions,
   carriedBy,
+  changedWhileParked,
   closeArms,
   observe,
   openArms,
@@ -33,7 +34,7 @@ import {
   takeMeasurementLock,
 } from "@questbus/workbench";
 import type { TaskContext } from "./behaviour.ts";
-import { guardOf, rewrittenSeal } from "./seal.ts";
+import { guardOf, reachedRivals, rewrittenSeal } from "./seal.ts";
 
 /** How often it is looked whether another stack on this machine has finished measuring. */
 const lockPollMs = 500;
@@ -161,7 +162,11 @@ async function inArms<T>(
     for (const name of arms.names)
       await observeIn(course, arms, name, workloadSeed(course.key, "warm-up", 0));
     const result = await work(arms);
-    course.suspicions.push(...rewrittenSeal(rewrittenByCandidate(arms)), ...carriedState(arms));
+    course.suspicions.push(
+      ...rewrittenSeal(rewrittenByCandidate(arms)),
+      ...reachedRivals(changedWhileParked(arms)),
+      ...carriedState(arms),
+    );
     return result;
   };
   try {

@@ -70,6 +70,15 @@ export async function guardOf(context: TaskContext, commit: string): Promise<Sea
   return openSealGuard(await context.workspace(), [...files.values()]);
 }
 
+/** Files of the trees that a candidate is held against, which only its own runs can have changed. */
+export const reachedRivals = (paths: readonly string[]): Suspicion[] =>
+  paths.slice(0, limit.suspicionsMax).map((path) => ({
+    kind: "sealed-run",
+    message:
+      "While the candidate ran, a file of the tree that it is held against was changed; it was put back",
+    where: path.slice(0, limit.placeCharsMax),
+  }));
+
 /** Sealed paths that runs of a candidate changed, as signs of gaming. */
 export const rewrittenSeal = (paths: readonly string[]): Suspicion[] =>
   paths.slice(0, limit.suspicionsMax).map((path) => ({

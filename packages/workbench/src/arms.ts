@@ -6,7 +6,8 @@ import { blamesDisk, diskFull } from "./disk.ts";
 import { endOf, quote } from "./observe.ts";
 import { removeTree } from "./removal.ts";
 import { runHomeOf, withRunHome } from "./run-home.ts";
-import { type SealGuard, underSeal } from "./seal.ts";
+import { enforceSeal, openSealGuard, type SealGuard, underSeal } from "./seal.ts";
+import { listFiles } from "./sealed-tree.ts";
 import { layTree } from "./tree.ts";
 import { lookAt, putBack, recordTree, type TreeRecord } from "./tree-record.ts";
 import type { Workspace } from "./workspace.ts";
@@ -19,7 +20,8 @@ import type { Workspace } from "./workspace.ts";
  * A1: every command of an arm runs at `<dir>/arms/current`; between runs the arm is parked at `<dir>/arms/<name>`.
  * A2: one arm stands at `current` at a time; a second caller is refused.
  * A3: opening builds all arms afresh, so what a crash left does not count.
- * A4: whatever runs in an arm finds its sealed files as they were.
+ * A4: whatever runs in an arm finds its sealed files as they were; and an arm that a candidate is held against finds all
+ *     files of its commit so: the candidate could reach it where it is parked.
  * A5: each run begins with an empty HOME and TMPDIR, and in the tree that `prepare` left; what cannot be put back there
  *     is told (see {@link carriedBy}).
  */
@@ -31,6 +33,8 @@ export type Arms = {
   readonly current: string;
   readonly names: readonly ArmName[];
   readonly guards: Partial<Record<ArmName, SealGuard>>;
+  /** Every file of the commit, for arms that a candidate is held against: what changes it between their runs is noted. */
+  readonly parked: Partial<Record<ArmName, SealGuard>>;
   readonly ws: Workspace;
   readonly records: Map<ArmName, TreeRecord>;
   /** Prepared files that an arm's runs changed. */
@@ -65,7 +69,7 @@ export async function openArms(ws: Workspace, options: ArmsOptions): Promise<Arm
   const dir = join(ws.dir, "arms", apart);
   const commits = Object.entries({ base, candidate, origin }).filter(([, commit]) => commit !== undefined);
   const names = commits.map(([name]) => name as ArmName);
-  const kept = { guards: {}, records: new Map(), carried: new Map() };
+  const kept = { guards: {}, parked: {}, records: new Map(), carried: new Map() };
   const arms: Arms = { dir, current: join(dir, "current"), names, ws, ...kept, busy: false };
   await removeTree(dir);
   await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -79,10 +83,20 @@ export async function openArms(ws: Workspace, options: ArmsOptions): Promise<Arm
         await underSeal(arms.guards[name], cwd, () =>
           prepareTree(cwd, prepare, { ...setting, timeoutMs: prepareTimeoutMs }),
         );
-      arms.records.set(name, await recordTree(ws, cwd, commit as string, laidOut));
+      const record = await recordTree(ws, cwd, commit as string, laidOut);
+      arms.records.set(name, record);
+      if (sealOf && name !== "candidate") arms.parked[name] = await parkedGuard(ws, commit as string, record);
     });
   }
   return arms;
+}
+
+async function parkedGuard(ws: Workspace, commit: string, { restorable }: TreeRecord): Promise<SealGuard> {
+  const files = await listFiles(ws, commit);
+  return openSealGuard(
+    ws,
+    files.filter(({ path }) => restorable.has(Buffer.from(path).toString("latin1"))),
+  );
 }
 
 /**
@@ -95,6 +109,8 @@ export const runArm = <T>(
   work: (cwd: string, env: Readonly<Record<string, string>>) => Promise<T>,
 ): Promise<T> =>
   atCurrent(arms, name, async (cwd) => {
+    const parked = arms.parked[name];
+    if (parked) await enforceSeal(parked, cwd);
     try {
       return await underSeal(arms.guards[name], cwd, () =>
         withRunHome(runHomeOf(arms.dir), (env) => work(cwd, env)),
@@ -135,6 +151,11 @@ export function rewrittenByCandidate({ guards }: Arms): string[] {
   const { candidate, ...others } = guards;
   const usual = new Set(Object.values(others).flatMap((guard) => [...guard.rewritten]));
   return [...(candidate?.rewritten ?? [])].filter((path) => !usual.has(path)).sort();
+}
+
+/** Files of the trees that the candidate is held against, changed while none of their own runs was on. */
+export function changedWhileParked({ parked }: Arms): string[] {
+  return [...new Set(Object.values(parked).flatMap((guard) => [...guard.rewritten]))].sort();
 }
 
 /** Removes the arms; safe to repeat. */

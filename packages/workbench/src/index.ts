@@ -4,6 +4,7 @@ export {
   type Arms,
   type ArmsOptions,
   carriedBy,
+  changedWhileParked,
   closeArms,
   openArms,
   prepareTree,

@@ -54,8 +54,11 @@ export async function underSeal<T>(
   }
 }
 
-/** Puts back what differs from the seal in the tree at `root`, and notes it (K1). */
-async function enforceSeal(guard: SealGuard, root: string): Promise<void> {
+/**
+ * Puts back what differs from the seal in the tree at `root`, and notes it (K1).
+ * @throws DISK_FULL; ROLLBACK_UNPROVEN as {@link underSeal}
+ */
+export async function enforceSeal(guard: SealGuard, root: string): Promise<void> {
   const broken = brokenFolders(guard, root);
   const differing = guard.files.filter((file) => !stands(guard, root, file, broken));
   if (differing.length === 0) return;

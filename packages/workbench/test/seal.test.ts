@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { closeArms, openArms, rewrittenByCandidate, runArm } from "../src/arms.ts";
+import { changedWhileParked, closeArms, openArms, rewrittenByCandidate, runArm } from "../src/arms.ts";
 import { commitCandidate } from "../src/candidate.ts";
 import { runCommand } from "../src/command.ts";
 import { openSealGuard, type SealGuard, underSeal } from "../src/seal.ts";
@@ -227,6 +227,29 @@ describe("arms", () => {
     }
     expect(rewrittenByCandidate(arms)).toEqual(["bench.sh"]);
     expect(outputs.filter((text) => text.includes("prepared"))).toEqual([]);
+    await closeArms(arms);
+  });
+
+  it("tell what changed the base while it was parked, and run it as it was", async () => {
+    const bench = await open();
+    write(bench.path, { "src/main.js": "sneaky\n" });
+    const made = await commitCandidate(bench.ws, bench.path, bench.ws.commit, "candidate");
+    const arms = await openArms(bench.ws, {
+      base: bench.ws.commit,
+      candidate: made?.commit,
+      prepare: "echo built > built.js; echo >> run.sh",
+      sealOf: (commit) => guardOf(bench.ws, commit),
+    });
+    const command = "echo slow >> ../base/src/main.js; echo 0 > ../base/bench.sh; echo 0 > bench.sh";
+    for (const name of ["base", "candidate", "base"] as const) {
+      await runArm(arms, name, async (cwd) => {
+        expect(readFileSync(join(cwd, "bench.sh"), "utf8")).toBe(files["bench.sh"]);
+        if (name === "candidate") await runCommand({ command, cwd, timeoutMs: 5_000 });
+        else expect(readFileSync(join(cwd, "src/main.js"), "utf8")).toBe(files["src/main.js"]);
+      });
+    }
+    expect(changedWhileParked(arms)).toEqual(["bench.sh", "src/main.js"]);
+    expect(rewrittenByCandidate(arms)).toEqual(["bench.sh"]);
     await closeArms(arms);
   });
 
