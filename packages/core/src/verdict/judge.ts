@@ -25,7 +25,7 @@ import { judgeGuard } from "./guard.ts";
 import { metricGains, relativeGain } from "./log-gain.ts";
 import { confirmationSeed, firstOutOfOrder, remeasureSeed, totalSeed } from "./pair-order.ts";
 import { effectPhrase, evidencePhrase, gainPhrase, guardPhrase, nameList } from "./phrase.ts";
-import { suspectDigest, suspectImplausible, suspectWallClock } from "./run-guard.ts";
+import { suspectDigest, suspectImplausible, suspectWallClock, unseenSaving } from "./run-guard.ts";
 
 /**
  * The verdict over one pass. It is a function of its two arguments alone, so anyone who holds the evidence
@@ -187,6 +187,12 @@ function gainSuspicions({ decided, policy }: Judged, { confirmation, remeasure }
   ].filter((each) => each !== null);
 }
 
+/** A large gain that nothing outside of the bench confirms is not accepted. */
+function ruleUnseen({ decided, policy }: Judged, { confirmation }: GateSamples): Ruling | null {
+  const why = policy.trusted ? null : unseenSaving([...decided, ...confirmation], policy.metric);
+  return why === null ? null : rule("INCONCLUSIVE", why);
+}
+
 /** All that the samples themselves say against the candidate (J6). */
 export const samplesSuspicions = (samples: GateSamples, judged: Judged): Suspicion[] => [
   ...[digestSuspicion(samples, judged.policy)].filter((each) => each !== null),
@@ -299,6 +305,7 @@ function judgeSamples(evidence: PassEvidence, samples: GateSamples, policy: Judg
     suspected(digestSuspicion(samples, policy)) ??
     ruleOnGate(judged) ??
     suspected(gainSuspicions(judged, samples)[0]) ??
+    ruleUnseen(judged, samples) ??
     ruleOnSignOffs(evidence.signOffs, policy.signOff) ??
     ruleOnConfirmation(judged, samples);
   const { step, gate, decided } = judged;

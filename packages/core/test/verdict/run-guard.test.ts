@@ -334,3 +334,35 @@ describe("a watch", () => {
     expect(verdictOf({ of }, { trusted: true }).verdict).toBe("ACCEPT");
   });
 });
+
+describe("a large saving that nothing outside of the bench shows", () => {
+  /** As it was found on a machine with ten processes a core: the bench's own time is an eighth of the run. */
+  const wallMs = (at: number, shift: number): number => 1_150 + 350 * Math.sin(7.3 * at + shift);
+  const noisy =
+    (candidate: (at: number) => Partial<Observation> & { value: number }) =>
+    (at: number): [Run, Run] => [
+      { value: 142 + (at % 5), wallMs: wallMs(at, 0), cpuMs: 300 + 10 * (at % 3) },
+      { wallMs: wallMs(at, 2), cpuMs: 300 + 10 * ((at + 1) % 3), ...candidate(at) },
+    ];
+
+  it("is not accepted, though the noise hides that it is missing", () => {
+    const verdict = verdictOf({ of: noisy(() => ({ value: 20 })) });
+    expect(verdict).toMatchObject({
+      verdict: "INCONCLUSIVE",
+      reasons: [
+        expect.stringMatching(/^run_ms says that 12\d ms are saved, and from outside no run is shown/),
+      ],
+    });
+  });
+
+  it("is accepted when the processor time shows it", () => {
+    expect(verdictOf({ of: noisy((at) => ({ value: 20, cpuMs: 180 + 10 * (at % 3) })) }).verdict).toBe(
+      "ACCEPT",
+    );
+  });
+
+  it("is not asked of a saving that is small beside the run", () => {
+    const goal = { ...policy.goal, improveBy: 0.1 };
+    expect(verdictOf({ of: noisy((at) => ({ value: 110 + (at % 5) })) }, { goal }).verdict).toBe("ACCEPT");
+  });
+});
