@@ -13,6 +13,7 @@ import {
   type Report,
   type SignOff,
   type SuiteRun,
+  type Suspicion,
   type TargetState,
   type Task,
 } from "@questbus/protocol";
@@ -50,6 +51,8 @@ export type PassScript = {
   setAside?: string[];
   /** The fixer changes nothing. */
   nothing?: true;
+  /** Signs of gaming that performance sees in what the fixer made. */
+  suspicions?: Suspicion[];
   /** The tree of the candidate; one of its own by default. */
   tree?: string;
   /** Tasks that cannot be done, and why. */
@@ -207,7 +210,7 @@ export function scriptedReport(grant: Grant, script: PassScript = {}): Report {
     pass: brief.pass,
     phase: brief.phase,
     task: brief.task,
-    suspicions: [],
+    suspicions: brief.task === "produce" && !code ? (script.suspicions ?? []) : [],
     artifacts: [],
   };
   if (code) {

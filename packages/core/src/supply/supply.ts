@@ -46,11 +46,13 @@ export const isSupplied = (state: QuestState): boolean =>
 /** It runs, and measures nothing: another quest may. */
 export const standsStill = (state: QuestState): boolean => awaitingPass(state) !== null || isSupplied(state);
 
-/** Why the supplied candidate that was just made ready is not taken; null: it is, or too many were refused. */
+/** Why the supplied candidate that was just made ready is not taken; null: it is judged, or too many were refused. */
 export function supplyRefused(state: QuestState): Fault | null {
   const pass = openPass(state);
   if (!pass || !supplierOf(state) || pass.refusals >= limit.suppliesRefusedMax) return null;
-  const { crash, changedNothing, forbiddenPaths } = pass;
+  const { crash, changedNothing, forbiddenPaths, suspicions } = pass;
+  // One that games its evaluation is no mere mistake: it ends the pass, as any candidate's would.
+  if (suspicions.length > 0) return null;
   if (forbiddenPaths.length > 0) {
     const message = `it writes ${forbiddenPaths.join(", ").slice(0, 400)}, which the performance role may not`;
     return { code: "PATH_FORBIDDEN", message, next: "leave these paths out" };

@@ -99,6 +99,14 @@ describe("a pass whose candidate comes from outside", () => {
     expect(words(play.state)).toEqual(["ENV_UNFIT"]);
   });
 
+  test("one that games its evaluation ends the pass, though nothing of it is left, and is not held against a later one", () => {
+    const weakened = { kind: "sealed-edit" as const, message: "It skips a test", where: "test/a.js:3" };
+    const play = supplied(waiting(), { nothing: true, suspicions: [weakened] });
+    expect(words(play.state)[0]).toBe("HACK_SUSPECTED");
+    supplied(play);
+    expect(words(play.state)[1]).toBe("ACCEPT");
+  });
+
   test("refusals are bounded", () => {
     const play = waiting();
     const bad: PassScript = { faults: { produce: "PATCH_INVALID" } };
