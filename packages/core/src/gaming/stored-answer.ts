@@ -1,6 +1,6 @@
 import type { Suspicion } from "@questbus/protocol";
 import { isDependencyFile } from "./manifest.ts";
-import { fileName, isData, isDocument } from "./place.ts";
+import { fileName, isData, isDocument, isSource } from "./place.ts";
 import { type ScannedFile, suspect } from "./rule.ts";
 
 /** A table of this size may still be one that an algorithm works with, a CRC's say. */
@@ -8,7 +8,8 @@ const literalCharsMax = 4_096;
 const literalLinesMax = 200;
 /** A data file smaller than this holds settings rather than answers. */
 const dataCharsMin = 256;
-const assets = /\.(?:png|jpe?g|gif|webp|avif|svg|ico|woff2?|ttf|otf|eot|mp[34]|webm|pdf|wasm\.map|map)$/i;
+const assets =
+  /\.(?:css|s[ac]ss|less|png|jpe?g|gif|webp|avif|svg|ico|woff2?|ttf|otf|eot|mp[34]|webm|pdf|wasm\.map|map)$/i;
 const settings =
   /(?:^|\/)(?:\.[\w.-]+|tsconfig[\w.-]*\.json|[\w.-]*(?:config|rc)\.(?:json5?|ya?ml|toml)|(?:deno|jsr|turbo|nx|lerna|biome|knip)\.jsonc?)$/i;
 
@@ -61,21 +62,26 @@ export function storedInSource(
   ];
 }
 
-/** New data and binary files beside the source. `added` is all new source text. */
+/**
+ * New data and binary files beside the source. `added` is all new source text. A file that holds no data by its name, a
+ * document or settings say, is looked at where the new code names it: answers may be stored under any name.
+ */
 export function storedInFiles(
   files: readonly ScannedFile[],
   added: string,
   isNew: (line: string) => boolean,
 ): Suspicion[] {
-  return files.flatMap((file) => {
-    const { path, candidate, binary } = file;
-    if (isDocument(path) || isDependencyFile(path) || settings.test(path) || assets.test(path)) return [];
-    if (binary && candidate !== null)
-      return [suspect("implausible", `it looks like stored answers: a new binary file; ${computeIt}`, path)];
-    if (!isData(path) || candidate === null) return [];
-    const size = candidate.split("\n").filter(isNew).join("\n").length;
+  return files.flatMap(({ path, candidate, binary }) => {
     const read = added.includes(fileName(path));
-    if (size <= (read ? dataCharsMin : literalCharsMax)) return [];
+    const usual = isDocument(path) || isDependencyFile(path) || settings.test(path);
+    if (candidate === null && !binary) return [];
+    if (assets.test(path) || (usual && !read)) return [];
+    if (binary)
+      return [suspect("implausible", `it looks like stored answers: a binary file; ${computeIt}`, path)];
+    const text = candidate ?? "";
+    if (isSource(path, text) || !(isData(path) || read)) return [];
+    const size = text.split("\n").filter(isNew).join("\n").length;
+    if (size <= (read && isData(path) && !usual ? dataCharsMin : literalCharsMax)) return [];
     const how = read ? "that the new code reads" : "beside the program";
     return [
       suspect(

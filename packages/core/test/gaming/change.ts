@@ -19,12 +19,18 @@ const rulesOf = (files: readonly string[]) =>
     [],
   );
 
+/** A text as it is read from a repository: one with a NUL byte is none. */
+const fileOf = (path: string, base: string | null, candidate: string | null): ScannedFile => {
+  const text = (content: string | null): string | null => (content?.includes("\0") ? null : content);
+  return { path, base: text(base), candidate: text(candidate), binary: candidate?.includes("\0") ?? false };
+};
+
 /** What the guard says of a change from `base` to `candidate`; a path that only one of them has is new, or removed. */
 export function scan(base: Texts, candidate: Texts, options: Options = {}): Suspicion[] {
   const paths = [...new Set([...Object.keys(base), ...Object.keys(candidate)])].sort();
   const files: ScannedFile[] = paths
     .filter((path) => base[path] !== candidate[path])
-    .map((path) => ({ path, base: base[path] ?? null, candidate: candidate[path] ?? null, binary: false }));
+    .map((path) => fileOf(path, base[path] ?? null, candidate[path] ?? null));
   const manifests = Object.entries(base).flatMap(([path, text]) =>
     path.endsWith("package.json") && text !== null ? [{ path, text }] : [],
   );

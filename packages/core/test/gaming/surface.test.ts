@@ -158,6 +158,15 @@ describe("stored answers", () => {
       "a data file that the new code reads",
       { "a.mjs": `${code}import known from "./known.json";\n`, "known.json": `[\n${rows(20)}]\n` },
     ],
+    ["a binary file", { "src/known.dat": "v8\0\x01" }],
+    ["a source that is read as no text", { "a.mjs": `${code}// \0\nexport const b = process.ppid;\n` }],
+    ...["docs/known.md", "known.config.json", "known.tbl", "src/known"].map((path): [string, Texts] => [
+      `what the new code reads in a place where data is not looked for: ${path}`,
+      {
+        "a.mjs": `${code}const read = readFileSync("${path}", "utf8");\n`,
+        [path]: rows(400),
+      },
+    ]),
   ])("%s", (_, change: Texts) => {
     expect(
       said({ "a.mjs": code }, { "a.mjs": code, ...change }).map((each) => each.split(":", 1)[0]),
@@ -169,6 +178,13 @@ describe("stored answers", () => {
     ["a long line of code", { "a.mjs": `${code}${"call(a, b);".repeat(500)}\n` }],
     ["data of a test", { "test/fixtures/large.json": `[\n${rows(400)}]\n` }],
     ["a document", { "docs/table.md": rows(400) }],
+    ["a picture", { "docs/known.png": "PNG\0" }],
+    ["a style sheet", { "a.css": rows(400) }],
+    ["a template that the new code reads", { "a.mjs": `${code}read("row.tpl");\n`, "row.tpl": rows(20) }],
+    [
+      "settings that the new code reads",
+      { "a.mjs": `${code}read("a.config.json");\n`, "a.config.json": rows(20) },
+    ],
     ["many lines of code", { "a.mjs": `${code}${"count += list[0];\n".repeat(300)}` }],
   ])("%s is none", (_, change: Texts) => {
     expect(said({ "a.mjs": code }, { "a.mjs": code, ...change })).toEqual([]);
