@@ -23,13 +23,17 @@ const documents =
   /(?:\.(?:md|mdx|rst|adoc)|(?:^|\/)(?:LICEN[CS]E|NOTICE|AUTHORS|README|CHANGELOG)(?:\.\w+)?)$/i;
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
+const languageByName = (path: string): Language | undefined => {
+  const name = baseName(path).toLowerCase();
+  return name.includes(".") ? languages[name.slice(name.lastIndexOf(".") + 1)] : undefined;
+};
+
 /** The language of a path by its name; scripts without an extension by their first line. */
 export function languageOf(path: string, text: string): Language {
-  const name = baseName(path).toLowerCase();
-  const extension = name.includes(".") ? name.slice(name.lastIndexOf(".") + 1) : "";
-  const known = languages[extension];
+  const known = languageByName(path);
   if (known) return known;
-  if (extension === "" && text.startsWith("#!")) {
+  const name = baseName(path).toLowerCase();
+  if (!name.includes(".") && text.startsWith("#!")) {
     const first = text.slice(0, 80).split("\n", 1)[0] as string;
     if (/\bnode\b|\bdeno\b|\bbun\b/.test(first)) return "js";
     if (/python/.test(first)) return "python";
@@ -40,7 +44,8 @@ export function languageOf(path: string, text: string): Language {
   return /^(?:makefile|dockerfile|gemfile|rakefile)$/.test(name) ? "shell" : "other";
 }
 
-export const isDocument = (path: string): boolean => documents.test(path);
+/** `README.mjs` is a program, whatever it is called. */
+export const isDocument = (path: string): boolean => documents.test(path) && !languageByName(path);
 
 /** A file of values, which no language runs. */
 export const isData = (path: string): boolean => dataExtensions.test(path) && !isDocument(path);

@@ -48,15 +48,22 @@ function readSource(
   { manifests }: ScanInput,
   { path, base, candidate }: ScannedFile,
   isNew: (line: string) => boolean,
+  language: Language = languageOf(path, candidate ?? ""),
 ): Source {
   const text = candidate ?? "";
-  const language = languageOf(path, text);
   const entry =
     text.startsWith("#!") || isProgram(manifests, path) || /^(?:cli|bin)\.\w+$/.test(fileName(path));
   const plain = withoutComments(text, language);
   const excerpt = excerptOf(plain, isNew);
   return { path, language, entry, base: withoutComments(base ?? "", language), candidate: plain, excerpt };
 }
+
+/** Whether new code loads a file as code: Node takes an ending that it does not know, or none, for JavaScript. */
+const isLoaded = (path: string, added: string): boolean =>
+  !path.toLowerCase().endsWith(".json") &&
+  new RegExp(
+    String.raw`\b(?:require|import|from|fork|Worker)\s{0,99}\(?\s{0,99}["'\`](?:[^"'\`\n]{0,400}/)?${literal(fileName(path))}["'\`]`,
+  ).test(added);
 
 /** How often a form stands in the texts with just these words. */
 const countOf = (texts: readonly string[], each: RegExp, words: string): number =>
@@ -135,6 +142,11 @@ function distinct(suspicions: readonly Suspicion[]): Suspicion[] {
   });
 }
 
+const partition = <T>(list: readonly T[], test: (each: T) => boolean): [T[], T[]] => [
+  list.filter(test),
+  list.filter((each) => !test(each)),
+];
+
 /** What looks like gaming in a change, the most telling first. */
 export function scanChange(input: ScanInput): Suspicion[] {
   const { files, manifests, evaluator, sealed, allowDependencies } = input;
@@ -149,10 +161,14 @@ export function scanChange(input: ScanInput): Suspicion[] {
     ),
   );
   const isNew = (line: string): boolean => line.trim() !== "" && !known.has(line.trim());
-  const sources = own
-    .filter((each) => !each.binary && isSource(each.path, each.candidate ?? each.base ?? ""))
-    .map((each) => readSource(input, each, isNew));
-  const added = sources.flatMap((each) => each.candidate.split("\n").filter(isNew)).join("\n");
+  const [named, others] = partition(
+    own.filter((each) => !each.binary),
+    ({ path, candidate, base }) => isSource(path, candidate ?? base ?? ""),
+  );
+  const written = named.map((each) => readSource(input, each, isNew));
+  const added = written.flatMap((each) => each.candidate.split("\n").filter(isNew)).join("\n");
+  const loaded = others.filter(({ path }) => isLoaded(path, added));
+  const sources = [...written, ...loaded.map((each) => readSource(input, each, isNew, "js"))];
   const before = sources.map((each) => each.base).join("\n");
   return distinct([
     ...[...rules, ...nameRules(evaluator)].flatMap((rule) => findForms(rule, sources, { before, added })),

@@ -128,6 +128,29 @@ describe("a new line that games its evaluation is found, by kind and rule", () =
   });
 });
 
+describe("a file is read for what it is, not for what it is called", () => {
+  const loads = 'const work = require("./NAME");';
+  test.each(["README.mjs", "LICENSE.js", "CHANGELOG.py", "impl.inc", "impl.txt", "impl"])("%s", (name) => {
+    const files = { "src/work.mjs": base };
+    const change = {
+      "src/work.mjs": withLine(loads.replace("NAME", name)),
+      [`src/${name}`]: "use(process.ppid, os.getppid());\n",
+    };
+    expect(named(scan(files, change))).toContain("sniffing process");
+  });
+
+  test("what nothing loads as code is none", () => {
+    const texts = {
+      "README.txt": "process.ppid\n",
+      "docs/README.md": "process.ppid\n",
+      "src/impl.inc": "process.ppid\n",
+    };
+    const files = { "src/work.mjs": base };
+    const change = { ...texts, "src/work.mjs": withLine('import data from "./data.json";') };
+    expect(scan(files, { ...change, "src/data.json": '["process.ppid"]' })).toEqual([]);
+  });
+});
+
 describe("a new line of an honest change is not", () => {
   test.each([
     "// The bench prints METRIC lines; Date.now = is not ours to change, nor process.env.CI.",
