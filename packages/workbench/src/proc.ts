@@ -9,8 +9,11 @@ export type ProcessStat = {
   /** Ticks since boot; with the process id it names a process for good. */
   start: number;
   /** User and system time, its own and that of the children it waited for. */
-  cpuTicks: number;
+  cpuMs: number;
 };
+
+/** USER_HZ: what /proc counts processor time in, the same on every Linux that Node runs on. */
+const tickMs = 10;
 
 /** Null when there is none. The fields follow the command's name, which may hold spaces and brackets (proc(5)). */
 export function statOf(pid: number): ProcessStat | null {
@@ -18,8 +21,8 @@ export function statOf(pid: number): ProcessStat | null {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   if (fields.length < 20) return null;
   const number = (at: number): number => Number(fields[at]);
-  const cpuTicks = number(11) + number(12) + number(13) + number(14);
-  return { state: fields[0] as string, group: number(2), start: number(19), cpuTicks };
+  const ticks = number(11) + number(12) + number(13) + number(14);
+  return { state: fields[0] as string, group: number(2), start: number(19), cpuMs: ticks * tickMs };
 }
 
 /** Whether it is more than a zombie, which may wait long for its parent or for init. */

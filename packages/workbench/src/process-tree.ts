@@ -28,13 +28,11 @@ export type ProcessTree = {
 
 const markName = "QUESTBUS_RUN";
 const pollMs = 5;
-/** USER_HZ: what /proc counts processor time in, the same on every Linux that Node runs on. */
-const tickMs = 10;
 
 /** Kernel threads are of group 0. */
 const noGroup = -1;
 
-type Member = { pid: number; start: number; cpuTicks: number };
+type Member = { pid: number; start: number; cpuMs: number };
 
 /** `owner`: the first part of the mark, by which a successor finds what a killed owner left. */
 export function openProcessTree(owner = ""): ProcessTree {
@@ -45,7 +43,7 @@ export function openProcessTree(owner = ""): ProcessTree {
   let since = 0;
   const members = (): Member[] => {
     const found = membersOf(leader, mark, since);
-    for (const { pid, start, cpuTicks } of found) seen.set(`${pid}:${start}`, cpuTicks);
+    for (const { pid, start, cpuMs } of found) seen.set(`${pid}:${start}`, cpuMs);
     return found;
   };
   const alive = (): boolean => (process.platform === "linux" ? members().length > 0 : signalOne(-leader, 0));
@@ -72,7 +70,7 @@ export function openProcessTree(owner = ""): ProcessTree {
       process.platform === "linux"
         ? members().map(({ pid }) => commandOf(pid))
         : [`a process of its group ${leader}`],
-    seenCpuMs: () => [...seen.values()].reduce((sum, ticks) => sum + ticks * tickMs, 0),
+    seenCpuMs: () => [...seen.values()].reduce((sum, ms) => sum + ms, 0),
   };
 }
 
@@ -101,7 +99,7 @@ function membersOf(group: number, mark: string, since: number): Member[] {
     const stat = Number.isInteger(pid) ? statOf(pid) : null;
     if (!isLiving(stat) || stat.start < since) return [];
     if (stat.group !== group && !readProc(pid, "environ").includes(mark)) return [];
-    return [{ pid, start: stat.start, cpuTicks: stat.cpuTicks }];
+    return [{ pid, start: stat.start, cpuMs: stat.cpuMs }];
   });
 }
 

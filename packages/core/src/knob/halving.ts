@@ -1,4 +1,5 @@
 import type { MetricSpec } from "@questbus/protocol";
+import { median } from "../verdict/effect.ts";
 import { type KnobSetting, unitOf } from "./setting.ts";
 
 /**
@@ -19,13 +20,6 @@ export type KnobStep =
 
 /** The one that is left has at least so many runs. */
 const lastRunsMin = 4;
-
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] as number) + upper) / 2;
-};
 
 /** What is to be done next, from all runs so far; `trials[0]` is the present setting. Total: it always ends. */
 export function nextKnobStep(

@@ -19,6 +19,10 @@ function walshAverages(values: readonly number[]): Float64Array {
   return averages.sort();
 }
 
+/** NaN for no values. */
+export const median = (values: readonly number[]): number =>
+  values.length === 0 ? Number.NaN : middle(Float64Array.from(values).sort());
+
 /** The median of ascending values. */
 function middle(sorted: Float64Array): number {
   const half = sorted.length >> 1;

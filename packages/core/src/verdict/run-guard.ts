@@ -5,7 +5,7 @@ import {
   type Suspicion,
   splitSource,
 } from "@questbus/protocol";
-import { estimateShift, pseudoMedian } from "./effect.ts";
+import { estimateShift, median, pseudoMedian } from "./effect.ts";
 import { logGain } from "./log-gain.ts";
 
 /**
@@ -45,14 +45,6 @@ const unitMs: Readonly<Record<string, number>> = {
 const shareMin = 0.2;
 /** The least share of the reported saving that has to be seen from outside. */
 const seenMin = 0.5;
-
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2
-    ? (sorted[half] as number)
-    : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
-};
 
 /**
  * Sources that a run says nothing of: those that are measured from outside themselves, loads of a fixed length, and

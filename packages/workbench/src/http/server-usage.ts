@@ -9,9 +9,6 @@ export type ServerUsage = {
   maxRssBytes: number;
 };
 
-/** USER_HZ, in which /proc counts processor time: the same on every Linux that Node runs on. */
-const tickMs = 10;
-
 export function usageOf(group: number): ServerUsage | null {
   if (process.platform !== "linux") return null;
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
@@ -20,7 +17,7 @@ export function usageOf(group: number): ServerUsage | null {
     const stat = statOf(pid);
     if (!isLiving(stat) || stat.group !== group) return [];
     const peakKib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readProc(pid, "status"))?.[1] ?? 0);
-    return [{ cpuMs: Math.max(stat.cpuTicks * tickMs, threadsMs(pid)), maxRssBytes: peakKib * 1_024 }];
+    return [{ cpuMs: Math.max(stat.cpuMs, threadsMs(pid)), maxRssBytes: peakKib * 1_024 }];
   });
   if (members.length === 0) return null;
   return {
