@@ -274,6 +274,19 @@ function admitted(state: QuestState, values: readonly number[]): QuestState["spe
   return improveBy === null ? spec : { ...spec, goal: { ...spec.goal, improveBy } };
 }
 
+/** Nothing of a candidate that was refused is held against the next. */
+function awaited(state: QuestState, { refused }: Of<"candidate.awaited">): QuestState {
+  const again = refused
+    ? { changedNothing: false, crash: null, forbiddenPaths: [], original: null, setAside: [] }
+    : {};
+  return withPass(state, (pass) => ({
+    ...again,
+    awaited: { refused },
+    supplied: null,
+    refusals: pass.refusals + (refused ? 1 : 0),
+  }));
+}
+
 function ruled(state: QuestState, body: Of<"ruling.made">, event: Applied): QuestState {
   if (!state.escalation) throw new RangeError(`${state.id}: a ruling without an escalation`);
   const ruling = {
@@ -319,18 +332,8 @@ function applyTo(state: QuestState, { type, body, ...rest }: Applied): QuestStat
       return offeredAgain(state, (body as Of<"lease.expired">).assignment);
     case "task.reported":
       return reported(state, (body as Of<"task.reported">).report);
-    case "candidate.awaited": {
-      const { refused } = body as Of<"candidate.awaited">;
-      const again = refused
-        ? { changedNothing: false, crash: null, forbiddenPaths: [], original: null, setAside: [] }
-        : {};
-      return withPass(state, (pass) => ({
-        ...again,
-        awaited: { refused },
-        supplied: null,
-        refusals: pass.refusals + (refused ? 1 : 0),
-      }));
-    }
+    case "candidate.awaited":
+      return awaited(state, body as Of<"candidate.awaited">);
     case "candidate.supplied": {
       const { supplied: change } = body as Of<"candidate.supplied">;
       return withPass(state, () => ({ awaited: null, supplied: { by: event.actor.name, change } }));
