@@ -21,7 +21,7 @@ import type { Workspace } from "./workspace.ts";
  * A2: one arm stands at `current` at a time; a second caller is refused.
  * A3: opening builds all arms afresh, so what a crash left does not count.
  * A4: whatever runs in an arm finds its sealed files as they were; and an arm that a candidate is held against finds all
- *     files of its commit so: the candidate could reach it where it is parked.
+ *     files of its commit so, and none that is new: the candidate could reach it where it is parked.
  * A5: each run begins with an empty HOME and TMPDIR, and in the tree that `prepare` left; what cannot be put back there
  *     is told (see {@link carriedBy}).
  */
@@ -111,6 +111,9 @@ export const runArm = <T>(
   atCurrent(arms, name, async (cwd) => {
     const parked = arms.parked[name];
     if (parked) await enforceSeal(parked, cwd);
+    // What came in meanwhile goes, and what cannot be put back is not this arm's doing. Every arm is looked at: one alone
+    // would find its files warmer.
+    if (arms.guards[name]) await putBack(arms.ws, cwd, arms.records.get(name) as TreeRecord);
     try {
       return await underSeal(arms.guards[name], cwd, () =>
         withRunHome(runHomeOf(arms.dir), (env) => work(cwd, env)),

@@ -15,7 +15,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { changedWhileParked, closeArms, openArms, rewrittenByCandidate, runArm } from "../src/arms.ts";
+import {
+  carriedBy,
+  changedWhileParked,
+  closeArms,
+  openArms,
+  rewrittenByCandidate,
+  runArm,
+} from "../src/arms.ts";
 import { commitCandidate } from "../src/candidate.ts";
 import { runCommand } from "../src/command.ts";
 import { openSealGuard, type SealGuard, underSeal } from "../src/seal.ts";
@@ -250,6 +257,27 @@ describe("arms", () => {
     }
     expect(changedWhileParked(arms)).toEqual(["bench.sh", "src/main.js"]);
     expect(rewrittenByCandidate(arms)).toEqual(["bench.sh"]);
+    await closeArms(arms);
+  });
+
+  it("run the base without what the candidate put into it, and do not take its edits there for the base's own", async () => {
+    const bench = await open();
+    write(bench.path, { "src/main.js": "sneaky\n" });
+    const made = await commitCandidate(bench.ws, bench.path, bench.ws.commit, "candidate");
+    const arms = await openArms(bench.ws, {
+      base: bench.ws.commit,
+      candidate: made?.commit,
+      prepare: "echo built > built.js",
+      sealOf: (commit) => guardOf(bench.ws, commit),
+    });
+    const command = "echo slow > ../base/src/slow.js; echo 1 >> ../base/built.js; echo 1 >> built.js";
+    for (const name of ["base", "candidate", "base"] as const) {
+      await runArm(arms, name, async (cwd) => {
+        if (name === "candidate") await runCommand({ command, cwd, timeoutMs: 5_000 });
+        else expect(existsSync(join(cwd, "src/slow.js"))).toBe(false);
+      });
+    }
+    expect(carriedBy(arms, "candidate")).toEqual(["built.js"]);
     await closeArms(arms);
   });
 
