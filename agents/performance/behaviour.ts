@@ -33,7 +33,7 @@ const baseRunsMore = 16;
  * anything was tried, in the first pass; later the gate itself copes with a noisier hour.
  */
 async function measureBase(context: TaskContext): Promise<Outcome<"base-measure">> {
-  const { pass, spec, lastGood } = context.brief;
+  const { spec, lastGood } = context.brief;
   const { signal, groups } = context;
   const arms = await openArms(await context.workspace(), {
     base: lastGood.commit,
@@ -42,15 +42,16 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
     signal,
     groups,
   });
-  const runs = await whileMeasuring(context, async () => {
-    const key = newWorkloadKey();
-    const [warmUp] = await observeBase(context, arms, key, 1);
-    const first = await observeBase(context, arms, key, pass === 1 ? baseRuns : baseRunsLater);
-    refuseUnstableDigest(warmUp as Observation, first[0] as Observation);
-    const { fit } = admissionPlan(spec, valuesOf(first));
-    if (pass > 1 || fit) return first;
-    return [...first, ...(await observeBase(context, arms, key, baseRunsMore, baseRuns))];
-  });
+  try {
+    return await measureIn(context, arms);
+  } finally {
+    await closeArms(arms);
+  }
+}
+
+async function measureIn(context: TaskContext, arms: Arms): Promise<Outcome<"base-measure">> {
+  const { pass, spec } = context.brief;
+  const runs = await whileMeasuring(context, () => baseRunsOf(context, arms));
   const values = valuesOf(runs);
   const plan = admissionPlan(spec, values);
   const { cv, detectable, pairsNeeded } = plan;
@@ -59,12 +60,22 @@ async function measureBase(context: TaskContext): Promise<Outcome<"base-measure"
   const wallMs = runs.reduce((sum, run) => sum + run.wallMs, 0) / runs.length;
   const resized = pass === 1 ? resizedGoal(spec, plan) : null;
   const analysis = await profileBase(context, arms, resized ?? spec.goal.improveBy, wallMs);
-  await closeArms(arms);
   const cost = costText(resized === null ? pairsNeeded : spec.budget.pairs, wallMs);
   return {
     result: { values, cv, detectable, pairsNeeded, wallMs, analysis },
     summary: `base ${baseText(context, values)}, noise ${percent(cv)}; the budget can show ${detectable === null ? "no gain" : percent(detectable)}${resized === null ? "" : `, which is the goal now (${percent(resized)})`}${cost}`,
   };
+}
+
+/** The A/A run: more of it where the first runs say that the bench is too noisy. */
+async function baseRunsOf(context: TaskContext, arms: Arms): Promise<Observation[]> {
+  const { pass, spec } = context.brief;
+  const key = newWorkloadKey();
+  const [warmUp] = await observeBase(context, arms, key, 1);
+  const first = await observeBase(context, arms, key, pass === 1 ? baseRuns : baseRunsLater);
+  refuseUnstableDigest(warmUp as Observation, first[0] as Observation);
+  if (pass > 1 || admissionPlan(spec, valuesOf(first)).fit) return first;
+  return [...first, ...(await observeBase(context, arms, key, baseRunsMore, baseRuns))];
 }
 
 const valuesOf = (runs: readonly Observation[]): number[] => runs.map((run) => run.value);

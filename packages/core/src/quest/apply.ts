@@ -226,7 +226,9 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
       };
     }
     case "review":
-      return report.result && !report.result.withinPlan ? { forbiddenPaths: report.result.files } : {};
+      return report.result && !report.result.withinPlan
+        ? { forbiddenPaths: offending(pass, report.result) }
+        : {};
     case "suite":
       return { tests: isGreen(report.result?.runs ?? [], flaky) ? "passed" : "failed" };
     case "gate":
@@ -235,6 +237,10 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
       return {};
   }
 }
+
+/** What a review outside of the plan is about: where it names no file, the whole candidate. */
+const offending = ({ candidate }: PassState, { files }: TaskResult["review"]): string[] =>
+  files.length > 0 ? files : (candidate?.files ?? []);
 
 /** A sign-off is about the candidate, so none counts before there is one, or after the verdict. */
 const isSignedOff = (report: Report): boolean =>

@@ -255,9 +255,9 @@ function ruleOnConfirmation(judged: Judged, samples: GateSamples): Ruling {
   if (confirmed === null) return short("confirmation", samples.confirmation);
   if (samples.total !== null && total === null)
     return short("series against the quest's base", samples.total);
-  if (!(confirmed.high >= gate.margin)) {
-    const text = `The fresh pairs contradict the gain: ${effectPhrase(confirmed, policy.metric)}`;
-    return rule("INCONCLUSIVE", `${text}, below the margin of ${percent(gate.margin)}.`);
+  if (!(confirmed.estimate > gate.margin)) {
+    const text = `The fresh pairs do not confirm the gain: ${effectPhrase(confirmed, policy.metric)}`;
+    return rule("INCONCLUSIVE", `${text}; a gain up to ${percent(gate.margin)} counts as none.`);
   }
   return ruleOnGoal(total ?? confirmed, judged);
 }

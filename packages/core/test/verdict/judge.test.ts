@@ -322,6 +322,20 @@ describe("the confirmation", () => {
     expect(wordOf(withSamples(0.25, { total }))).toBe("INCONCLUSIVE");
   });
 
+  it.each([
+    ["with a goal", policy.goal, null],
+    ["without a goal", { ...policy.goal, improveBy: null }, null],
+    ["after a gain that was kept", policy.goal, steadyPairs(totalSeed(seed), 16, 0.25, guards)],
+  ])("must show a gain above the margin itself: %s", (_, goal, total) => {
+    const noisy = Array.from({ length: 16 }, (__, i) => (i % 2 ? 0.06 : -0.05));
+    const confirmation = noisy.map((gain, i) =>
+      pairOf(confirmationSeed(seed), i, observe(100, guards), observe(100 * (1 - gain), guards)),
+    );
+    const found = judge(pass(withSamples(0.25, { confirmation, total })), { ...policy, goal });
+    expect(found.verdict).toBe("INCONCLUSIVE");
+    expect(found.reasons[0]).toMatch(/^The fresh pairs do not confirm the gain: 0\.\d % faster/);
+  });
+
   it("must not contradict the gain", () => {
     const found = judge(
       pass(withSamples(0.25, { confirmation: steadyPairs(confirmationSeed(seed), 16, -0.1, guards) })),
