@@ -21,6 +21,7 @@ import {
   openWorkspace,
   type ProcessGroups,
   removeTrees,
+  type Workspace,
 } from "@questbus/workbench";
 import type { Logger } from "pino";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
@@ -148,6 +149,18 @@ function keepLease({ client, log }: Session, grant: Grant, lost: AbortController
   }, limit.renewEveryMs);
 }
 
+/** The workspace of one task: to open it takes three git processes, and the steps of a task ask for it several times. */
+function onceOpened(open: () => Promise<Workspace>): () => Promise<Workspace> {
+  let opened: Promise<Workspace> | null = null;
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
+    return opened;
+  };
+}
+
 /** A note that is not stored is no loss: the report is what counts. */
 async function say({ client, log, signal }: Session, grant: Grant, text: string): Promise<void> {
   const { assignment, epoch } = grant;
@@ -174,12 +187,13 @@ async function perform(
     groups,
     signal,
     note: (text) => say(session, grant, text),
-    workspace: () =>
+    workspace: onceOpened(() =>
       openWorkspace({
         dir: workspaceDir(stateDir, grant),
         targetRoot: brief.spec.target.repo,
         commit: brief.base.commit,
       }),
+    ),
   };
   try {
     return reportOf(grant, await phaseOf(session.behaviour, grant)(context), stored);

@@ -5,8 +5,20 @@ import { privateGit, privateText, type Workspace, withIndex } from "./workspace.
 
 export type TreeFile = { path: string; mode: string; oid: string };
 
-/** Every file of a commit or tree. */
-export async function listFiles(ws: Workspace, tree: string): Promise<TreeFile[]> {
+/** What a commit holds never changes, and one task asks for it several times. */
+const listed = new WeakMap<Workspace, Map<string, Promise<readonly TreeFile[]>>>();
+
+/** Every file of a commit or tree, by its id. */
+export function listFiles(ws: Workspace, tree: string): Promise<readonly TreeFile[]> {
+  const known = listed.get(ws) ?? new Map<string, Promise<readonly TreeFile[]>>();
+  listed.set(ws, known);
+  const files = known.get(tree) ?? readFiles(ws, tree);
+  known.set(tree, files);
+  files.catch(() => known.delete(tree));
+  return files;
+}
+
+async function readFiles(ws: Workspace, tree: string): Promise<TreeFile[]> {
   const { stdout } = await privateGit(ws, ["ls-tree", "-r", "-z", "--full-tree", tree]);
   const lines = stdout.toString("utf8").split("\0").filter(Boolean);
   return lines.map((line) => {
