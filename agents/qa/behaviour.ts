@@ -13,6 +13,7 @@ import { limit, QuestbusError, type SuiteRun, type Suspicion } from "@questbus/p
 import {
   adoptCommit,
   checkout,
+  firstFailure,
   prepareTree,
   putBack,
   runSuite,
@@ -168,13 +169,5 @@ async function withoutAdded(context: TaskContext, added: readonly string[]): Pro
 }
 
 /** The line of the output that most likely names what failed. */
-function failing(run: SuiteRun): string {
-  const lines = run.excerpt
-    .split("\n")
-    .map((line) => line.trim())
-    .filter(Boolean);
-  const named = lines.find(
-    (line) => /^(not ok|✖|FAIL|×|AssertionError|Error:)/.test(line) && !line.endsWith(":"),
-  );
-  return (named ?? lines.at(-1) ?? "no output").slice(0, 200);
-}
+const failing = (run: SuiteRun): string =>
+  firstFailure(run.excerpt) ?? (run.excerpt.trim().split("\n").at(-1)?.trim().slice(0, 200) || "no output");

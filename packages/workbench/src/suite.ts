@@ -2,7 +2,7 @@ import type { SuiteRun } from "@questbus/protocol";
 import type { Artifacts } from "./artifact.ts";
 import { type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
-import { lastLines } from "./excerpt.ts";
+import { failureExcerpt, lastLines } from "./excerpt.ts";
 import { countTests } from "./test-count.ts";
 
 export type SuiteOptions = CommandSetting & {
@@ -28,7 +28,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
     timedOut: run.timedOut,
     durationMs: run.wallMs,
     output: await artifacts.put("suite-output", run.output),
-    excerpt: lastLines(run.output),
+    excerpt: passed ? lastLines(run.output) : failureExcerpt(run.output),
     tests: countTests(run.output),
   };
 }

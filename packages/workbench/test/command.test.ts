@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 import { openCapture } from "../src/capture.ts";
 import { type CommandOptions, type CommandRun, runCommand } from "../src/command.ts";
 import { openCpuMeter } from "../src/cpu-meter.ts";
-import { lastLines } from "../src/excerpt.ts";
+import { failureExcerpt, firstFailure, lastLines } from "../src/excerpt.ts";
 import { openProcessGroups } from "../src/process-group.ts";
 import { openRssMeter } from "../src/rss-meter.ts";
 import { isRunning, tempDir, until, write } from "./fixture.ts";
@@ -220,6 +220,27 @@ describe("lastLines", () => {
     expect(lastLines("aaaa\nbbbb\ncccc\n", 11)).toBe("bbbb\ncccc");
     expect(lastLines("x".repeat(100), 10)).toBe("x".repeat(10));
     expect(lastLines("\u{1f600}".repeat(10), 3).isWellFormed()).toBe(true);
+  });
+});
+
+describe("the failure of a suite", () => {
+  it.each([
+    ["TAP version 13\n    ok 1 - a\n    not ok 2 - b\nnot ok 1 - all\n# fail 1", "not ok 2 - b"],
+    ["not ok 1 - later # TODO\nnot ok 2 - now", "not ok 2 - now"],
+    ["✖ failing tests:\n\n\u001b[31m✖ the median (2ms)\u001b[39m", "✖ the median (2ms)"],
+    [" FAIL  src/a.test.ts > adds", "FAIL  src/a.test.ts > adds"],
+    ["all is well\n# fail 0", null],
+    ["", null],
+  ])("is named by its first line: %j", (output, named) => {
+    expect(firstFailure(output)).toBe(named);
+  });
+
+  it("stands before the last lines where they leave it out", () => {
+    const output = `not ok 7 - percentiles\n${"# more\n".repeat(100)}`;
+    const excerpt = failureExcerpt(output, 60);
+    expect(excerpt).toMatch(/^not ok 7 - percentiles\n\.\.\.\n# more\n/);
+    expect(excerpt.length).toBeLessThanOrEqual(60);
+    expect(failureExcerpt("ok 1\nnot ok 2 - b", 60)).toBe("ok 1\nnot ok 2 - b");
   });
 });
 
