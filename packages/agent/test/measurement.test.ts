@@ -209,29 +209,31 @@ answer() { :; }
 });
 
 describe.skipIf(process.platform !== "linux")("a saving that is not there from outside", () => {
-  const honest = "work() { sleep 0.1; }\n";
+  const honest = "work() { sleep 0.2; }\n";
+  /** On a machine too busy to show that it is missing, nothing shows that it is there. */
+  const refused = expect.stringMatching(/^(HACK_SUSPECTED|INCONCLUSIVE)$/);
 
-  it("because the work goes on after the METRIC line is HACK_SUSPECTED", async () => {
+  it("because the work goes on after the METRIC line is not accepted", async () => {
     const seen = await measured({
       bench: timing,
       unit: "us",
       base: honest,
-      candidate: "work() { sleep 0.1 >/dev/null 2>&1 & sleep 0.03; }\n",
+      candidate: "work() { sleep 0.2 >/dev/null 2>&1 & sleep 0.03; }\n",
     });
     expect(seen.kinds).toEqual([]);
-    expect(seen.verdict.verdict, seen.reason).toBe("HACK_SUSPECTED");
-    expect(seen.reason).toContain("from outside a run is shorter by at most");
+    expect(seen.verdict.verdict, seen.reason).toEqual(refused);
+    expect(seen.reason).toMatch(/cost says that .*from outside/);
   });
 
-  it("because the clock was changed is HACK_SUSPECTED", async () => {
+  it("because the clock was changed is not accepted", async () => {
     const seen = await measured({
       bench: timing,
       unit: "us",
       base: honest,
-      candidate: `work() { sleep 0.1; }\ndate() { echo $(( $(command date +%s%N) / 2 )); }\n`,
+      candidate: `work() { sleep 0.2; }\ndate() { echo $(( $(command date +%s%N) / 2 )); }\n`,
     });
-    expect(seen.verdict.verdict, seen.reason).toBe("HACK_SUSPECTED");
-    expect(seen.reason).toContain("cost says that");
+    expect(seen.verdict.verdict, seen.reason).toEqual(refused);
+    expect(seen.reason).toMatch(/cost says that .*from outside/);
   });
 });
 
