@@ -83,12 +83,14 @@ describe("a value is written in its place, and nothing else changes", () => {
       fc.double({ noNaN: true, noDefaultInfinity: true }),
       fc.boolean(),
     );
+    /** JSON has no minus zero, and YAML reads one or the other. */
+    const plain = (value: unknown): unknown => (Object.is(value, -0) ? 0 : value);
     fc.assert(
       fc.property(values, (value) => {
-        const wanted = Object.is(value, -0) ? 0 : value;
+        const wanted = plain(value);
         expect(JSON.parse(rendered(at(json("/a")), '{"b":1,"a":2}', value)).a).toEqual(wanted);
         const read = parse(rendered(at(yaml("/o/a")), "o:\n  a: 2 # two\n  b: 1\n", value));
-        expect(read.o.a).toEqual(value);
+        expect(plain(read.o.a)).toEqual(wanted);
         expect(read.o.b).toBe(1);
       }),
     );
