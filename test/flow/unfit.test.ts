@@ -56,18 +56,18 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
 });
 
 describe("a goal below what the budget can show", () => {
-  // 8 % of noise, on top of the bench's own.
+  // 15 % of noise, so that even eight lucky runs do not show 3 %, on top of the bench's own.
   const noise = `awk -v seed="$(od -An -N2 -tu2 /dev/urandom)" '
-    BEGIN { srand(seed); factor = exp(0.16 * (rand() + rand() + rand() - 1.5)) }
+    BEGIN { srand(seed); factor = exp(0.3 * (rand() + rand() + rand() - 1.5)) }
     /^METRIC steps/ { split($2, part, "="); printf "METRIC steps=%.4f\\n", part[2] * factor; next }
     { print }'`;
   const measure = { command: `sh bench.sh | ${noise}` };
-  const small = () => quest({ measure, goal: { improveBy: "4%" } });
+  const small = () => quest({ measure, goal: { improveBy: "3%" } });
 
   test("is refused, with the figure and what would help", async () => {
     const run = await cli("run", small());
     expectClearError(run, "BENCH_TOO_NOISY", 1);
-    expect(run.stderr).toMatch(/with 60 pairs this bench can show no gain below [\d.]+ %; the goal is 4 %/);
+    expect(run.stderr).toMatch(/with 60 pairs this bench can show no gain below [\d.]+ %; the goal is 3 %/);
     expect(run.stderr).toMatch(
       /make the bench about \d+ times longer or its metric quieter, or ask for [\d.]+ %/,
     );
@@ -75,14 +75,14 @@ describe("a goal below what the budget can show", () => {
 
   test("is raised to that where the operator says so", async () => {
     const judged = { intent: "validate", target: { candidate: "fixes/gain.patch" }, fixers: [] };
-    const file = quest({ measure, goal: { improveBy: "4%" }, ...judged });
+    const file = quest({ measure, goal: { improveBy: "3%" }, ...judged });
     const run = await cli("run", file, "--accept-detectable");
     expect(run.exit, run.stderr).toBe(0);
     expect(run.stderr).toMatch(
       /the budget can show ([\d.]+) %, which is the goal now \([\d.]+ %\), about 60 pairs/,
     );
     expect(run.stderr).toMatch(
-      /ACCEPT: [45]\d(\.\d)? % better \(steps\).*at or above the goal of (?!4 %)[\d.]+ %/,
+      /ACCEPT: [3-6]\d(\.\d)? % better \(steps\).*at or above the goal of (?!3 %)[\d.]+ %/,
     );
   });
 
