@@ -24,8 +24,8 @@ import {
 } from "@questbus/protocol";
 import {
   diffFiles,
+  listFiles,
   patchTree,
-  privateText,
   putBack,
   readTreeFile,
   refuseForbiddenChanges,
@@ -44,9 +44,7 @@ async function plan(context: TaskContext): Promise<Outcome<"plan">> {
   const fixers: FixerPlan[] = [];
   for (const [index, fixer] of spec.fixers.entries()) fixers.push(await planOf(context, ws, index, fixer));
   const touched = new Set(fixers.flatMap((each) => each.files));
-  const tracked = (await privateText(ws, ["ls-tree", "-r", "--name-only", lastGood.commit])).split(
-    "\n",
-  ).length;
+  const tracked = (await listFiles(ws, lastGood.commit)).length;
   const open = fixers.some((each) => each.usable && each.files.length === 0);
   const reach = open
     ? `whatever ${spec.authority.write.join(", ")} allows`

@@ -1,7 +1,7 @@
 import type { TaskContext } from "@questbus/agent";
 import { evaluatorNames, filesIn, scanChange, sealRule } from "@questbus/core";
 import type { Suspicion } from "@questbus/protocol";
-import { changedTexts, privateText, textsAt, type Workspace } from "@questbus/workbench";
+import { changedTexts, listFiles, textsAt, type Workspace } from "@questbus/workbench";
 
 /** What looks like gaming in the candidate, read from the repository itself. */
 export async function scanCandidate(
@@ -10,15 +10,7 @@ export async function scanCandidate(
   candidate: string,
 ): Promise<Suspicion[]> {
   const { spec, lastGood } = brief;
-  const listed = await privateText(ws, [
-    "ls-tree",
-    "-r",
-    "-z",
-    "--name-only",
-    "--full-tree",
-    lastGood.commit,
-  ]);
-  const tracked = new Set(listed.split("\0"));
+  const tracked = new Set((await listFiles(ws, lastGood.commit)).map(({ path }) => path));
   const manifestPaths = [...tracked].filter((path) =>
     /^(?:(?!node_modules\/).+\/)?package\.json$/.test(path),
   );

@@ -25,14 +25,13 @@ async function rulesOf({ brief, workspace }: TaskContext): Promise<SealRules> {
   return { ...brief.spec, packages };
 }
 
-async function sealedIn(context: TaskContext, commit: string) {
-  const files = await listFiles(await context.workspace(), commit);
-  return sealedFiles(files, await rulesOf(context));
+async function sealedIn({ workspace }: TaskContext, commit: string, rules: SealRules) {
+  return sealedFiles(await listFiles(await workspace(), commit), rules);
 }
 
 /** How many files of last known-good are sealed, and one hash over them. */
 export async function describeSeal(context: TaskContext): Promise<{ hash: string; files: number }> {
-  const { whole, settings } = await sealedIn(context, context.brief.lastGood.commit);
+  const { whole, settings } = await sealedIn(context, context.brief.lastGood.commit, await rulesOf(context));
   const blobs = await readBlobs(
     await context.workspace(),
     settings.map(({ oid }) => oid),
@@ -43,7 +42,7 @@ export async function describeSeal(context: TaskContext): Promise<{ hash: string
 
 /** Paths that a candidate must leave as they are, sorted. */
 export async function sealedPaths(context: TaskContext): Promise<string[]> {
-  const { whole } = await sealedIn(context, context.brief.lastGood.commit);
+  const { whole } = await sealedIn(context, context.brief.lastGood.commit, await rulesOf(context));
   return whole.map(({ path }) => path).sort();
 }
 
@@ -64,25 +63,29 @@ export async function reviewDifference(
  */
 export async function guardOf(context: TaskContext, commit: string): Promise<SealGuard> {
   const { candidate, lastGood } = context.brief;
-  const { whole, settings } = await sealedIn(context, commit);
-  const good = commit === candidate?.commit ? (await sealedIn(context, lastGood.commit)).whole : [];
+  const rules = await rulesOf(context);
+  const { whole, settings } = await sealedIn(context, commit, rules);
+  const good = commit === candidate?.commit ? (await sealedIn(context, lastGood.commit, rules)).whole : [];
   const files = new Map([...whole, ...settings, ...good].map((file) => [file.path, file]));
   return openSealGuard(await context.workspace(), [...files.values()]);
 }
 
+/** Paths that were changed and put back, as signs of gaming. */
+const sealedRun = (paths: readonly string[], message: string): Suspicion[] =>
+  paths
+    .slice(0, limit.suspicionsMax)
+    .map((path) => ({ kind: "sealed-run", message, where: path.slice(0, limit.placeCharsMax) }));
+
 /** Files of the trees that a candidate is held against, which only its own runs can have changed. */
 export const reachedRivals = (paths: readonly string[]): Suspicion[] =>
-  paths.slice(0, limit.suspicionsMax).map((path) => ({
-    kind: "sealed-run",
-    message:
-      "While the candidate ran, a file of the tree that it is held against was changed; it was put back",
-    where: path.slice(0, limit.placeCharsMax),
-  }));
+  sealedRun(
+    paths,
+    "While the candidate ran, a file of the tree that it is held against was changed; it was put back",
+  );
 
-/** Sealed paths that runs of a candidate changed, as signs of gaming. */
+/** Sealed paths that runs of a candidate changed. */
 export const rewrittenSeal = (paths: readonly string[]): Suspicion[] =>
-  paths.slice(0, limit.suspicionsMax).map((path) => ({
-    kind: "sealed-run",
-    message: "A run of the candidate changed a sealed file, which no run of the base does; it was put back",
-    where: path.slice(0, limit.placeCharsMax),
-  }));
+  sealedRun(
+    paths,
+    "A run of the candidate changed a sealed file, which no run of the base does; it was put back",
+  );

@@ -1,3 +1,4 @@
+import { listFiles, readBlobs } from "./sealed-tree.ts";
 import { privateGit, type Workspace } from "./workspace.ts";
 
 /** A path that differs between two trees, with its text in each; null: it is not there, or is no text. */
@@ -11,6 +12,8 @@ export type ChangedText = {
 
 const textBytesMax = 2_097_152;
 const noObject = /^0+$/;
+/** The mode of an entry that names a commit of another repository. */
+const submodule = "160000";
 
 /** Every path that differs between two commits or trees, with both texts, in git's order. */
 export async function changedTexts(ws: Workspace, from: string, to: string): Promise<ChangedText[]> {
@@ -39,36 +42,27 @@ export async function textsAt(
   tree: string,
   paths: readonly string[],
 ): Promise<Map<string, string>> {
-  const listed = await privateGit(ws, ["ls-tree", "-r", "-z", "--full-tree", tree]);
-  const oids = new Map(
-    listed.stdout
-      .toString("utf8")
-      .split("\0")
-      .flatMap((line) => {
-        const [, oid, path] = /^\d+ blob ([0-9a-f]+)\t(.*)$/s.exec(line) ?? [];
-        return oid && path && paths.includes(path) ? [[path, oid] as const] : [];
-      }),
+  const files = (await listFiles(ws, tree)).filter(
+    ({ path, mode }) => mode !== submodule && paths.includes(path),
   );
+  const oids = new Map(files.map(({ path, oid }) => [path, oid]));
   const texts = await textsOf(ws, [...oids.values()]);
   return new Map(
     [...oids].flatMap(([path, oid]) => (texts.has(oid) ? [[path, texts.get(oid) as string] as const] : [])),
   );
 }
 
-/** The content of text objects by id, read by one process. */
+/** The content of text objects by id. */
 async function textsOf(ws: Workspace, oids: readonly string[]): Promise<Map<string, string>> {
-  const wanted = [...new Set(oids)].filter((oid) => !noObject.test(oid));
-  if (wanted.length === 0) return new Map();
-  const { stdout } = await privateGit(ws, ["cat-file", "--batch"], { input: `${wanted.join("\n")}\n` });
-  const texts = new Map<string, string>();
-  for (let at = 0; at < stdout.length; ) {
-    const end = stdout.indexOf(10, at);
-    const [oid = "", kind, size] = stdout.toString("latin1", at, end).split(" ");
-    const content = stdout.subarray(end + 1, end + 1 + Number(size ?? 0));
-    if (kind === "blob" && isText(content)) texts.set(oid, content.toString("utf8"));
-    at = size === undefined ? end + 1 : end + 2 + Number(size);
-  }
-  return texts;
+  const blobs = await readBlobs(
+    ws,
+    oids.filter((oid) => !noObject.test(oid)),
+  );
+  return new Map(
+    [...blobs].flatMap(([oid, content]) =>
+      isText(content) ? [[oid, content.toString("utf8")] as const] : [],
+    ),
+  );
 }
 
 /** A NUL byte among the first is how git tells binary content, too. */

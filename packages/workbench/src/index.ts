@@ -41,7 +41,6 @@ export { checkout, restore, treeHash, treePath } from "./tree.ts";
 export { readTreeFile, writeTreeFile } from "./tree-file.ts";
 export {
   openWorkspace,
-  privateText,
   removeTrees,
   removeWorkspace,
   treeOf,
