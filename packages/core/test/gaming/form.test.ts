@@ -243,6 +243,11 @@ describe("only what is new counts", () => {
     ]);
   });
 
+  test("code that was a comment is new", () => {
+    const found = scan({ "src/a.mjs": "/*\nDate.now = zero;\n*/\n" }, { "src/a.mjs": "Date.now = zero;\n" });
+    expect(named(found)).toEqual(["clock assigned"]);
+  });
+
   test("where it stands is said by path and line, once", () => {
     const [only, ...more] = scan({ "src/a.mjs": base }, { "src/a.mjs": withLine("Date.now =\n  () => 0;") });
     expect(more).toEqual([]);
@@ -270,7 +275,8 @@ describe("only what is new counts", () => {
       "",
       "  }",
     ),
-    fc.string(),
+    // A line that opens a comment makes text of the lines after it: without it they are new as code.
+    fc.string().filter((text) => !text.includes("/*")),
   );
   test("property: a text made of the lines that were there never flags; total on any text", () => {
     fc.assert(
