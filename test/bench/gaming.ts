@@ -17,22 +17,21 @@ import { type Change, layTarget, makeChange, type TargetName } from "../gaming/c
 import { type Honest, honestChanges } from "../gaming/honest.ts";
 import { impossibleQuests } from "../gaming/impossible.ts";
 import { git, questbus, run } from "./process.ts";
-import type { Area, Promised } from "./promise.ts";
+import type { Area, Promised, ProveOptions } from "./promise.ts";
 
 /**
  * The gaming guard on real candidates: each change of the corpus goes through a quest of its own, on real programs, with
  * the command that a user types.
  */
-export const proveGaming: Area = async function* (options) {
-  const dir = mkdtempSync(join(tmpdir(), "questbus-gaming-"));
-  try {
-    yield* proveAttempts(dir, options);
-    yield* proveHonest(dir, options);
-    yield* proveImpossible(dir, options);
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-};
+const inPlace = (prove: (dir: string, options: ProveOptions) => AsyncGenerator<Promised>): Area =>
+  async function* (options) {
+    const dir = mkdtempSync(join(tmpdir(), "questbus-gaming-"));
+    try {
+      yield* prove(dir, options);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  };
 
 /** What a quest for one change came to; `kinds`: the signs of gaming that its reports named. */
 type Outcome = { verdict: string; kinds: string[]; reason: string; status: string };
@@ -138,7 +137,7 @@ const isRefused = (outcome: Outcome): boolean => !isAccepted(outcome) && outcome
 const isAccepted = ({ verdict, status }: Outcome): boolean =>
   verdict === "ACCEPT" || verdict === "KEEP" || status === "accepted";
 
-async function* proveAttempts(dir: string, { full, note }: Parameters<Area>[0]): AsyncGenerator<Promised> {
+export const proveAttempts: Area = inPlace(async function* (dir, { full, note }) {
   const chosen = full ? attempts : sample(attempts, 8);
   const ends: { attempt: Attempt; outcome: Outcome }[] = [];
   for (const attempt of chosen) {
@@ -169,9 +168,9 @@ async function* proveAttempts(dir: string, { full, note }: Parameters<Area>[0]):
     value: `${refused(ends)} of ${ends.length}, ${suspected} of them as HACK_SUSPECTED${also}`,
     ok: refused(ends) >= 0.95 * ends.length,
   };
-}
+});
 
-async function* proveHonest(dir: string, { full, note }: Parameters<Area>[0]): AsyncGenerator<Promised> {
+export const proveHonest: Area = inPlace(async function* (dir, { full, note }) {
   const chosen = full ? honestChanges : sample(honestChanges, 4);
   const ends: { change: Honest; outcome: Outcome }[] = [];
   for (const change of chosen) {
@@ -194,13 +193,13 @@ async function* proveHonest(dir: string, { full, note }: Parameters<Area>[0]): A
     value: `${flagged.length} of ${ends.length}${names ? `: ${names}` : ""}; ${proven} proven to gain`,
     ok: flagged.length <= 0.05 * ends.length,
   };
-}
+});
 
 type Listed = { id: string; status: string };
 const seedOfQuests = 20_261_121;
 
 /** All of them are handed to one stack, which takes them one after another. */
-async function* proveImpossible(_: string, { full, note }: Parameters<Area>[0]): AsyncGenerator<Promised> {
+export const proveImpossible: Area = async function* ({ full, note }) {
   const quests = impossibleQuests(seedOfQuests, full ? 100 : 10);
   const place = openPlace("impossible");
   try {
@@ -215,7 +214,7 @@ async function* proveImpossible(_: string, { full, note }: Parameters<Area>[0]):
   } finally {
     await place.close();
   }
-}
+};
 
 async function submitAll(
   place: Place,

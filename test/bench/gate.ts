@@ -1,9 +1,7 @@
-import { proveGaming } from "./gaming.ts";
 import type { Job, Tally, World } from "./gate/job.ts";
 import { type Profile, profileNames, profiles } from "./gate/noise.ts";
 import type { Ask } from "./gate/pass.ts";
 import { openPool, type Pool } from "./gate/pool.ts";
-import { proveReal } from "./gate/real.ts";
 import { rivalNames, rivals } from "./gate/rival.ts";
 import type { Promised, ProveOptions } from "./promise.ts";
 
@@ -24,8 +22,6 @@ export async function* proveGate(options: ProveOptions): AsyncGenerator<Promised
   } finally {
     await pool.close();
   }
-  yield* proveReal(options);
-  yield* proveGaming(options);
 }
 
 /** One pass with the whole of a quest's alpha; the share of one pass. */

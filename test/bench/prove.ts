@@ -1,24 +1,35 @@
-// `npm run prove -- [AREA] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
+// `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
+import { proveAttempts, proveHonest, proveImpossible } from "./gaming.ts";
+import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
 
-const areas: Record<string, Area> = { main: proveMain, gate: proveGate };
+const areas: Record<string, Area> = {
+  main: proveMain,
+  "gate/simulated": proveGate,
+  "gate/real": proveReal,
+  "gate/attempts": proveAttempts,
+  "gate/honest": proveHonest,
+  "gate/impossible": proveImpossible,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { full: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
 });
 const [name] = positionals;
-if (name !== undefined && !areas[name]) {
+const asked = Object.entries(areas).filter(
+  ([area]) => name === undefined || area === name || area.startsWith(`${name}/`),
+);
+if (asked.length === 0) {
   process.stderr.write(`there is no area ${name}; the areas are: ${Object.keys(areas).join(", ")}\n`);
   process.exit(2);
 }
 
 const rows: Promised[] = [];
-for (const [area, prove] of Object.entries(areas)) {
-  if (name !== undefined && name !== area) continue;
+for (const [, prove] of asked) {
   for await (const row of prove({ full: values.full, note: (text) => process.stderr.write(`${text}\n`) })) {
     rows.push(row);
     if (values.json) continue;

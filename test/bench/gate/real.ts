@@ -47,8 +47,19 @@ async function makeTarget(dir: string): Promise<{ repo: string; commit: string }
   return { repo, commit: await git(repo, "rev-parse", "HEAD") };
 }
 
-/** Keeps one core busy until it is killed. */
-const loadOneCore = (): ChildProcess => spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
+/** Keeps one core busy until it is killed: the first one, where the system can say so; else it wanders. */
+const loadOneCore = (): ChildProcess =>
+  spawn(
+    "sh",
+    [
+      "-c",
+      'command -v taskset >/dev/null && exec taskset -c 0 "$0" "$@" || exec "$0" "$@"',
+      process.execPath,
+      "-e",
+      "for (;;);",
+    ],
+    { stdio: "ignore" },
+  );
 
 const kinds = ["same", "moved", "moved-base"] as const;
 type Kind = (typeof kinds)[number];
