@@ -1,7 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { awaitingPass, evidenceMatrix, type QuestState, type VerdictFault } from "@questbus/core";
+import {
+  acceptedChange,
+  awaitingPass,
+  evidenceMatrix,
+  type QuestState,
+  type VerdictFault,
+  watchFinding,
+} from "@questbus/core";
 import { checkReplay } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
 import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
@@ -12,7 +19,7 @@ import { openProgress } from "./progress.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { findStack, hasState, notRunning } from "./stack.ts";
-import { exitOf, summaryOf, supplyHint } from "./summary.ts";
+import { exitOf, intentOf, outcomeOf, outcomeText, summaryOf, supplyHint } from "./summary.ts";
 
 const listMax = 1_000;
 
@@ -29,7 +36,7 @@ export function showStatus(quest: string | undefined, common: Common): number {
       throw new QuestbusError(fault);
     }
     const state = questState(store, id);
-    const watches = state.accepted ? watchesOf(store, id) : [];
+    const watches = acceptedChange(state) ? watchesOf(store, id) : [];
     if (common.json) printJson(summaryOf(state, store.head(), watches));
     else printStatus(state, watches, resolve(common.state));
     return exitCode.ok;
@@ -52,8 +59,13 @@ function nowText({ task, assignments }: QuestState): string {
 
 function printStatus(state: QuestState, watches: readonly QuestState[], stateDir: string): void {
   const { status, ending, escalation, accepted } = state;
+  const outcome = outcomeOf(state);
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
-  printData(`status: ${status}${ending ? ` (${ending.reason})` : ""}`);
+  printData(
+    outcome
+      ? `recheck of ${state.spec.watch}: ${outcomeText[outcome]} (${watchFinding(state).text})`
+      : `status: ${status}${ending ? ` (${ending.reason})` : ""}`,
+  );
   if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state)}`);
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
@@ -73,13 +85,22 @@ function printStatus(state: QuestState, watches: readonly QuestState[], stateDir
 /** `questbus list` */
 export function listQuests(common: Common): number {
   return withStore(common.state, (store) => {
-    const quests = store.listQuests({ limit: listMax });
+    const quests = store.listQuests({ limit: listMax }).map((each) => {
+      const state = questState(store, each.id);
+      return { ...each, intent: intentOf(state), outcome: outcomeOf(state) };
+    });
     if (common.json) printJson(quests);
     else {
-      const rows = quests.map((each) => [each.id, each.status, ago(each.updatedMs, Date.now()), each.title]);
+      const rows = quests.map(({ id, intent, status, outcome, updatedMs, title }) => [
+        id,
+        intent,
+        outcome ? outcomeText[outcome] : status,
+        ago(updatedMs, Date.now()),
+        title,
+      ]);
       printData(
         rows.length > 0
-          ? table(["quest", "status", "changed", "title"], rows)
+          ? table(["quest", "intent", "status", "changed", "title"], rows)
           : "no quests yet: questbus run FILE",
       );
     }

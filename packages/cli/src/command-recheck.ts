@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
+  acceptedChange,
   followUp,
   type QuestState,
   regainPatch,
@@ -10,7 +11,7 @@ import {
 } from "@questbus/core";
 import { type CommandData, exitCode, QuestbusError, type QuestDocument } from "@questbus/protocol";
 import { journalRows } from "@questbus/store";
-import { hasInHistory, inspectTarget, resolveRef } from "@questbus/workbench";
+import { inspectTarget, isMerged, resolveRef } from "@questbus/workbench";
 import { type Common, runSubmission, submit, sweep } from "./command-run.ts";
 import { questState } from "./journal-view.ts";
 import { note, paintError, printData, printFaults, printJson } from "./output.ts";
@@ -22,8 +23,9 @@ import { type StackSession, withStore } from "./session.ts";
 type Watched = {
   quest: QuestState;
   original: CommandData["submit"];
-  accepted: { commit: string; tree: string };
-  ref: { name: string; commit: string; tree: string };
+  /** Its branch, or what `validate` was given. */
+  accepted: { name: string; commit: string; tree: string };
+  ref: { name: string; commit: string; tree: string; root: string };
 };
 
 /** The quest that is to regain what was lost: under way, or in a file for a person to complete. */
@@ -33,16 +35,12 @@ type FollowUp = { quest: string | null; file: string | null; patch: string | nul
  * `questbus recheck QUEST`: measures a later commit against the accepted one, with the accepted bench and by the same
  * gate. A proven regression is exit 6, and opens a quest to regain what was lost.
  *
- * @throws QuestbusError QUEST_NOT_FOUND, NOTHING_ACCEPTED, TARGET_*
+ * @throws QuestbusError QUEST_NOT_FOUND, NOTHING_ACCEPTED, NOT_MERGED, TARGET_*
  */
 export async function recheckQuest(quest: string, ref: string | null, common: Common): Promise<number> {
   const watched = await readWatched(quest, ref, common);
   if (watched.accepted.tree === watched.ref.tree) return unchanged(watched, common);
-  const { root } = await inspectTarget(watched.quest.spec.target.repo, watched.ref.name);
-  if (!(await hasInHistory(root, watched.ref.commit, watched.accepted.commit))) {
-    const where = watched.quest.accepted?.branch ?? "";
-    note(`${watched.ref.name} does not have the accepted commit in its history: was ${where} merged?`);
-  }
+  await refuseUnmerged(watched);
   const { document, questDir } = watched.original;
   const submission = await checkSubmission(
     watchDocument(watched.quest, document, watched.ref.name),
@@ -58,34 +56,63 @@ async function readWatched(quest: string, wanted: string | null, common: Common)
       if (row.type === "quest.submitted") return { state: found, original: row.body };
     throw new RangeError(`${quest}: the journal does not have what was submitted`);
   });
-  if (!state.accepted) throw nothingAccepted(state);
+  const change = acceptedChange(state);
+  if (!change) throw nothingAccepted(state);
   const { repo, ref } = state.spec.target;
   const name = wanted ?? ref;
   const now = await inspectTarget(repo, name);
-  const { commit } = state.accepted;
-  if ((await resolveRef(now.root, commit)) === null) throw acceptedIsGone(state, now.root);
-  const { tree } = await inspectTarget(repo, commit);
-  return { quest: state, original, accepted: { commit, tree }, ref: { name, ...now } };
+  if ((await resolveRef(now.root, change.commit)) === null) throw acceptedIsGone(state.id, change, now.root);
+  const { tree } = await inspectTarget(repo, change.commit);
+  return { quest: state, original, accepted: { ...change, tree }, ref: { name, ...now } };
 }
 
-const nothingAccepted = ({ id, status }: QuestState): QuestbusError =>
-  new QuestbusError({
-    code: "NOTHING_ACCEPTED",
-    message: `quest ${id} brought no change into its target (${status}), so there is nothing to hold a later commit against`,
-    next: "recheck a quest that was accepted; questbus list shows them",
-  });
+function nothingAccepted({ id, status, spec }: QuestState): QuestbusError {
+  const refuse = (message: string, next: string): QuestbusError =>
+    new QuestbusError({ code: "NOTHING_ACCEPTED", message, next });
+  if (spec.watch !== null)
+    return refuse(`${id} is itself a recheck of ${spec.watch}`, `questbus recheck ${spec.watch}`);
+  if (status !== "accepted")
+    return refuse(
+      `quest ${id} is ${status}: no change was accepted that a later commit could be held against`,
+      "recheck a quest that was accepted; questbus list shows them",
+    );
+  return refuse(
+    `quest ${id} accepted the patch ${spec.fixers[0]?.name}, and a recheck needs a commit to hold a later one against`,
+    "commit the change, and validate that commit: its branch as target.candidate",
+  );
+}
 
-const acceptedIsGone = ({ id, accepted }: QuestState, root: string): QuestbusError =>
+const acceptedIsGone = (id: string, change: { name: string; commit: string }, root: string): QuestbusError =>
   new QuestbusError({
     code: "TARGET_REF_MISSING",
-    message: `the repository no longer has the commit ${accepted?.commit} that quest ${id} was accepted with`,
+    message: `the repository no longer has the commit ${change.commit} that quest ${id} was accepted with`,
     where: root,
-    next: `bring it back, for instance from a clone that has the branch ${accepted?.branch}`,
+    next: `bring it back, for instance from a clone that has ${change.name}`,
   });
 
-function unchanged({ quest, ref }: Watched, { json }: Common): number {
+/** A ref that never got the change has not lost it: that would be measured as a regression. */
+async function refuseUnmerged({ quest, accepted, ref }: Watched): Promise<void> {
+  const merged = await isMerged(ref.root, ref.commit, {
+    base: quest.base.commit,
+    accepted: accepted.commit,
+    but: quest.accepted && quest.spec.onAccept.changelog,
+  });
+  if (merged === "maybe")
+    note(`${ref.name} does not have the accepted commit in its history: was ${accepted.name} merged?`);
+  if (merged !== "no") return;
+  const standing = await resolveRef(ref.root, accepted.name);
+  throw new QuestbusError({
+    code: "NOT_MERGED",
+    message: `not merged yet: ${ref.name} (${ref.commit.slice(0, 12)}) does not have what quest ${quest.id} was accepted with`,
+    where: ref.root,
+    next: `git merge ${standing === accepted.commit ? accepted.name : accepted.commit}, then recheck again; or name a ref that has it: --ref REF`,
+  });
+}
+
+function unchanged(watched: Watched, { json }: Common): number {
+  const { ref } = watched;
   const text = `${ref.name} (${ref.commit.slice(0, 12)}) has the very files that were accepted`;
-  if (json) printJson(answerOf({ quest, ref }, null, { outcome: "fine", effect: null, text }, null));
+  if (json) printJson(answerOf(watched, null, { outcome: "fine", effect: null, text }, null));
   else printData(text);
   return exitCode.ok;
 }
@@ -116,7 +143,7 @@ function exitOf({ status }: QuestState, { outcome }: WatchFinding): number {
 
 /** What `recheck --json` prints. */
 const answerOf = (
-  { quest, ref }: Pick<Watched, "quest" | "ref">,
+  { quest, ref, accepted }: Watched,
   watch: QuestState | null,
   { outcome, effect, text }: WatchFinding,
   next: FollowUp | null,
@@ -125,7 +152,7 @@ const answerOf = (
   watches: quest.id,
   ref: ref.name,
   commit: ref.commit,
-  accepted: quest.accepted?.commit,
+  accepted: accepted.commit,
   outcome,
   effect,
   text,

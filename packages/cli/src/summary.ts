@@ -6,6 +6,8 @@ import {
   type StageReport,
   stageOf,
   stageReports,
+  type WatchFinding,
+  watchFinding,
 } from "@questbus/core";
 import { exitCode } from "@questbus/protocol";
 import type { Store } from "@questbus/store";
@@ -76,6 +78,22 @@ export function summaryOf(
     stages: stageReports(state, watches),
   };
 }
+
+/** What a quest is for; a recheck is a quest that `questbus recheck` made. */
+export const intentOf = ({ spec }: QuestState): QuestState["spec"]["intent"] | "recheck" =>
+  spec.watch === null ? spec.intent : "recheck";
+
+/** What a recheck that has ended found; null for anything else. Its status alone would mislead: it accepts nothing. */
+export const outcomeOf = (state: QuestState): WatchFinding["outcome"] | null =>
+  state.spec.watch !== null && state.ending ? watchFinding(state).outcome : null;
+
+/** An outcome in a list for people. */
+export const outcomeText: Record<WatchFinding["outcome"], string> = {
+  regressed: "regressed",
+  fine: "no regression",
+  undecided: "undecided",
+  failed: "failed",
+};
 
 /** How a person hands over what a quest waits for. */
 export const supplyHint = (quest: string): string => `questbus supply ${quest} --branch REF | --patch FILE`;

@@ -73,6 +73,7 @@ export const errorRegistry = {
   QUEST_NOT_FOUND: terminal(exitCode.notFound),
   PASS_NOT_FOUND: terminal(exitCode.notFound),
   NOTHING_ACCEPTED: person(exitCode.conflict),
+  NOT_MERGED: person(exitCode.conflict),
   QUEST_ENDED: terminal(exitCode.conflict),
   ASSIGNMENT_NOT_FOUND: terminal(exitCode.notFound),
   PASS_LIMIT: terminal(exitCode.conflict),

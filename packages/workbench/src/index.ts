@@ -36,7 +36,7 @@ export { openSealGuard, type SealGuard, underSeal } from "./seal.ts";
 export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { readSupply, type SupplySource } from "./supply.ts";
-export { hasInHistory, inspectTarget, resolveRef, type Target, targetState } from "./target.ts";
+export { inspectTarget, isMerged, resolveRef, type Target, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
 export { readTreeFile, writeTreeFile } from "./tree-file.ts";
 export {

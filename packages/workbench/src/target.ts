@@ -49,10 +49,27 @@ export async function resolveRef(root: string, ref: string): Promise<string | nu
   return run.code === 0 ? run.stdout.toString().trim() : null;
 }
 
-/** Whether `commit` has `ancestor` in its history. */
-export async function hasInHistory(root: string, commit: string, ancestor: string): Promise<boolean> {
-  const run = await git(root, ["merge-base", "--is-ancestor", ancestor, commit], { okCodes: [0, 1, 128] });
-  return run.code === 0;
+/**
+ * Whether a change, `accepted` over `base`, has come into `commit`. `yes`: its commit is in the history. `no`: it is not,
+ * and no commit since the base touched a file of the change (`but` left out). Else `maybe`: squashed, picked, rewritten or
+ * taken back again, which a history does not tell apart from other work on the same files.
+ */
+export async function isMerged(
+  root: string,
+  commit: string,
+  change: { base: string; accepted: string; but: string | null },
+): Promise<"yes" | "no" | "maybe"> {
+  const { base, accepted, but } = change;
+  const run = await git(root, ["merge-base", "--is-ancestor", accepted, commit], { okCodes: [0, 1] });
+  if (run.code === 0) return "yes";
+  if ((await resolveRef(root, base)) === null) return "maybe";
+  const list = await gitText(root, ["diff-tree", "-r", "-z", "--no-renames", "--name-only", base, accepted]);
+  const paths = list.split("\0").filter((path) => path !== "" && path !== but);
+  const touched = await gitText(root, ["rev-list", "--full-history", "--max-count=1", "--stdin"], {
+    input: [commit, `^${base}`, "--", ...paths, ""].join("\n"),
+    env: { GIT_LITERAL_PATHSPECS: "1" },
+  });
+  return touched === "" && paths.length > 0 ? "no" : "maybe";
 }
 
 /**

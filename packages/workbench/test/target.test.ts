@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { inspectTarget, targetState } from "../src/target.ts";
+import { inspectTarget, isMerged, targetState } from "../src/target.ts";
 import { commitAll, hashDir, makeTarget, refused, run, tempDir, write } from "./fixture.ts";
 
 describe("inspectTarget", () => {
@@ -116,5 +116,61 @@ describe("targetState", () => {
     const before = await targetState(target);
     touch(target);
     expect(await targetState(target)).not.toEqual(before);
+  });
+});
+
+describe("isMerged", () => {
+  /** A target on main, and beside it the branch `faster` that changes src/main.js and the changelog. */
+  function accepted() {
+    const target = makeTarget();
+    const base = run(target, "rev-parse", "HEAD");
+    const commit = (files: Record<string, string>): string => {
+      write(target, files);
+      return commitAll(target, "more");
+    };
+    run(target, "checkout", "--quiet", "-b", "faster");
+    const change = { base, accepted: commit({ "src/main.js": "fast\n", "CHANGES.md": "faster\n" }) };
+    run(target, "checkout", "--quiet", "main");
+    const merged = (ref: string, but: string | null = "CHANGES.md") =>
+      isMerged(target, ref, { ...change, but });
+    return { target, commit, merged, git: (...args: string[]) => run(target, ...args) };
+  }
+
+  it("no: nothing came since the base, or only what touched none of its files; the changelog is no sign", async () => {
+    const { commit, merged } = accepted();
+    expect(await merged("main")).toBe("no");
+    commit({ "src/other.js": "other\n", "CHANGES.md": "something else\n", "src/main.js.md": "x\n" });
+    expect(await merged("main")).toBe("no");
+    expect(await merged("main", null)).toBe("maybe");
+  });
+
+  it("yes: its commit is in the history, also where it was reverted", async () => {
+    const { target, merged, git } = accepted();
+    git("merge", "--quiet", "--no-ff", "faster");
+    expect(await merged("main")).toBe("yes");
+    run(target, "revert", "--mainline", "1", "--no-edit", "HEAD");
+    expect(await merged("main")).toBe("yes");
+  });
+
+  it("maybe: squashed, squashed and reverted, or the same file changed otherwise", async () => {
+    const { target, commit, merged, git } = accepted();
+    git("merge", "--quiet", "--squash", "faster");
+    commitAll(target, "squashed");
+    expect(await merged("main")).toBe("maybe");
+    git("revert", "--no-edit", "HEAD");
+    expect(git("diff", "main~2", "main")).toBe("");
+    expect(await merged("main")).toBe("maybe");
+    git("reset", "--quiet", "--hard", "main~2");
+    commit({ "src/main.js": "by hand\n" });
+    expect(await merged("main")).toBe("maybe");
+  });
+
+  it("maybe: the history was rewritten since, or is another one", async () => {
+    const { target, merged, git } = accepted();
+    git("commit", "--quiet", "--amend", "--allow-empty", "--message", "begun anew");
+    expect(await merged("main")).toBe("maybe");
+    git("checkout", "--quiet", "--orphan", "another");
+    commitAll(target, "another");
+    expect(await merged("another")).toBe("maybe");
   });
 });

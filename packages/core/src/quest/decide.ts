@@ -31,6 +31,7 @@ import {
 import { passSeed } from "./judge-pass.ts";
 import {
   type AssignmentState,
+  acceptedChange,
   currentPass,
   hasKept,
   isEnded,
@@ -87,7 +88,7 @@ function refuseForeignWatch({ document, resolved }: Submission, watched: QuestSt
   if (document.watch === undefined) return;
   const [candidate] = resolved;
   const commit = candidate && "commit" in candidate ? candidate.commit : null;
-  if (watched?.accepted && watched.accepted.commit === commit) return;
+  if (watched && commit !== null && acceptedChange(watched)?.commit === commit) return;
   refuse(
     "NOTHING_ACCEPTED",
     `${commit ?? "the candidate"} is not what ${document.watch} was accepted with`,

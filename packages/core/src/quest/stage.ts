@@ -1,6 +1,6 @@
 import { type ArtifactRef, percent, type Task } from "@questbus/protocol";
 import { describeAnalysis } from "../analysis/describe.ts";
-import { analysisOf, type PassState, type QuestState } from "./state.ts";
+import { acceptedChange, analysisOf, type PassState, type QuestState } from "./state.ts";
 import { watchFinding } from "./watch.ts";
 
 /**
@@ -31,7 +31,7 @@ const passesHere = ({ passes, lastGood }: QuestState): PassState[] =>
   passes.filter((pass) => pass.lastGood.tree === lastGood.tree);
 
 export function stageOf(state: QuestState): Stage {
-  if (state.accepted) return "monitoring";
+  if (acceptedChange(state)) return "monitoring";
   const here = passesHere(state);
   // Between a kept gain and the pass that builds on it.
   if (here.length === 0 && state.passes.length > 0) return "implementation";
@@ -86,7 +86,7 @@ const producedBy: Record<Stage, (state: QuestState, watches: readonly QuestState
     };
   },
   monitoring: (state, watches) => {
-    if (!state.accepted) return nothing;
+    if (!acceptedChange(state)) return nothing;
     const rechecks = watches.filter(({ ending }) => ending !== null);
     const lines = rechecks.map((watch) => `${watch.id}: ${watchFinding(watch).text}`);
     const next = `run the accepted bench again: questbus recheck ${state.id}`;

@@ -139,6 +139,21 @@ export function provenGood(state: QuestState): Good | null {
   return hasKept(state) ? state.lastGood : null;
 }
 
+/**
+ * The commit of the target that a quest was accepted with, and the name it has there: what was integrated, or the commit
+ * that `validate` was given. Null where there is none: not accepted, a patch file, or a watch, which accepts nothing.
+ */
+export function acceptedChange({
+  spec,
+  status,
+  accepted,
+}: QuestState): { name: string; commit: string } | null {
+  if (accepted) return { name: accepted.branch, commit: accepted.commit };
+  const [given] = spec.fixers;
+  if (spec.intent !== "validate" || spec.watch !== null || status !== "accepted") return null;
+  return given?.kind === "commit" ? { name: given.name, commit: given.commit } : null;
+}
+
 /** Where the time of last known-good goes; null when that was not found out, or last known-good has moved since. */
 export const analysisOf = ({ passes, lastGood }: QuestState): Analysis | null =>
   passes.findLast((pass) => pass.analysis !== null && pass.lastGood.tree === lastGood.tree)?.analysis ?? null;

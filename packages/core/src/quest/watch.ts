@@ -1,7 +1,7 @@
 import { type Effect, percent, type QuestDocument, questDocument, type Verdict } from "@questbus/protocol";
 import { isByName } from "../seal/sealed-path.ts";
 import { effectPhrase, nameList } from "../verdict/phrase.ts";
-import { currentPass, type QuestState } from "./state.ts";
+import { acceptedChange, currentPass, type QuestState } from "./state.ts";
 
 /**
  * A watch: the bench of an accepted change, run again. It asks of a later ref what a quest asks of a base: is the
@@ -16,7 +16,7 @@ export function watchDocument(accepted: QuestState, original: QuestDocument, ref
     title: titled(`Recheck of ${accepted.id}`, original.title),
     intent: "validate",
     watch: accepted.id,
-    target: { ...target, ref, candidate: accepted.accepted?.commit },
+    target: { ...target, ref, candidate: acceptedChange(accepted)?.commit },
     measure,
     goal: { margin: goal?.margin, minEffect: goal?.minEffect },
     tests: { command: "true", timeout: original.tests.timeout },

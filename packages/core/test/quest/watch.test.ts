@@ -1,8 +1,8 @@
-import { type Effect, type QuestDocument, questDocument } from "@questbus/protocol";
+import { type Effect, type QuestDocument, questDocument, type ResolvedFixer } from "@questbus/protocol";
 import { oid, type PassScript, submission } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
 import { decideSubmit } from "../../src/quest/decide.ts";
-import type { QuestState } from "../../src/quest/state.ts";
+import { acceptedChange, type QuestState, type Submission } from "../../src/quest/state.ts";
 import { followUp, watchDocument, watchFinding } from "../../src/quest/watch.ts";
 import { codeOf, contextAt, offeredRole, openPlay, operator, type Play, run, start, step } from "./play.ts";
 
@@ -16,8 +16,11 @@ function watchSubmission(commit = accepted.accepted?.commit ?? "") {
 }
 
 /** A watch that ran in the world of `script`. */
-function watchIn(script: PassScript): QuestState {
-  const draft = decideSubmit(watchSubmission(), contextAt(5_000, operator), accepted);
+const watchIn = (script: PassScript): QuestState => ranIn(script, watchSubmission(), accepted);
+
+/** A quest that ran in the world of `script`. */
+function ranIn(script: PassScript, sent: Submission, watched: QuestState | null = null): QuestState {
+  const draft = decideSubmit(sent, contextAt(5_000, operator), watched);
   const play: Play = { state: draft.state, journal: [], nowMs: 5_000 };
   start(play);
   while (offeredRole(play.state)) step(play, script);
@@ -65,6 +68,26 @@ describe("a watch", () => {
     expect(submitted(accepted, oid("another"))).toBe("NOTHING_ACCEPTED");
     expect(submitted(openPlay().state)).toBe("NOTHING_ACCEPTED");
     expect(submitted(null)).toBe("NOTHING_ACCEPTED");
+  });
+
+  it("may hold what a validate quest was given against a ref, but no patch and no watch", () => {
+    const given = oid("given");
+    const validated = (resolved: ResolvedFixer): QuestState => {
+      const { fixers: _, ...document } = original;
+      const target = { ...document.target, candidate: "faster" };
+      const validate = questDocument.parse({ ...document, intent: "validate", target });
+      return ranIn({}, { ...submission(), document: validate, resolved: [resolved] });
+    };
+    const commit = validated({ name: "faster", commit: given });
+    expect(commit).toMatchObject({ status: "accepted", accepted: null });
+    expect(acceptedChange(commit)).toEqual({ name: "faster", commit: given });
+    expect(watchDocument(commit, original, "main").target.candidate).toBe(given);
+    expect(codeOf(() => decideSubmit(watchSubmission(given), contextAt(1, operator), commit))).toBe(
+      "allowed",
+    );
+    expect(acceptedChange(validated({ name: "faster.patch", sha256: "0".repeat(64) }))).toBeNull();
+    const watch = watchIn({ gain: 0.25 });
+    expect([watch.status, acceptedChange(watch)]).toEqual(["accepted", null]);
   });
 
   it("is not disturbed by signs of gaming: nobody's candidate is in it", () => {
