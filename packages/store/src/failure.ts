@@ -1,7 +1,8 @@
 import { type Fault, QuestbusError } from "@questbus/protocol";
 import Database from "better-sqlite3";
 
-const restore = "restore the state directory from a backup, or start with another --state DIR";
+/** The way out of a damaged state, said wherever one is found. */
+export const wayOut = "restore the state directory from a backup, or start with another --state DIR";
 
 /** What SQLite's refusal means to the user; null where it is a mistake of ours. */
 function faultOf(code: string, message: string, path: string): Fault | null {
@@ -18,7 +19,7 @@ function faultOf(code: string, message: string, path: string): Fault | null {
       code: "STATE_BROKEN",
       message: `the state cannot be read: ${message}`,
       where: path,
-      next: restore,
+      next: wayOut,
     };
   }
   if (

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { QuestbusError } from "@questbus/protocol";
 import { type Answers, answersOn } from "./answer.ts";
+import { assertSound } from "./boot.ts";
 import { genesisHash } from "./chain.ts";
 import { type Cursors, cursorsOn } from "./cursor.ts";
 import { makeStateDir, openToRead, openToWrite, stateMissing } from "./database.ts";
+import { wayOut } from "./failure.ts";
 import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
 import { applyMigrations, assertMigrationsHold, migrationsIn, schemaVersion } from "./migration.ts";
@@ -81,6 +83,7 @@ function openWriter({ dir, nowMs = Date.now }: Where): Store {
       bringUp(sql, nowMs());
       assertHeadHolds(sql);
       const reader = readerOn(sql, dir);
+      assertSound(sql, reader.installation);
       const tx = writesOn(sql, reader.installation);
       const store: Store = {
         ...reader,
@@ -138,7 +141,7 @@ function installationOf(sql: Sql): string {
     code: "STATE_BROKEN",
     message: "the state has lost the id of its installation",
     where: sql.path,
-    next: "restore the state directory from a backup",
+    next: wayOut,
   });
 }
 

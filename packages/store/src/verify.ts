@@ -23,29 +23,21 @@ export type Verification =
 
 const faultsMax = 100;
 
-type Bytes = Buffer | null;
-type RawRow = {
-  seq: number;
-  id: Bytes;
-  timeMs: number;
-  type: Bytes;
-  quest: Bytes;
-  actorRole: Bytes;
-  actorName: Bytes;
-  command: Bytes;
-  body: Bytes;
-  hash: Bytes;
-};
+type RawRow = Omit<TextRow, "actor"> & { actorRole: string; actorName: string; hash: string };
 
 const texts = ["id", "type", "quest", "actorRole", "actorName", "command", "body", "hash"] as const;
+const columnOf: Partial<Record<string, string>> = { actorRole: "actor_role", actorName: "actor_name" };
 
-/** Texts as bytes: reading them as text would mend what is not UTF-8. */
-const select = `SELECT seq, time_ms AS timeMs, CAST(id AS BLOB) AS id, CAST(type AS BLOB) AS type,
-  CAST(quest AS BLOB) AS quest, CAST(actor_role AS BLOB) AS actorRole, CAST(actor_name AS BLOB) AS actorName,
-  CAST(command AS BLOB) AS command, CAST(body AS BLOB) AS body, CAST(hash AS BLOB) AS hash
-  FROM journal NOT INDEXED ORDER BY seq`;
+const selectAfter = (
+  where: "" | "WHERE seq > @afterSeq",
+) => `SELECT seq, time_ms AS timeMs, id, type, quest, actor_role AS actorRole, actor_name AS actorName,
+  command, body, hash FROM journal NOT INDEXED ${where} ORDER BY seq`;
 
-type Read = { row: TextRow; hash: string; problem: string | null };
+/** The same texts as bytes. */
+const selectBytes = `SELECT ${texts.map((name) => `CAST(${columnOf[name] ?? name} AS BLOB) AS ${name}`).join(", ")}
+  FROM journal WHERE seq = @seq`;
+
+type Read = { row: TextRow; hash: string; damaged: string | null };
 
 function isCanonical(body: string): boolean {
   try {
@@ -55,26 +47,15 @@ function isCanonical(body: string): boolean {
   }
 }
 
-function readRow(raw: RawRow): Read {
-  const damaged = texts.find((name) => raw[name] !== null && !isUtf8(raw[name] as Buffer));
-  const text = (name: (typeof texts)[number]): string => raw[name]?.toString("utf8") ?? "";
-  const orNull = (name: "quest" | "command"): string | null => (raw[name] === null ? null : text(name));
-  const row: TextRow = {
-    seq: raw.seq,
-    id: text("id"),
-    timeMs: raw.timeMs,
-    type: text("type"),
-    quest: orNull("quest"),
-    actor: { role: text("actorRole"), name: text("actorName") },
-    command: orNull("command"),
-    body: text("body"),
-  };
-  const problem = damaged
-    ? `its ${damaged} is not text`
-    : isCanonical(row.body)
-      ? null
-      : "its body is not canonical JSON";
-  return { row, hash: text("hash"), problem };
+/** Reading text mends what is not UTF-8, and leaves this where it did; a sound text may have it, too. */
+const mended = "\uFFFD";
+
+function readRow(sql: Sql, raw: RawRow): Read {
+  const { actorRole, actorName, hash, ...rest } = raw;
+  const row: TextRow = { ...rest, actor: { role: actorRole, name: actorName } };
+  if (!texts.some((name) => raw[name]?.includes(mended))) return { row, hash, damaged: null };
+  const bytes = sql.get<Record<string, Buffer | null>>(selectBytes, { seq: raw.seq }) ?? {};
+  return { row, hash, damaged: texts.find((name) => bytes[name] && !isUtf8(bytes[name])) ?? null };
 }
 
 const range = (from: number, to: number): string =>
@@ -91,10 +72,19 @@ class Walk {
   readonly installation: string;
   readonly lastSeq: number;
 
-  constructor(installation: string, lastSeq: number) {
+  readonly sql: Sql;
+
+  constructor(sql: Sql, installation: string, lastSeq: number) {
+    this.sql = sql;
     this.installation = installation;
     this.lastSeq = lastSeq;
     this.before = [genesisHash(installation)];
+  }
+
+  /** Goes on behind a row whose hash is taken as it is. */
+  startAfter({ seq, hash }: Head): void {
+    this.expected = seq + 1;
+    this.before = [hash];
   }
 
   fault(seq: number, what: string): void {
@@ -103,7 +93,7 @@ class Walk {
   }
 
   take(raw: RawRow): void {
-    const read = readRow(raw);
+    const read = readRow(this.sql, raw);
     const { row } = read;
     const isNext = row.seq === this.expected || row.id === rowId(this.installation, this.expected);
     if (!isNext || this.expected > this.lastSeq) {
@@ -123,17 +113,17 @@ class Walk {
     this.before = [];
   }
 
-  check(seq: number, { row, hash, problem }: Read): void {
+  check(seq: number, { row, hash, damaged }: Read): void {
     const computed = this.before.map((before) => rowHash(row, before));
-    const known = this.before.length > 0;
-    if (problem) this.fault(seq, `row ${seq}: ${problem}`);
+    const isNext = computed.includes(hash) || computed.length === 0;
+    if (damaged) this.fault(seq, `row ${seq}: its ${damaged} is not text`);
     else if (row.seq !== seq) this.fault(seq, `row ${seq}: its number reads ${row.seq}`);
     else if (row.id !== rowId(this.installation, seq))
       this.fault(seq, `row ${seq}: its id does not belong to it`);
     else if (!/^[0-9a-f]{64}$/.test(hash)) this.fault(seq, `row ${seq}: its hash is not a hash`);
-    else if (known && !computed.includes(hash))
-      this.fault(seq, `row ${seq}: its content does not match its hash`);
-    this.before = [...new Set([hash, ...computed])];
+    else if (!isNext && !isCanonical(row.body)) this.fault(seq, `row ${seq}: its body is not canonical JSON`);
+    else if (!isNext) this.fault(seq, `row ${seq}: its content does not match its hash`);
+    this.before = isNext && computed.length === 1 ? computed : [...new Set([hash, ...computed])];
   }
 
   result(head: Head): Verification {
@@ -160,14 +150,28 @@ const lastSeqOf = (sql: Sql): number =>
   sql.get<{ seq: number | null }>("SELECT max(seq) AS seq FROM journal")?.seq ?? 0;
 
 /** Recomputes the chain from its first row. */
-export function verifyChain(sql: Sql, installation: string): Verification {
+export const verifyChain = (sql: Sql, installation: string): Verification =>
+  walked(sql, installation, () => null);
+
+/** Recomputes it for the last rows alone, from the hash of the row before them. */
+export const verifyTail = (sql: Sql, installation: string, rows: number): Verification =>
+  walked(sql, installation, (head) =>
+    sql.get<Head>("SELECT seq, hash FROM journal WHERE seq = @seq", { seq: head.seq - rows }),
+  );
+
+function walked(sql: Sql, installation: string, startOf: (head: Head) => Head | null): Verification {
   let walk: Walk | null = null;
   try {
     return sql.atomic("read", () => {
       const found = sql.get<Head>("SELECT seq, hash FROM head");
       const head = found ?? { seq: lastSeqOf(sql), hash: "" };
-      walk = new Walk(installation, head.seq);
-      for (const raw of sql.iterate<RawRow>(select)) walk.take(raw);
+      walk = new Walk(sql, installation, head.seq);
+      const start = startOf(head);
+      if (start) walk.startAfter(start);
+      const rows = start
+        ? sql.iterate<RawRow>(selectAfter("WHERE seq > @afterSeq"), { afterSeq: start.seq })
+        : sql.iterate<RawRow>(selectAfter(""));
+      for (const raw of rows) walk.take(raw);
       walk.end(head);
       if (!found) walk.fault(0, "the head of the journal is missing");
       return walk.result(head);

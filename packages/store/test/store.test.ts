@@ -1,4 +1,4 @@
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type NewEvent, QuestbusError } from "@questbus/protocol";
 import Database from "better-sqlite3";
@@ -117,6 +117,50 @@ describe("opening", () => {
     const reader = openStore({ dir, mode: "read" });
     expect(verifyJournal(reader).ok).toBe(false);
     reader.close();
+  });
+});
+
+describe("damage is found when the writer opens, and the way out is named", () => {
+  const opening = (): QuestbusError => {
+    try {
+      open();
+    } catch (error) {
+      if (error instanceof QuestbusError) return error;
+    }
+    throw new Error("it opened");
+  };
+  /** Changes the page of the file in which `text` stands last. */
+  const onPageOf = (text: string, change: (page: Buffer, at: number) => void): void => {
+    const path = join(dir, "questbus.db");
+    const bytes = readFileSync(path);
+    const at = bytes.lastIndexOf(text);
+    const from = at - (at % 4_096);
+    change(bytes.subarray(from, from + 4_096), at - from);
+    writeFileSync(path, bytes);
+  };
+
+  test("a torn page, far from the end of the journal: STATE_BROKEN", () => {
+    filled(dir, 2_000);
+    onPageOf('"message 17"', (page) => page.fill(0, 0, 512));
+    const error = opening();
+    expect(error.code).toBe("STATE_BROKEN");
+    expect(error.faults[0]?.next).toContain("backup");
+  });
+
+  test("one flipped bit in a recent row, which SQLite itself cannot see: AUDIT_BROKEN", () => {
+    filled(dir, 2_000);
+    onPageOf('"message 1700"', (page, at) => page.writeUInt8(page.readUInt8(at + 3) ^ 1, at + 3));
+    const error = opening();
+    expect(error.code).toBe("AUDIT_BROKEN");
+    expect(error.message).toContain("row 1700");
+    expect(error.faults[0]?.next).toContain("backup");
+  });
+
+  test("every pragma is as it was asked for, also after another program opened the file", () => {
+    filled(dir, 1);
+    meddle("PRAGMA journal_mode = DELETE");
+    open();
+    expect(existsSync(join(dir, "questbus.db-wal"))).toBe(true);
   });
 });
 
