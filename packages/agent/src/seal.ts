@@ -78,10 +78,7 @@ const sealedRun = (paths: readonly string[], message: string): Suspicion[] =>
 
 /** Files of the trees that a candidate is held against, which only its own runs can have changed. */
 export const reachedRivals = (paths: readonly string[]): Suspicion[] =>
-  sealedRun(
-    paths,
-    "While the candidate ran, a file of the tree that it is held against was changed; it was put back",
-  );
+  sealedRun(paths, "While the candidate ran, a file of the tree that it is held against was changed");
 
 /** Sealed paths that runs of a candidate changed. */
 export const rewrittenSeal = (paths: readonly string[]): Suspicion[] =>

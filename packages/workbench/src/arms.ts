@@ -21,7 +21,8 @@ import type { Workspace } from "./workspace.ts";
  * A2: one arm stands at `current` at a time; a second caller is refused.
  * A3: opening builds all arms afresh, so what a crash left does not count.
  * A4: whatever runs in an arm finds its sealed files as they were; and an arm that a candidate is held against finds all
- *     files of its commit so, and none that is new: the candidate could reach it where it is parked.
+ *     files of its commit so, and none that is new: the candidate could reach it where it is parked. What it changed there
+ *     of what `prepare` made cannot be put back, and is told (see {@link changedWhileParked}).
  * A5: each run begins with an empty HOME and TMPDIR, and in the tree that `prepare` left; what cannot be put back there
  *     is told (see {@link carriedBy}).
  */
@@ -37,6 +38,8 @@ export type Arms = {
   readonly parked: Partial<Record<ArmName, SealGuard>>;
   readonly ws: Workspace;
   readonly records: Map<ArmName, TreeRecord>;
+  /** Prepared files of arms with a parked guard that were changed between their runs. */
+  readonly reached: Set<string>;
   /** Prepared files that an arm's runs changed. */
   readonly carried: Map<ArmName, Set<string>>;
   busy: boolean;
@@ -69,7 +72,7 @@ export async function openArms(ws: Workspace, options: ArmsOptions): Promise<Arm
   const dir = join(ws.dir, "arms", apart);
   const commits = Object.entries({ base, candidate, origin }).filter(([, commit]) => commit !== undefined);
   const names = commits.map(([name]) => name as ArmName);
-  const kept = { guards: {}, parked: {}, records: new Map(), carried: new Map() };
+  const kept = { guards: {}, parked: {}, records: new Map(), reached: new Set<string>(), carried: new Map() };
   const arms: Arms = { dir, current: join(dir, "current"), names, ws, ...kept, busy: false };
   await removeTree(dir);
   await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -113,7 +116,10 @@ export const runArm = <T>(
     if (parked) await enforceSeal(parked, cwd);
     // What came in meanwhile goes, and what cannot be put back is not this arm's doing. Every arm is looked at: one alone
     // would find its files warmer.
-    if (arms.guards[name]) await putBack(arms.ws, cwd, arms.records.get(name) as TreeRecord);
+    if (arms.guards[name]) {
+      const changed = await putBack(arms.ws, cwd, arms.records.get(name) as TreeRecord);
+      if (parked) for (const path of changed) arms.reached.add(path);
+    }
     try {
       return await underSeal(arms.guards[name], cwd, () =>
         withRunHome(runHomeOf(arms.dir), (env) => work(cwd, env)),
@@ -157,8 +163,8 @@ export function rewrittenByCandidate({ guards }: Arms): string[] {
 }
 
 /** Files of the trees that the candidate is held against, changed while none of their own runs was on. */
-export function changedWhileParked({ parked }: Arms): string[] {
-  return [...new Set(Object.values(parked).flatMap((guard) => [...guard.rewritten]))].sort();
+export function changedWhileParked({ parked, reached }: Arms): string[] {
+  return [...new Set([...reached, ...Object.values(parked).flatMap((guard) => [...guard.rewritten])])].sort();
 }
 
 /** Removes the arms; safe to repeat. */

@@ -1,4 +1,15 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, type Stats } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  type Stats,
+} from "node:fs";
 import { gitOn } from "./tree.ts";
 import { privateGit, type Workspace, withIndex } from "./workspace.ts";
 
@@ -7,13 +18,17 @@ import { privateGit, type Workspace, withIndex } from "./workspace.ts";
  *
  * One look costs an lstat a file: 20 000 files take 0.1 s of processor time, 0.2 to 0.6 s on a machine as busy as could
  * be, 100 files about 1 ms (Node 24). It is taken after each run and never inside one. An edit cannot hide from it: no
- * program sets ctime. Reading the contents too takes several times as long: rejected.
+ * program sets ctime. Reading the contents too takes several times as long: rejected, except for prepared files that
+ * have a second name. Package managers link them from one store, and whoever links or removes such a name anywhere on
+ * the machine changes the ctime of all.
  */
 export type TreeRecord = {
   /** By path, byte for byte (latin1). */
   entries: Map<string, string>;
   /** Files that stand in the commit as they stood in the tree when it was recorded. */
   readonly restorable: ReadonlySet<string>;
+  /** Mode and hash of the files that cannot be restored and had more than one name. */
+  readonly linked: Map<string, string>;
   readonly commit: string;
 };
 
@@ -68,7 +83,42 @@ export async function recordTree(
   const entries = lookAt(path);
   const tracked = stdout.toString("latin1").split("\0").filter(Boolean);
   const restorable = new Set(tracked.filter((file) => entries.get(file) === laidOut.get(file)));
-  return { entries, restorable, commit };
+  const linked = new Map<string, string>();
+  for (const file of entries.keys()) {
+    const content = restorable.has(file) ? null : linkedContent(`${rootOf(path)}/${file}`);
+    if (content !== null) linked.set(file, content);
+  }
+  return { entries, restorable, linked, commit };
+}
+
+/** Mode and hash of a plain file that has more than one name; null for any other. */
+function linkedContent(file: string): string | null {
+  const stat = lstatSync(bytes(file), { throwIfNoEntry: false });
+  return stat?.isFile() && stat.nlink > 1 ? contentOf(file, stat) : null;
+}
+
+/** Read piece by piece; streams take ten times as long for small files. */
+function contentOf(file: string, { mode }: Stats): string {
+  const hash = createHash("sha256");
+  const piece = Buffer.allocUnsafe(65_536);
+  const open = openSync(bytes(file), "r");
+  try {
+    for (let size = readSync(open, piece); size > 0; size = readSync(open, piece))
+      hash.update(piece.subarray(0, size));
+  } finally {
+    closeSync(open);
+  }
+  return `${mode} ${hash.digest("hex")}`;
+}
+
+/** Whether a file of which lstat tells something new has another content, as far as that was recorded. */
+function isEdited(root: string, file: string, { linked }: TreeRecord): boolean {
+  const before = linked.get(file);
+  const stat = before === undefined ? null : lstatSync(bytes(`${root}/${file}`), { throwIfNoEntry: false });
+  if (!stat?.isFile()) return true;
+  const content = contentOf(`${root}/${file}`, stat);
+  linked.set(file, content);
+  return content !== before;
 }
 
 /**
@@ -92,7 +142,8 @@ export async function putBack(ws: Workspace, path: string, record: TreeRecord): 
     files.filter((file) => record.restorable.has(file)),
   );
   record.entries = lookAt(path);
-  return files.filter((file) => !record.restorable.has(file)).map((file) => bytes(file).toString("utf8"));
+  const edited = files.filter((file) => !record.restorable.has(file) && isEdited(root, file, record));
+  return edited.map((file) => bytes(file).toString("utf8"));
 }
 
 /** The topmost paths that were not there, or were something else: a directory that is a file now, or the reverse. */

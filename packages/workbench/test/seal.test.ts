@@ -278,6 +278,37 @@ describe("arms", () => {
       });
     }
     expect(carriedBy(arms, "candidate")).toEqual(["built.js"]);
+    expect(changedWhileParked(arms)).toEqual(["built.js"]);
+    await closeArms(arms);
+  });
+
+  it("tell what the candidate changed of what prepare made for the base, and not what only got another name", async () => {
+    const bench = await open();
+    write(bench.path, { "src/main.js": "sneaky\n" });
+    const made = await commitCandidate(bench.ws, bench.path, bench.ws.commit, "candidate");
+    const store = tempDir();
+    write(store, { one: "1\n", two: "2\n" });
+    const arms = await openArms(bench.ws, {
+      base: bench.ws.commit,
+      candidate: made?.commit,
+      prepare: `mkdir -p node_modules/dep && ln ${store}/one ${store}/two node_modules/dep; echo 3 > node_modules/three`,
+      sealOf: (commit) => guardOf(bench.ws, commit),
+    });
+    const inArm = (name: "base" | "candidate", command: string) =>
+      runArm(arms, name, async (cwd) => runCommand({ command, cwd, timeoutMs: 5_000 }));
+    await inArm("base", "true");
+    await inArm("candidate", `ln ${store}/one ${store}/other`);
+    await inArm("base", "true");
+    expect([changedWhileParked(arms), carriedBy(arms, "candidate")]).toEqual([[], []]);
+    await inArm(
+      "candidate",
+      "cd ../base/node_modules; echo 4 > three; touch -r dep/one three; rm -r dep/two",
+    );
+    await inArm("base", "true");
+    expect(changedWhileParked(arms)).toEqual(["node_modules/dep/two", "node_modules/three"]);
+    await inArm("candidate", `echo 9 > ${store}/one`);
+    await inArm("base", "true");
+    expect(changedWhileParked(arms)).toContain("node_modules/dep/one");
     await closeArms(arms);
   });
 
