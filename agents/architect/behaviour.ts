@@ -12,7 +12,7 @@ import {
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { drawSettings, hotShareOf, isAskedAgain, nameList } from "@questbus/core";
+import { drawSettings, fixersLeft, hotShareOf, nameList } from "@questbus/core";
 import {
   type Candidate,
   type FixerPlan,
@@ -120,71 +120,32 @@ async function sealedReason(context: TaskContext, made: string): Promise<string>
   return `applies to last known-good${paths.length > 0 ? `; touches what is sealed: ${nameList(paths)}` : ""}`;
 }
 
-/**
- * Chooses the fixer of this pass: the first unused one that can be tried; then the last of those that may do better,
- * knowing what failed; and for a pass that the arbiter granted, the most promising candidate of before.
- */
+/** Chooses the fixer of this pass: the first of those left that can be tried. */
 async function choose(context: TaskContext): Promise<Outcome<"choose">> {
   const { brief } = context;
   const ws = await context.workspace();
-  const dropped: FixerPlan[] = [];
-  for (const [index, fixer] of brief.spec.fixers.entries()) {
-    if (brief.fixersUsed.includes(index)) continue;
+  const dropped = brief.fixersGone.map((index): FixerPlan => {
+    const { name = "" } = brief.spec.fixers[index] ?? {};
+    return { index, name, files: [], usable: false, reason: "it would fail again as it did" };
+  });
+  for (const { index, reason } of fixersLeft(brief)) {
+    const fixer = brief.spec.fixers[index] as FixerSpec;
     const planned = await planOf(context, ws, index, fixer);
     const hot = brief.analysis && hotShareOf(brief.analysis, planned.files);
-    const reason = `next in the quest's order${hot ? `; ${hot}` : ""}`;
-    if (planned.usable) return chosen(index, fixer.name, dropped, reason);
+    if (planned.usable) return chosen(index, fixer.name, dropped, `${reason}${hot ? `; ${hot}` : ""}`);
     dropped.push(planned);
-  }
-  for (const index of brief.fixersGone) {
-    const { name = "" } = brief.spec.fixers[index] ?? {};
-    dropped.push({ index, name, files: [], usable: false, reason: "it would fail again as it did" });
-  }
-  const again = brief.spec.fixers.findLastIndex(
-    (fixer, at) => isAskedAgain(fixer) && !dropped.some(({ index }) => index === at),
-  );
-  const asked = brief.spec.fixers[again];
-  if (asked) return chosen(again, asked.name, dropped, againText(asked));
-  const promising = brief.granted ? mostPromising(context) : null;
-  if (promising !== null) {
-    return chosen(
-      promising,
-      brief.spec.fixers[promising]?.name ?? "",
-      dropped,
-      "the most promising candidate, measured afresh",
-    );
   }
   const why = dropped.map((each) => `${each.name}: ${each.reason}`).join("; ");
   throw new QuestbusError({
-    code: "PATCH_DOES_NOT_APPLY",
-    message: why
-      ? `no candidate is left that can be tried: ${why}`
-      : "every candidate of the quest was tried",
-    next: "add a fixer to the quest, or let an arbiter rule",
+    code: "NO_CANDIDATE_LEFT",
+    message: `no candidate is left to try: ${why || "each patch was tried"}`,
+    next: "correct what is named, or run a quest with another fixer",
   });
 }
-
-const againText = ({ kind }: FixerSpec): string =>
-  kind === "knobs"
-    ? "the search goes on"
-    : kind === "command"
-      ? "the command is asked again"
-      : "it is asked again";
 
 function chosen(fixer: number, name: string, dropped: FixerPlan[], reason: string): Outcome<"choose"> {
   const gone = dropped.map((each) => `; dropped ${each.name} (${each.reason})`).join("");
   return { result: { fixer, reason, dropped }, summary: `chose ${name}: ${reason}${gone}` };
-}
-
-/** Verdicts that left a question open, the most open one first. */
-const openVerdicts = ["INCONCLUSIVE", "BELOW_MIN_EFFECT", "NO_EFFECT"];
-
-function mostPromising({ brief }: TaskContext): number | null {
-  const ranked = brief.history
-    .filter((pass) => openVerdicts.includes(pass.verdict) && pass.fixer !== null)
-    .sort((a, b) => openVerdicts.indexOf(a.verdict) - openVerdicts.indexOf(b.verdict));
-  const at = brief.spec.fixers.findIndex((fixer) => fixer.name === ranked[0]?.fixer);
-  return at >= 0 ? at : null;
 }
 
 /** Symbolic links, submodules and the like, found in the difference itself. */

@@ -142,5 +142,5 @@ test("programs that are not there cost one pass each, however many are left, and
   expect(run.exit, run.stderr).toBe(7);
   expect(verdictsOf(summaryOf(run))).toEqual(["CRASH", "CRASH"]);
   expect(run.stderr).toContain("FIXER_MISSING: there is no program gemini");
-  expect(run.stderr).toContain("no fixer is left that could be tried");
+  expect(run.stderr).toContain("no candidate is left to try: ");
 });

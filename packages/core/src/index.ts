@@ -4,7 +4,7 @@ export * from "./arbitration/matrix.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
 export { type CliEnd, classifyCliRun, cliInstall, cliStart } from "./fixer/cli.ts";
-export { isAskedAgain } from "./fixer/left.ts";
+export { fixersLeft } from "./fixer/left.ts";
 export { fixerPrompt } from "./fixer/prompt.ts";
 export { quotaPauseMs } from "./fixer/quota.ts";
 export { evaluatorNames, filesIn } from "./gaming/evaluator.ts";

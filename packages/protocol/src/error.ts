@@ -45,6 +45,7 @@ export const errorRegistry = {
   PATCH_INVALID: person(exitCode.usage),
   PATCH_EMPTY: person(exitCode.usage),
   PATCH_DOES_NOT_APPLY: person(exitCode.usage),
+  NO_CANDIDATE_LEFT: person(exitCode.failure),
   PATH_ESCAPES: person(exitCode.usage),
   PATH_FORBIDDEN: person(exitCode.usage),
   KNOB_PLACE_MISSING: person(exitCode.usage),

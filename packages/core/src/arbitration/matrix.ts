@@ -1,4 +1,5 @@
 import type { Decision, SignOff, VerdictWord } from "@questbus/protocol";
+import { isFixerLeft } from "../quest/brief.ts";
 import { describeEffect } from "../quest/change.ts";
 import { hasKept, machineOf, provenGood, provenPasses, type QuestState } from "../quest/state.ts";
 
@@ -24,7 +25,6 @@ export type EvidenceMatrix = { rows: MatrixRow[]; options: DecisionOption[] };
 export function allowedDecisions(state: QuestState): DecisionOption[] {
   const kept = hasKept(state);
   const proven = provenGood(state) !== null;
-  const { pass, grantsLeft } = machineOf(state).context;
   return [
     {
       decision: "accept",
@@ -38,13 +38,21 @@ export function allowedDecisions(state: QuestState): DecisionOption[] {
       allowed: true,
       why: kept ? "drops what was kept and leaves the target as it was" : "leaves the target as it was",
     },
-    {
-      decision: "retry",
-      allowed: grantsLeft > 0,
-      why: grantsLeft > 0 ? `grants one more pass, pass ${pass + 1}` : "the extra pass was already granted",
-    },
+    { decision: "retry", ...retryOption(state) },
     { decision: "abandon", allowed: true, why: "closes the quest; the target stays as it was" },
   ];
+}
+
+/** A pass is granted once, and only where it could have a candidate. */
+function retryOption(state: QuestState): Omit<DecisionOption, "decision"> {
+  const { pass, grantsLeft } = machineOf(state).context;
+  if (grantsLeft === 0) return { allowed: false, why: "the extra pass was already granted" };
+  if (!isFixerLeft(state, true))
+    return {
+      allowed: false,
+      why: "no candidate is left to try: each patch was tried and refused, and there is no other fixer; a new quest can bring one",
+    };
+  return { allowed: true, why: `grants one more pass, pass ${pass + 1}` };
 }
 
 function provenEffect(state: QuestState): string {

@@ -1,27 +1,54 @@
-import type { ErrorCode, FixerSpec } from "@questbus/protocol";
-import { currentPass, type QuestState } from "../quest/state.ts";
+import type { Brief, ErrorCode, FixerSpec } from "@questbus/protocol";
+import type { QuestState } from "../quest/state.ts";
 
 /** Faults of a fixer that it would meet again in the next pass. */
 const lasting: readonly ErrorCode[] = ["FIXER_MISSING", "FIXER_QUOTA"];
 
 /** A patch is what it is; the others may do better, knowing what failed. */
-export const isAskedAgain = ({ kind }: FixerSpec): boolean => kind !== "patch" && kind !== "commit";
+const isAskedAgain = ({ kind }: FixerSpec): boolean => kind !== "patch" && kind !== "commit";
 
-/** Fixers, by index, that are not worth another pass. An arbiter who grants one has seen to that. */
-export function fixersGone({ passes, escalation }: QuestState): number[] {
-  if (escalation?.ruling?.decision === "retry") return [];
-  return passes.flatMap(({ fixer, crash }) =>
+/** Fixers, by index, that would fail again as they did. */
+export const fixersGone = ({ passes }: QuestState): number[] =>
+  passes.flatMap(({ fixer, crash }) =>
     fixer !== null && crash && lasting.includes(crash.code) ? [fixer] : [],
   );
+
+/** What a pass knows of the fixers when it chooses its own. */
+export type FixersTried = Pick<Brief, "spec" | "fixersUsed" | "fixersGone" | "history" | "granted">;
+
+/** Verdicts that left a question open, the most open one first. */
+const openVerdicts = ["INCONCLUSIVE", "BELOW_MIN_EFFECT", "NO_EFFECT"];
+
+/**
+ * The fixers that a pass could take, best first, each with the reason: those that no pass has used; then, the last one
+ * first, those that may do better, knowing what failed; and for a pass that the arbiter granted, the most promising
+ * candidate of before. None: a pass could not have a candidate.
+ */
+export function fixersLeft(tried: FixersTried): { index: number; reason: string }[] {
+  const { fixers } = tried.spec;
+  const all = [...fixers.keys()].filter((index) => !tried.fixersGone.includes(index));
+  const fresh = all.filter((index) => !tried.fixersUsed.includes(index));
+  const again = all.filter((index) => !fresh.includes(index) && isAskedAgain(fixers[index] as FixerSpec));
+  const promising = tried.granted ? mostPromising(tried) : -1;
+  return [
+    ...fresh.map((index) => ({ index, reason: "next in the quest's order" })),
+    ...again.reverse().map((index) => ({ index, reason: againText(fixers[index] as FixerSpec) })),
+    ...(promising >= 0 && !fresh.includes(promising) && !again.includes(promising)
+      ? [{ index: promising, reason: "the most promising candidate, measured afresh" }]
+      : []),
+  ];
 }
 
-/** The fixer of this pass is gone, and nothing else could make a candidate: another pass would find that out again. */
-export function noFixerLeft(state: QuestState): boolean {
-  const gone = fixersGone(state);
-  const { fixer = null } = currentPass(state) ?? {};
-  if (fixer === null || !gone.includes(fixer)) return false;
-  const used = state.passes.map((pass) => pass.fixer);
-  return !state.spec.fixers.some(
-    (each, at) => !gone.includes(at) && (!used.includes(at) || isAskedAgain(each)),
-  );
+const againText = ({ kind }: FixerSpec): string =>
+  kind === "knobs"
+    ? "the search goes on"
+    : kind === "command"
+      ? "the command is asked again"
+      : "it is asked again";
+
+function mostPromising({ spec, history }: FixersTried): number {
+  const [best] = history
+    .filter((pass) => openVerdicts.includes(pass.verdict) && pass.fixer !== null)
+    .sort((a, b) => openVerdicts.indexOf(a.verdict) - openVerdicts.indexOf(b.verdict));
+  return spec.fixers.findIndex((fixer) => fixer.name === best?.fixer);
 }

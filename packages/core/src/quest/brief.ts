@@ -1,9 +1,17 @@
 import { assignmentOf, type Brief, type Grant, limit, type PassSummary, type Role } from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
-import { fixersGone } from "../fixer/left.ts";
+import { type FixersTried, fixersGone, fixersLeft } from "../fixer/left.ts";
 import { passAlpha, passSeed } from "./judge-pass.ts";
-import { analysisOf, currentPass, keptGain, machineOf, type PassState, type QuestState } from "./state.ts";
+import {
+  analysisOf,
+  currentPass,
+  keptGain,
+  machineOf,
+  type PassState,
+  provenPasses,
+  type QuestState,
+} from "./state.ts";
 
 function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
   if (!pass.verdict) return [];
@@ -23,11 +31,36 @@ function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
 export const historyOf = (state: QuestState): PassSummary[] =>
   state.passes.flatMap((each) => summaryOf(state, each));
 
+const isGranted = ({ escalation }: QuestState): boolean => escalation?.ruling?.decision === "retry";
+
+/**
+ * What is known of the fixers for the next choice; an arbiter who grants a pass has seen to those that were gone. A
+ * fixer is not used up by a pass that the machine spoiled, nor by a gain that could not be kept or integrated.
+ */
+function fixersTried(state: QuestState, granted: boolean): FixersTried {
+  const kept = provenPasses(state);
+  const counted = state.passes.filter((pass) => {
+    const word = pass.verdict?.verdict;
+    return word !== "ENV_UNFIT" && word !== "ACCEPT" && (word !== "KEEP" || kept.includes(pass));
+  });
+  return {
+    spec: state.spec,
+    fixersUsed: counted.flatMap(({ fixer }) => (fixer === null ? [] : [fixer])),
+    fixersGone: granted ? [] : fixersGone(state),
+    history: historyOf(state),
+    granted,
+  };
+}
+
+/** Whether a further pass could have a candidate; `granted`: one that the arbiter grants. */
+export const isFixerLeft = (state: QuestState, granted = isGranted(state)): boolean =>
+  fixersLeft(fixersTried(state, granted)).length > 0;
+
 const endsWithRuling = ({ escalation }: QuestState): boolean =>
   escalation?.ruling?.decision === "revert" || escalation?.ruling?.decision === "abandon";
 
 const passLeft = (state: QuestState): boolean =>
-  stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
+  stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null && isFixerLeft(state);
 
 /** What the holder of a role's lease needs to do its task. */
 export function grantOf(state: QuestState, role: Role): Grant {
@@ -38,7 +71,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
   const n = Math.max(1, machineOf(state).context.pass);
   const brief: Brief = {
     quest: state.id,
-    spec: state.spec,
+    ...fixersTried(state, isGranted(state)),
     questDir: state.questDir,
     pass: n,
     phase: stepOf(task).phase,
@@ -49,8 +82,6 @@ export function grantOf(state: QuestState, role: Role): Grant {
     original: pass?.original ?? null,
     fixer: pass?.fixer ?? null,
     supplied: task === "produce" ? (pass?.supplied ?? null) : null,
-    fixersUsed: state.passes.flatMap((each) => (each.fixer === null || each === pass ? [] : [each.fixer])),
-    fixersGone: fixersGone(state),
     seed: passSeed(state, n),
     alpha: passAlpha,
     flaky: state.flaky,
@@ -59,10 +90,8 @@ export function grantOf(state: QuestState, role: Role): Grant {
     settle: state.settle,
     lastSettle: endsWithRuling(state) || pass?.verdict?.verdict === "ENV_UNFIT" || !passLeft(state),
     target: state.target,
-    history: historyOf(state),
     analysis: analysisOf(state),
     kept: keptGain(state),
-    granted: state.escalation?.ruling?.decision === "retry",
     guidance: state.escalation?.ruling?.guidance ?? null,
   };
   return {

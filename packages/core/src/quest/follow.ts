@@ -8,8 +8,9 @@ import {
 } from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepAfter, stepOf } from "../assignment/schedule.ts";
-import { noFixerLeft } from "../fixer/left.ts";
+import { fixersGone } from "../fixer/left.ts";
 import { supplierOf, supplyRefused } from "../supply/supply.ts";
+import { isFixerLeft } from "./brief.ts";
 import { changeMessage } from "./change.ts";
 import { type Draft, emit } from "./draft.ts";
 import { judgePass } from "./judge-pass.ts";
@@ -159,20 +160,33 @@ function afterPass(draft: Draft, pass: PassState): void {
     return word === "ACCEPT" ? end(draft, "accepted", reason) : end(draft, "reverted", reason, pass.crash);
   }
   const outOfTime = state.deadlineMs !== null && context.nowMs >= state.deadlineMs;
-  const noFixer = pass.fixer === null || noFixerLeft(state);
   const mayGoOn = stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
+  const noFixer = pass.fixer === null || (mayGoOn && !isFixerLeft(state));
   if (mayGoOn && !noFixer && !outOfTime) return startPass(draft);
-  if (state.spec.intent === "improve" && !state.escalation) return finishImprove(draft);
+  if (state.spec.intent === "improve" && !state.escalation)
+    return finishImprove(draft, noFixer ? `; ${noFixerText(state, pass)}` : "");
   if (outOfTime) return escalate(draft, "budget-used-up", "the wall-clock budget is used up");
-  if (noFixer) {
-    const why = pass.fixer !== null && pass.crash ? `: ${pass.crash.message}` : "";
-    return escalate(draft, "no-fixer-left", `no fixer is left that could be tried${why}`);
-  }
-  escalate(draft, "passes-used-up", `${pass.n} passes did not reach the goal`);
+  if (noFixer) return escalate(draft, "no-fixer-left", noFixerText(state, pass));
+  escalate(
+    draft,
+    "passes-used-up",
+    pass.n === 1 ? "one pass did not reach the goal" : `${pass.n} passes did not reach the goal`,
+  );
+}
+
+/** A pass without a fixer says why there was none; after others, what became of all of them. */
+function noFixerText(state: QuestState, pass: PassState): string {
+  if (pass.fixer === null && pass.crash) return pass.crash.message;
+  const gone = fixersGone(state);
+  const why = state.passes.flatMap(({ fixer, crash }) =>
+    fixer !== null && crash && gone.includes(fixer) ? [crash.message] : [],
+  );
+  const patches = gone.length < state.spec.fixers.length ? ["each patch was tried"] : [];
+  return `no candidate is left to try: ${[...why, ...patches].join("; ")}`;
 }
 
 /** Intent improve has no goal to miss: what was proven is integrated, else nothing changes. */
-function finishImprove(draft: Draft): void {
+function finishImprove(draft: Draft, why: string): void {
   if (hasKept(draft.state)) settleByIntegrating(draft, draft.state.lastGood);
-  else end(draft, "reverted", "no pass showed a gain");
+  else end(draft, "reverted", `no pass showed a gain${why}`);
 }

@@ -138,7 +138,7 @@ const courses: Course[] = [
   },
   {
     name: "the architect finds no candidate left",
-    passes: [none, { faults: { choose: "PATCH_DOES_NOT_APPLY" } }],
+    passes: [none, { faults: { choose: "NO_CANDIDATE_LEFT" } }],
     words: ["NO_EFFECT", "CRASH"],
     status: "escalated",
     reason: "no-fixer-left",
@@ -218,7 +218,7 @@ const courses: Course[] = [
   {
     name: "improve integrates what it has when no fixer is left",
     quest: improving,
-    passes: [accept, { faults: { choose: "PATCH_DOES_NOT_APPLY" } }],
+    passes: [accept, { faults: { choose: "NO_CANDIDATE_LEFT" } }],
     words: ["KEEP", "CRASH"],
     status: "accepted",
   },
