@@ -45,6 +45,24 @@ test("a bench that minds only the size of its environment is seen as well, in wo
   );
 });
 
+test("where the same place twice differs, nothing is said of a bias, and what to do is", async () => {
+  // The second arm of A/A runs while the first is parked beside it: a stand-in for a machine that got busy with it.
+  const command = "[ -d ../base ] && echo METRIC steps=1100 || echo METRIC steps=1000";
+  const run = await calibrate({ command });
+  expect(run.exit, run.stderr).toBe(0);
+  expect(run.stdout).toContain("A/A, the same place        10 % worse (steps) (95 % interval");
+  expect(run.stdout).not.toContain("no bias is shown");
+  expect(run.stdout).toMatch(
+    /^margin +nothing can be said of the bias: .*the machine was not steady.*: --pairs 12$/m,
+  );
+  const { steady, biasShown, margin } = JSON.parse((await calibrate({ command }, "--json")).stdout);
+  expect({ steady, biasShown, margin }).toEqual({
+    steady: false,
+    biasShown: false,
+    margin: { quest: 0.01, needed: null },
+  });
+});
+
 test("a bench that cannot be measured is a plain error, and leaves nothing", async () => {
   const run = await calibrate({ command: "echo METRIC steps=0" });
   expect(run.exit).not.toBe(0);

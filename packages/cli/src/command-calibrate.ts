@@ -4,6 +4,7 @@ import { type Calibration, openCalibration, underMeasurementLease } from "@quest
 import { admissionPlan, type Bias, effectPhrase, estimateBias } from "@questbus/core";
 import {
   exitCode,
+  limit,
   normaliseQuest,
   type Pair,
   percent,
@@ -78,12 +79,13 @@ function report(spec: QuestSpec, series: Series, seed: string, { json }: Common)
   }
   const margin = { quest: spec.goal.margin, needed: bias.margin };
   if (json) {
-    const { same, moved, shown, upTo } = bias;
+    const { same, moved, steady, shown, upTo } = bias;
     printJson({
       noise: cv,
       detectable,
       same,
       moved,
+      steady,
       biasShown: shown,
       biasUpTo: upTo,
       margin,
@@ -100,10 +102,13 @@ function report(spec: QuestSpec, series: Series, seed: string, { json }: Common)
   );
   line("A/A, the same place", effectPhrase(bias.same, metric));
   line("A/A′, rebuilt and moved", effectPhrase(bias.moved, metric));
-  line("margin", marginText(bias, spec));
+  line("margin", marginText(bias, spec, series.same.length));
 }
 
-function marginText({ shown, upTo, margin }: Bias, { goal }: QuestSpec): string {
+function marginText({ shown, upTo, margin }: Bias, { goal }: QuestSpec, pairs: number): string {
+  if (margin === null) {
+    return `nothing can be said of the bias: the same place twice differed, so the machine was not steady while it measured (or chance did it, 1 in 20). Calibrate again when it does nothing else, with more pairs: --pairs ${Math.min(limit.pairsMax, 2 * pairs)}`;
+  }
   if (!shown) {
     const rest =
       upTo > goal.margin ? `; up to ${percent(upTo)} cannot be ruled out: more pairs would tell` : "";

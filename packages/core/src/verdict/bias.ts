@@ -13,11 +13,21 @@ const marginStep = 0.005;
 
 /**
  * `same`: the same tree twice, as every pair runs (A/A); only chance is in it. `moved`: that tree against itself, rebuilt
- * in another place (A/A′). Both are gains of the second arm. `shown`: the interval of `moved` leaves no room for none.
- * `upTo`: the largest bias, either way, that the interval leaves. `margin`: what the quest's margin should be, as a
- * fraction: its own where that is wide enough or nothing was shown.
+ * in another place (A/A′). Both are gains of the second arm. `steady`: the interval of `same` has room for none, as it must,
+ * or neither series says anything of a bias. `shown`: it is, and the interval of `moved` leaves no room for none. `upTo`: the
+ * largest bias, either way, that the interval leaves. `margin`: what the quest's margin should be, as a fraction: its own
+ * where that is wide enough or nothing was shown; null where nothing can be said.
  */
-export type Bias = { same: Effect; moved: Effect; shown: boolean; upTo: number; margin: number };
+export type Bias = {
+  same: Effect;
+  moved: Effect;
+  steady: boolean;
+  shown: boolean;
+  upTo: number;
+  margin: number | null;
+};
+
+const leavesNoRoom = ({ low, high }: Effect): boolean => low > 0 || high < 0;
 
 /** Null with a broken pair, or fewer than 6 in a series. `margin`: the quest's own, as a fraction. */
 export function estimateBias(
@@ -28,8 +38,10 @@ export function estimateBias(
   const same = estimateEffect(series.same, better);
   const moved = estimateEffect(series.moved, better);
   if (!same || !moved) return null;
-  const shown = moved.low > 0 || moved.high < 0;
+  const steady = !leavesNoRoom(same);
+  const shown = steady && leavesNoRoom(moved);
   const upTo = Math.max(Math.abs(moved.low), Math.abs(moved.high));
   const wide = marginStep * Math.ceil(Number((upTo / marginStep).toFixed(6)));
-  return { same, moved, shown, upTo, margin: shown ? Math.max(margin, Number(wide.toFixed(6))) : margin };
+  const needed = shown ? Math.max(margin, Number(wide.toFixed(6))) : margin;
+  return { same, moved, steady, shown, upTo, margin: steady ? needed : null };
 }

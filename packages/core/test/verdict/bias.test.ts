@@ -48,6 +48,19 @@ describe("the bias that goes with an arm", () => {
     expect(bias?.upTo).toBeGreaterThan(0.02);
   });
 
+  it("is not told where the same place twice differs from itself: that is the machine's doing", () => {
+    for (const moved of [0, 0.03]) {
+      const series = { same: steadyPairs("s", 8, -0.02), moved: steadyPairs("m", 8, moved) };
+      expect(estimateBias(series, "lower", 0.01)).toMatchObject({
+        steady: false,
+        shown: false,
+        margin: null,
+      });
+    }
+    const still = { same: steadyPairs("s", 8, 0), moved: steadyPairs("m", 8, 0) };
+    expect(estimateBias(still, "lower", 0.01)?.steady).toBe(true);
+  });
+
   it("has no figure for fewer than 6 pairs or a broken one", () => {
     const good = steadyPairs("s", 6, 0);
     expect(estimateBias({ same: good, moved: good.slice(1) }, "lower", 0.01)).toBeNull();
