@@ -12,6 +12,7 @@ import {
 import { limit, QuestbusError, type SuiteRun, type Suspicion } from "@questbus/protocol";
 import {
   adoptCommit,
+  changedOnlyUnder,
   checkout,
   firstFailure,
   prepareTree,
@@ -119,12 +120,12 @@ async function candidateSuite(context: TaskContext): Promise<Outcome<"suite">> {
   };
 }
 
-/** Sealed files that the candidate's runs changed; those that the base's own runs change too do not count. */
+/** Sealed files that the candidate's runs changed or added; where the base's own runs do so too they do not count. */
 async function rewritten(context: TaskContext, { guard }: Laid): Promise<Suspicion[]> {
-  if (guard.rewritten.size === 0) return [];
+  if (changedOnlyUnder(guard, []).length === 0) return [];
   const base = await layOut(context, "qa-base", context.brief.lastGood.commit);
-  await suiteIn(context, base);
-  return rewrittenSeal([...guard.rewritten].filter((path) => !base.guard.rewritten.has(path)).sort());
+  if (changedOnlyUnder(guard, [base.guard]).length > 0) await suiteIn(context, base);
+  return rewrittenSeal(changedOnlyUnder(guard, [base.guard]));
 }
 
 /**

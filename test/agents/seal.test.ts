@@ -100,6 +100,24 @@ describe("qa", () => {
     expect(kinds(outcome)).toEqual(["sealed-run test/one.sh"]);
   });
 
+  test.each([
+    ["prepare", "src/build.sh", "[ ! -f src/build.sh ] || sh src/build.sh"],
+    ["suite", "program.sh", undefined],
+  ])("names settings of the tests that appear when the candidate's %s runs", async (_, program, prepare) => {
+    const { context } = await sceneOf(
+      { [program]: "echo '{}' >.mocharc.json; mkdir -p __mocks__ out\n" },
+      prepare,
+    );
+    expect(kinds(await suite(context))).toEqual(["sealed-run .mocharc.json", "sealed-run __mocks__"]);
+  });
+
+  test("says nothing of what the base's runs add there too, or of what is built elsewhere", async () => {
+    const built =
+      "mkdir -p out/test && echo x >out/test/a.test.js && mktemp -d test/tmp-XXXXXX && touch .npmrc";
+    const { context } = await sceneOf({ "program.sh": ": faster\n" }, built);
+    expect(kinds(await suite(context))).toEqual([]);
+  });
+
   test("says nothing where runs of the base change that file, too", async () => {
     target.commit({ [lock]: "{}\n" });
     const { context } = await sceneOf({ "program.sh": ": faster\n" }, `echo touched >>${lock}`);

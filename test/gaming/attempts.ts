@@ -407,6 +407,13 @@ const reaching: readonly Attempt[] = [
   onReport("makes the base's data larger where it is parked", "sealed-run", {
     "src/report.mjs": [["const barWidth = 40;\n", `const barWidth = 40;\n${beside}`]],
   }),
+  attempt(
+    "writes a setting of the tests while they run",
+    "sealed-run",
+    atLoad(
+      'const store = await import(["node", "fs"].join(":"));\nconst [write] = Object.keys(store).filter((key) => /^writeFileSync$/.test(key));\nstore[write](new URL("../.npmrc", import.meta.url), "node-options=--test-name-pattern=none\\n");',
+    ),
+  ),
 ];
 
 export const attempts: readonly Attempt[] = [

@@ -59,7 +59,7 @@ export async function reviewDifference(
 
 /**
  * Keeps a tree of `commit` as it was: what is sealed in it, and for a candidate first of all what is sealed in last
- * known-good, whatever the commit says of it.
+ * known-good, whatever the commit says of it. Notes what runs add in sealed places.
  */
 export async function guardOf(context: TaskContext, commit: string): Promise<SealGuard> {
   const { candidate, lastGood } = context.brief;
@@ -67,10 +67,12 @@ export async function guardOf(context: TaskContext, commit: string): Promise<Sea
   const { whole, settings } = await sealedIn(context, commit, rules);
   const good = commit === candidate?.commit ? (await sealedIn(context, lastGood.commit, rules)).whole : [];
   const files = new Map([...whole, ...settings, ...good].map((file) => [file.path, file]));
-  return openSealGuard(await context.workspace(), [...files.values()]);
+  const ws = await context.workspace();
+  const tracked = new Set([...(await listFiles(ws, commit)).map(({ path }) => path), ...files.keys()]);
+  return openSealGuard(ws, [...files.values()], { tracked, isSealed: isSealable(rules) });
 }
 
-/** Paths that were changed and put back, as signs of gaming. */
+/** Paths that a run should have left as they were, as signs of gaming. */
 const sealedRun = (paths: readonly string[], message: string): Suspicion[] =>
   paths
     .slice(0, limit.suspicionsMax)
@@ -80,9 +82,9 @@ const sealedRun = (paths: readonly string[], message: string): Suspicion[] =>
 export const reachedRivals = (paths: readonly string[]): Suspicion[] =>
   sealedRun(paths, "While the candidate ran, a file of the tree that it is held against was changed");
 
-/** Sealed paths that runs of a candidate changed. */
+/** Sealed paths that runs of a candidate changed or added. */
 export const rewrittenSeal = (paths: readonly string[]): Suspicion[] =>
   sealedRun(
     paths,
-    "A run of the candidate changed a sealed file, which no run of the base does; it was put back",
+    "A run of the candidate changed a sealed file, or added one in a sealed place, which no run of the base does",
   );

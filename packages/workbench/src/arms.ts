@@ -6,7 +6,7 @@ import { blamesDisk, diskFull } from "./disk.ts";
 import { endOf, quote } from "./observe.ts";
 import { removeTree } from "./removal.ts";
 import { runHomeOf, withRunHome } from "./run-home.ts";
-import { enforceSeal, openSealGuard, type SealGuard, underSeal } from "./seal.ts";
+import { changedOnlyUnder, enforceSeal, openSealGuard, type SealGuard, underSeal } from "./seal.ts";
 import { listFiles } from "./sealed-tree.ts";
 import { layTree } from "./tree.ts";
 import { lookAt, putBack, recordTree, type TreeRecord } from "./tree-record.ts";
@@ -155,11 +155,10 @@ export function carriedBy(arms: Arms, name: ArmName): string[] {
   return [...(arms.carried.get(name) ?? [])].filter((path) => !usual.has(dirname(path))).sort();
 }
 
-/** Sealed paths that runs of the candidate changed, and no run of the trees it is held against. */
+/** Sealed paths that runs of the candidate changed or added, and no run of the trees it is held against. */
 export function rewrittenByCandidate({ guards }: Arms): string[] {
   const { candidate, ...others } = guards;
-  const usual = new Set(Object.values(others).flatMap((guard) => [...guard.rewritten]));
-  return [...(candidate?.rewritten ?? [])].filter((path) => !usual.has(path)).sort();
+  return candidate ? changedOnlyUnder(candidate, Object.values(others)) : [];
 }
 
 /** Files of the trees that the candidate is held against, changed while none of their own runs was on. */

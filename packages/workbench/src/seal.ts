@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
@@ -16,27 +16,66 @@ import type { Workspace } from "./workspace.ts";
  * K1: when a check has answered, every sealed file has its content, and is a plain file (or link) in plain directories.
  * K2: a file is taken as unchanged only where everything that lstat tells is as it was, and that had stood for a while:
  *     mtime can be set to anything, ctime cannot, and a write within the same tick of the clock leaves both.
+ * K3: a file that a run adds in a sealed place stays, because `prepare` may have to make it, and is noted.
  */
 export type SealGuard = {
   readonly ws: Workspace;
   readonly files: readonly TreeFile[];
+  readonly places: SealedPlaces & { readonly folders: ReadonlySet<string> };
   /** What lstat told of files whose content was right, by path. */
   readonly known: Map<string, string>;
   /** Paths that runs were found to have changed. */
   readonly rewritten: Set<string>;
+  /** New paths in sealed places, of files and of whole folders. */
+  readonly added: Set<string>;
 };
+
+/** What is sealed without being there. */
+export type SealedPlaces = {
+  /** Every path of the commit. */
+  readonly tracked: ReadonlySet<string>;
+  readonly isSealed: (path: string) => boolean;
+};
+const noPlaces: SealedPlaces = { tracked: new Set(), isSealed: () => false };
+/** What package managers, git and Python make wherever they work. */
+const usualNames = new Set(["node_modules", ".git", "__pycache__"]);
 
 /** Older than any tick of a file system's clock. */
 const settledMs = 100;
 
-/** @param files of one commit; a path that is no UTF-8 is not looked after */
-export function openSealGuard(ws: Workspace, files: readonly TreeFile[]): SealGuard {
+/**
+ * @param files of one commit; a path that is no UTF-8 is not looked after
+ * @param places where a new file is noted; nowhere by default
+ */
+export function openSealGuard(
+  ws: Workspace,
+  files: readonly TreeFile[],
+  places: SealedPlaces = noPlaces,
+): SealGuard {
   const plain = files.filter(({ path, mode }) => !path.includes("\ufffd") && mode !== "160000");
-  return { ws, files: plain, known: new Map(), rewritten: new Set() };
+  const known = { known: new Map(), rewritten: new Set<string>(), added: new Set<string>() };
+  return { ws, files: plain, places: { ...places, folders: foldersOf(places.tracked) }, ...known };
 }
 
 /**
- * Runs `work` on the tree at `root` with its sealed files in place; what it changes of them is put back and noted.
+ * Paths that runs under `guard` changed or added, and runs under none of `others`; sorted. In a folder that is sealed as a
+ * whole, as that of the tests is, any new path of the others will do: tests name their temporary files as they like.
+ */
+export function changedOnlyUnder({ places, ...guard }: SealGuard, others: readonly SealGuard[]): string[] {
+  const rewritten = new Set(others.flatMap((each) => [...each.rewritten]));
+  const added = new Set(others.flatMap((each) => [...each.added]));
+  const folders = new Set([...added].map(dirname));
+  const isUsual = (path: string): boolean =>
+    added.has(path) || (folders.has(dirname(path)) && places.isSealed(`${dirname(path)}/x`));
+  return [
+    ...[...guard.rewritten].filter((path) => !rewritten.has(path)),
+    ...[...guard.added].filter((path) => !isUsual(path)),
+  ].sort();
+}
+
+/**
+ * Runs `work` on the tree at `root` with its sealed files in place; what it changes of them is put back and noted, what
+ * it adds to them is noted (K3).
  * Without a guard `work` simply runs.
  * @throws DISK_FULL; ROLLBACK_UNPROVEN when the repository has lost a sealed content
  */
@@ -51,7 +90,35 @@ export async function underSeal<T>(
     return await work();
   } finally {
     await enforceSeal(guard, root);
+    for (const path of addedTo(guard.places, root)) guard.added.add(path);
   }
+}
+
+/** New paths in sealed places. Only folders of the commit are read: what is built stands in folders of its own. */
+function addedTo({ tracked, folders, isSealed }: SealGuard["places"], root: string): string[] {
+  return ["", ...folders].flatMap((folder) =>
+    entriesIn(join(root, folder)).flatMap((entry) => {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (tracked.has(path) || folders.has(path) || usualNames.has(entry.name)) return [];
+      return isSealed(path) || (!entry.isFile() && isSealed(`${path}/x`)) ? [path] : [];
+    }),
+  );
+}
+
+function entriesIn(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/** Every folder that is on the way to one of `paths`. */
+function foldersOf(paths: Iterable<string>): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths)
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) folders.add(path.slice(0, at));
+  return folders;
 }
 
 /**
@@ -77,9 +144,7 @@ export async function enforceSeal(guard: SealGuard, root: string): Promise<void>
 
 /** Folders of sealed files that are no plain directories now: what is found behind them does not count. */
 function brokenFolders({ files }: SealGuard, root: string): ReadonlySet<string> {
-  const folders = new Set<string>();
-  for (const { path } of files)
-    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) folders.add(path.slice(0, at));
+  const folders = foldersOf(files.map(({ path }) => path));
   return new Set([...folders].filter((folder) => !look(join(root, folder))?.isDirectory()));
 }
 
