@@ -1,1 +1,1 @@
-export { checkReplay } from "./replay.ts";
+export { checkReplay, openFollower } from "./replay.ts";

@@ -2,6 +2,7 @@ import type { QuestState } from "@questbus/core";
 import {
   assignmentOf,
   type EventBody,
+  type EventType,
   type JournalEvent,
   limit,
   type Principal,
@@ -15,6 +16,45 @@ import type { StoreWrites } from "@questbus/store";
  * after it, so that replaying the journal writes the same rows.
  */
 export function project(store: StoreWrites, event: JournalEvent, state: QuestState | null): void {
+  projectFact(store, event);
+  if (state && changesState(event)) projectState(store, event, state);
+}
+
+/** A refusal names a quest, and changes nothing of it. */
+const changesState = (event: JournalEvent): boolean => event.type !== "command.refused";
+
+/**
+ * The same for many events at once. Most of a quest's rows depend on its last state alone, and that is most of the work:
+ * they are written when the quest has ended, when its escalation changes, and with `flush`.
+ */
+export function openProjection(store: StoreWrites): {
+  take(event: JournalEvent, state: QuestState | null): void;
+  flush(): void;
+} {
+  const open = new Map<string, { event: JournalEvent; state: QuestState }>();
+  return {
+    take(event, state) {
+      projectFact(store, event);
+      if (!state || !changesState(event)) return;
+      if (state.ending || atOnce.includes(event.type)) {
+        open.delete(state.id);
+        projectState(store, event, state);
+      } else {
+        open.set(state.id, { event, state });
+      }
+    },
+    flush() {
+      for (const { event, state } of open.values()) projectState(store, event, state);
+      open.clear();
+    },
+  };
+}
+
+/** What a later event of the quest may put another in the place of. */
+const atOnce: readonly EventType[] = ["quest.escalated", "ruling.made"];
+
+/** What an event says by itself. */
+function projectFact(store: StoreWrites, event: JournalEvent): void {
   if (event.type === "agent.joined") {
     const { incarnation, pid } = event.body;
     store.putAgent({
@@ -26,16 +66,17 @@ export function project(store: StoreWrites, event: JournalEvent, state: QuestSta
       seq: event.seq,
     });
   }
-  // A refusal names a quest, and changes nothing of it.
-  if (!state || event.type === "command.refused") return;
+  if (event.type === "task.reported" && event.quest) {
+    for (const { kind, sha256, sizeBytes } of event.body.report.artifacts) {
+      store.putEvidence({ sha256, kind, quest: event.quest, sizeBytes, seq: event.seq });
+    }
+  }
+}
+
+function projectState(store: StoreWrites, event: JournalEvent, state: QuestState): void {
   projectQuest(store, event, state);
   projectAssignments(store, state);
   projectEscalation(store, state);
-  if (event.type === "task.reported") {
-    for (const { kind, sha256, sizeBytes } of event.body.report.artifacts) {
-      store.putEvidence({ sha256, kind, quest: state.id, sizeBytes, seq: event.seq });
-    }
-  }
 }
 
 function projectQuest(store: StoreWrites, event: JournalEvent, state: QuestState): void {

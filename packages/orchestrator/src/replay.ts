@@ -1,7 +1,13 @@
-import { openReplay, type VerdictFault } from "@questbus/core";
-import { QuestbusError } from "@questbus/protocol";
-import { dumpProjections, journalRows, type Store, type StoreReader } from "@questbus/store";
-import { project } from "./projection.ts";
+import { openReplay, type QuestState, type VerdictFault } from "@questbus/core";
+import { type JournalEvent, QuestbusError } from "@questbus/protocol";
+import {
+  journalRows,
+  projectionLines,
+  type Store,
+  type StoreReader,
+  type StoreWrites,
+} from "@questbus/store";
+import { openProjection, setTimers } from "./projection.ts";
 
 /** What one walk over a journal finds. */
 export type Replay = {
@@ -16,15 +22,40 @@ export function replayInto(from: StoreReader, into: Store): Replay {
   const replay = openReplay();
   const found: Replay = { events: 0, verdicts: 0, faults: [] };
   into.transact((tx) => {
+    const projection = openProjection(tx);
     for (const event of journalRows(from)) {
       const { state, fault } = replay.push(event);
-      project(tx, event, state);
+      projection.take(event, state);
       found.events += 1;
       if (event.type === "pass.judged") found.verdicts += 1;
       if (fault) found.faults.push(fault);
     }
+    projection.flush();
   });
   return found;
+}
+
+/**
+ * Projects events that others decided: what a store holds of a quest is where it goes on from. Timers are set as they were
+ * when the event was committed.
+ */
+export function openFollower(store: Store): {
+  /** One transaction: `take` is called for each event that is in the journal now, in their order. */
+  transact(work: (take: (event: JournalEvent) => void, tx: StoreWrites) => void): void;
+} {
+  return {
+    transact: (work) =>
+      store.transact((tx) => {
+        const replay = openReplay((quest) => tx.getQuestState(quest) as QuestState | null);
+        const projection = openProjection(tx);
+        work((event) => {
+          const { state } = replay.push(event);
+          projection.take(event, state);
+          setTimers(tx, event, state);
+        }, tx);
+        projection.flush();
+      }),
+  };
 }
 
 /**
@@ -33,21 +64,27 @@ export function replayInto(from: StoreReader, into: Store): Replay {
  */
 export function checkReplay(live: StoreReader, empty: Store): Replay & { difference: QuestbusError | null } {
   // One view of a database that may be written meanwhile.
-  const { expected, ...found } = live.snapshot(() => ({
-    ...replayInto(live, empty),
-    expected: dumpProjections(live).split("\n"),
-  }));
-  return { ...found, difference: differenceOf(expected, dumpProjections(empty).split("\n")) };
+  return live.snapshot(() => ({ ...replayInto(live, empty), difference: differenceOf(live, empty) }));
 }
 
-function differenceOf(expected: readonly string[], actual: readonly string[]): QuestbusError | null {
-  const at = expected.findIndex((line, index) => line !== actual[index]);
-  if (at < 0 && expected.length === actual.length) return null;
-  const index = at < 0 ? expected.length : at;
-  return new QuestbusError({
+function differenceOf(live: StoreReader, replayed: StoreReader): QuestbusError | null {
+  const actual = projectionLines(replayed);
+  try {
+    let at = 0;
+    for (const expected of projectionLines(live)) {
+      at += 1;
+      if (actual.next().value !== expected) return replayDiffers(expected, at);
+    }
+    return actual.next().done ? null : replayDiffers("(nothing)", at + 1);
+  } finally {
+    actual.return();
+  }
+}
+
+const replayDiffers = (expected: string, line: number): QuestbusError =>
+  new QuestbusError({
     code: "REPLAY_DIFFERS",
-    message: `the journal does not give the stored state: ${(expected[index] ?? "(nothing)").slice(0, 120)}`,
-    where: `projection line ${index + 1}`,
+    message: `the journal does not give the stored state: ${expected.slice(0, 120)}`,
+    where: `projection line ${line}`,
     next: "keep the state directory, and report this with the output of `questbus audit`",
   });
-}

@@ -12,8 +12,8 @@ export type {
   QuestSummary,
 } from "./projection.ts";
 export {
-  dumpProjections,
   openStore,
+  projectionLines,
   type Store,
   type StoreReader,
   type StoreReads,

@@ -4,7 +4,7 @@ import type { Sql, Value } from "./sql.ts";
 /**
  * The projections: rows that the orchestrator computes from events and puts here.
  *
- * - P1: they depend on the journal alone; a replay into an empty database gives the same {@link dumpOf}.
+ * - P1: they depend on the journal alone; a replay into an empty database gives the same {@link linesOf}.
  * - P2: a quest is unfinished while its status is none of the protocol's `endings`.
  */
 
@@ -238,10 +238,12 @@ const keys = {
   agent: "role, name",
 } as const;
 
-/** Every projection as text, one row a line, in the order of the keys. */
-export function dumpOf(sql: Sql): string {
-  const lines = Object.entries(keys).flatMap(([table, key]) =>
-    sql.all(`SELECT * FROM ${table} ORDER BY ${key}`).map((row) => `${table} ${canonicalText(row)}\n`),
-  );
-  return lines.join("");
+/** Every projection as text, a row a line, in the order of the keys. */
+export function* linesOf(sql: Sql): Generator<string> {
+  for (const [table, key] of Object.entries(keys)) {
+    for (const row of sql.iterate<Record<string, Value>>(`SELECT * FROM ${table} ORDER BY ${key}`)) {
+      // Columns come in the order of the table, which is one and the same in every database of a release.
+      yield `${table} ${JSON.stringify(row)}`;
+    }
+  }
 }

@@ -10,7 +10,7 @@ import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
 import { applyMigrations, assertMigrationsHold, migrationsIn, schemaVersion } from "./migration.ts";
 import {
-  dumpOf,
+  linesOf,
   type ProjectionReader,
   type ProjectionWriter,
   projectionReaderOn,
@@ -175,8 +175,5 @@ function readerOn(sql: Sql, dir: string): StoreReader {
 export const verifyJournal = (store: StoreReader): Verification =>
   verifyChain(sqlUnder(store), store.installation);
 
-/** Every projection as text; equal texts mean equal projections. */
-export const dumpProjections = (store: StoreReader): string => {
-  const sql = sqlUnder(store);
-  return sql.atomic("read", () => dumpOf(sql));
-};
+/** Every projection as text, a row a line; equal lines mean equal projections. */
+export const projectionLines = (store: StoreReader): Generator<string> => linesOf(sqlUnder(store));

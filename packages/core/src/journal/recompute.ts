@@ -9,9 +9,10 @@ export type VerdictFault = { seq: number; quest: string; stored: string; recompu
 
 /**
  * Replays quests event by event. `push` gives the state after the event, and a fault when a stored verdict is not the
- * one that the stored evidence gives (design, decision 8).
+ * one that the stored evidence gives (design, decision 8). `stateBefore` gives the state of a quest whose first events
+ * came before this replay; without it, none did.
  */
-export function openReplay(): {
+export function openReplay(stateBefore: (quest: string) => QuestState | null = () => null): {
   push(event: JournalEvent): { state: QuestState | null; fault: VerdictFault | null };
 } {
   const states = new Map<string, QuestState>();
@@ -19,7 +20,7 @@ export function openReplay(): {
     push(event) {
       const quest = event.quest;
       if (!quest) return { state: null, fault: null };
-      const before = states.get(quest) ?? null;
+      const before = states.get(quest) ?? stateBefore(quest);
       const fault = event.type === "pass.judged" && before ? recheck(before, event) : null;
       const state = applyEvent(before, event);
       if (state?.ending) states.delete(quest);
