@@ -239,7 +239,7 @@ const keys = {
 } as const;
 
 /** Every projection as text, a row a line, in the order of the keys. */
-export function* linesOf(sql: Sql): Generator<string> {
+export function* linesOf(sql: Sql): Generator<string, void> {
   for (const [table, key] of Object.entries(keys)) {
     for (const row of sql.iterate<Record<string, Value>>(`SELECT * FROM ${table} ORDER BY ${key}`)) {
       // Columns come in the order of the table, which is one and the same in every database of a release.

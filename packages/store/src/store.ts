@@ -176,4 +176,4 @@ export const verifyJournal = (store: StoreReader): Verification =>
   verifyChain(sqlUnder(store), store.installation);
 
 /** Every projection as text, a row a line; equal lines mean equal projections. */
-export const projectionLines = (store: StoreReader): Generator<string> => linesOf(sqlUnder(store));
+export const projectionLines = (store: StoreReader): Generator<string, void> => linesOf(sqlUnder(store));
