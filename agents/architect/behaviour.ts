@@ -12,7 +12,7 @@ import {
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { drawSettings, fixersLeft, hotShareOf, nameList } from "@questbus/core";
+import { drawSettings, fixersLeft, hotShareOf, nameList, unclocked } from "@questbus/core";
 import {
   type Candidate,
   type FixerPlan,
@@ -52,9 +52,10 @@ async function plan(context: TaskContext): Promise<Outcome<"plan">> {
   const usable = fixers.filter((each) => each.usable).length;
   const seal = await describeSeal(context);
   const sealed = `sealed: ${plural(seal.files, "file")}, ${seal.hash.slice(0, 12)} (${spec.seal.policy})`;
+  const advice = unclocked(spec.measure.metric);
   return {
     result: { fixers, blastRadius: { files: touched.size, tracked }, seal },
-    summary: `${usable} of ${plural(fixers.length, "candidate")} can be tried; blast radius: ${reach}; ${sealed}`,
+    summary: `${usable} of ${plural(fixers.length, "candidate")} can be tried; blast radius: ${reach}; ${sealed}${advice ? `; ${advice}` : ""}`,
   };
 }
 

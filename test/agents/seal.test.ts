@@ -140,6 +140,12 @@ describe("architect", () => {
     architect.validate({ ...context, brief: { ...context.brief, task: "review" } });
   const change = { "src/total.awk": "# nothing\n", "bench.sh": "echo METRIC steps=1\n" };
 
+  test("says in the plan that no clock is held against a figure without a unit", async () => {
+    const { context } = await sceneOf({ "program.sh": ": faster\n" });
+    const planned = await architect.test({ ...context, brief: { ...context.brief, task: "plan" } });
+    expect(planned.summary).toContain("no clock is held against steps");
+  });
+
   test("takes what is judged with the sealed paths put back", async () => {
     const outcome = await review(await setAside(await sceneOf(change)));
     expect(outcome.result).toMatchObject({ files: ["src/total.awk"], withinPlan: true });

@@ -100,6 +100,36 @@ const perSecond = (from: string): string =>
       ? "B/s"
       : "1/s";
 
+const timeWords: Readonly<Record<string, string>> = {
+  ns: "ns|nsec|nanos|nanoseconds?",
+  us: "us|µs|μs|usec|micros|microseconds?",
+  ms: "ms|msec|millis|milliseconds?",
+  s: "s|secs?|seconds?",
+};
+/** A unit of time as it is written everywhere here; null: it is none, or a longer one than a second. */
+const timeUnit = (word: string): string | null =>
+  Object.keys(timeWords).find((unit) => new RegExp(`^(?:${timeWords[unit]})$`, "i").test(word)) ?? null;
+
+/** The unit of time that a name ends with, as in p95_ms or wallSeconds; empty where it ends with none, or with a rate. */
+function unitInName(name: string): string {
+  const words = name.split(/[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])/);
+  return /^per$/i.test(words.at(-2) ?? "") ? "" : (timeUnit(words.at(-1) ?? "") ?? "");
+}
+
+/** The unit of a figure: what the quest says, what its source gives, or of a time what its name says. */
+export function unitOfMetric(metric: {
+  name: string;
+  from: string;
+  unit?: string | undefined;
+  better: "lower" | "higher";
+}): string {
+  if (metric.unit !== undefined) return timeUnit(metric.unit) ?? metric.unit;
+  const { format, selector } = splitSource(metric.from);
+  const own = unitOfSource(metric.from);
+  if (own !== "" || metric.better === "higher" || !["metric-line", "json"].includes(format)) return own;
+  return unitInName(format === "metric-line" ? (selector ?? metric.name) : metric.name);
+}
+
 /** A path of the worktree, written with `/`. */
 export const outputPath = z
   .string()

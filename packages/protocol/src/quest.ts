@@ -10,7 +10,7 @@ import {
   type Statistic,
   statisticProblem,
   statistics,
-  unitOfSource,
+  unitOfMetric,
 } from "./measure.ts";
 import { durationText, parseDurationMs, parsePercent, percentText } from "./quantity.ts";
 
@@ -38,7 +38,10 @@ const metric = z.strictObject({
     .min(1)
     .max(16)
     .optional()
-    .meta({ description: "Shown with figures. A time that the source knows the unit of is converted." }),
+    .meta({
+      description:
+        "Shown with figures. A time that the source knows the unit of is converted. Without it, the source's own, or what a name such as p95_ms says.",
+    }),
   better: z.enum(["lower", "higher"]).default("lower"),
 });
 
@@ -309,7 +312,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     target: { repo: target.repo, ref: target.ref, prepare: target.prepare ?? null },
     measure: {
       command: measure.http?.start ?? measure.command ?? "",
-      metric: { ...measure.metric, unit: measure.metric.unit ?? unitOfSource(measure.metric.from) },
+      metric: { ...measure.metric, unit: unitOfMetric(measure.metric) },
       timeoutMs: parseDurationMs(measure.timeout),
       ...(measure.output === undefined ? {} : { output: measure.output }),
       ...(measure.http === undefined ? {} : { http: normaliseHttp(measure.http) }),
@@ -323,7 +326,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     tests: { command: tests.command, timeoutMs: parseDurationMs(tests.timeout) },
     guards: document.guards.map((each) => ({
       ...each,
-      unit: each.unit ?? unitOfSource(each.from),
+      unit: unitOfMetric(each),
       worseBy: parsePercent(each.worseBy),
     })),
     fixers,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { limit, normaliseQuest, questDocument, unitOfSource } from "../src/index.ts";
+import { limit, normaliseQuest, questDocument, unitOfMetric, unitOfSource } from "../src/index.ts";
 
 /** The quest of the README, as YAML gives it. */
 const full = () => ({
@@ -400,6 +400,29 @@ describe("a quest in plain units", () => {
     ["lighthouse:categories/performance", ""],
     ["lighthouse:total-byte-weight", ""],
   ])("%s is shown in %j", (from, unit) => expect(unitOfSource(from)).toBe(unit));
+
+  test.each([
+    [{ name: "p95_ms", from: "metric-line" }, "ms"],
+    [{ name: "wallSeconds", from: "metric-line" }, "s"],
+    [{ name: "elapsed.us", from: "json:/elapsed" }, "us"],
+    [{ name: "cost", from: "metric-line:total_ns" }, "ns"],
+    [{ name: "total_ns", from: "metric-line:cost" }, ""],
+    [{ name: "cost", from: "metric-line", unit: "milliseconds" }, "ms"],
+    [{ name: "cost_ms", from: "metric-line", unit: "points" }, "points"],
+    [{ name: "ops_per_s", from: "metric-line" }, ""],
+    [{ name: "done_s", from: "metric-line", better: "higher" as const }, ""],
+    [{ name: "latency_min", from: "metric-line" }, ""],
+    [{ name: "params", from: "metric-line" }, ""],
+    [{ name: "size_ms", from: "max-rss" }, "bytes"],
+  ])("%j has the unit %j", (metric, unit) => expect(unitOfMetric({ better: "lower", ...metric })).toBe(unit));
+
+  test("a time by its name has its unit in the quest and in a guard", () => {
+    const command = { command: "b", metric: { name: "run_ms", from: "metric-line" } };
+    const guards = [{ name: "tail_us", from: "metric-line", worseBy: "5%" }];
+    const document = questDocument.parse(edited({ measure: command, guards }));
+    const spec = normaliseQuest(document, [patch("one", "1"), patch("two", "2")]);
+    expect([spec.measure.metric.unit, spec.guards[0]?.unit]).toEqual(["ms", "us"]);
+  });
 
   test("intent improve has no goal but the margin", () => {
     const spec = normaliseQuest(questDocument.parse(edited({ intent: "improve", goal: { margin: "2%" } })), [

@@ -74,11 +74,22 @@ export function suspectWallClock(pairs: Series, metric: MetricSpec): Suspicion |
   return { kind: "wall-clock", message, where: null };
 }
 
+/** Whether a figure says nothing of one run's time, whatever its unit. */
+const isUnseen = (metric: MetricSpec): boolean =>
+  metric.better !== "lower" ||
+  metric.stat !== undefined ||
+  notInRun.includes(splitSource(metric.from).format);
+
+/** What the operator is told of a figure that may be a time, and that no clock is held against; null: nothing. */
+export const unclocked = (metric: MetricSpec): string | null =>
+  metric.unit !== "" || isUnseen(metric)
+    ? null
+    : `no clock is held against ${metric.name}, which has no unit: where it is a time, add unit: ms (or ns, us, s)`;
+
 /** What a metric that is a time of the run says: the base's median, and what the candidate saves; null: none is said. */
 function saidSaving(pairs: Series, metric: MetricSpec): { baseMs: number; savingMs: number } | null {
   const perUnit = unitMs[metric.unit];
-  const unseen = notInRun.includes(splitSource(metric.from).format) || metric.stat !== undefined;
-  if (perUnit === undefined || metric.better !== "lower" || unseen || pairs.length === 0) return null;
+  if (perUnit === undefined || isUnseen(metric) || pairs.length === 0) return null;
   const baseMs = median(pairs.map(({ base }) => base.value * perUnit));
   const savingMs = pseudoMedian(pairs.map(({ base, candidate }) => (base.value - candidate.value) * perUnit));
   return savingMs > 0 ? { baseMs, savingMs } : null;

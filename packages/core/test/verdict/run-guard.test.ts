@@ -14,6 +14,7 @@ import {
   suspectDigest,
   suspectImplausible,
   suspectWallClock,
+  unclocked,
 } from "../../src/verdict/run-guard.ts";
 import { normal } from "./simulate.ts";
 
@@ -65,6 +66,16 @@ const verdictOf = ({ of, total = null, remeasure = null }: Parts, under: Partial
     },
     { ...policy, ...under },
   );
+
+describe("a metric without a unit", () => {
+  it("is said to be held against no clock, where it may be a time of the run", () => {
+    expect(unclocked({ ...metric, unit: "" })).toContain("add unit: ms");
+    expect(unclocked(metric)).toBe(null);
+    expect(unclocked({ ...metric, unit: "steps" })).toBe(null);
+    expect(unclocked({ ...metric, unit: "", better: "higher" })).toBe(null);
+    expect(unclocked({ ...metric, unit: "", from: "k6:my_counter/count" })).toBe(null);
+  });
+});
 
 describe("workload seeds", () => {
   const key = "ab".repeat(32);
