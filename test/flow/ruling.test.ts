@@ -74,6 +74,16 @@ describe("three candidates that fail", () => {
     expect(fingerprint(target.dir)).toBe(untouched);
   });
 
+  test("one patch that is refused leaves none for another pass, nor for one that is granted", async () => {
+    const { escalation, passes } = await escalated({ title: "One patch" }, "breaks-test");
+    expect(passes.map(({ verdict }) => verdict)).toEqual(["TESTS_FAILED"]);
+    expect(await openOnes()).toMatchObject([{ id: escalation, reason: "no-fixer-left" }]);
+    const retry = await cli("rule", escalation ?? "", "--decision", "retry", "--reason", "x");
+    expectClearError(retry, "RULING_NOT_ALLOWED", 5);
+    expect(retry.stderr).toContain("no candidate is left to try");
+    expect((await rule(escalation, "abandon")).exit).toBe(0);
+  });
+
   test("accept is refused, for nothing was proven; abandon closes it, exit 0; what is closed cannot be ruled on", async () => {
     const untouched = fingerprint(target.dir);
     const { quest, escalation } = await escalated({ budget: { passes: 1 } }, "no-effect");

@@ -55,6 +55,15 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
   });
 });
 
+test("a red suite is told before anything is measured, with its place in the quest file", async () => {
+  const run = await cli("run", quest({ tests: { command: "echo not ok 1; exit 1" } }));
+  expectClearError(run, "SUITE_FAILED", 1);
+  expect(run.stderr).toMatch(
+    /error SUITE_FAILED at \S*quest\.json:\d+:\d+: the suite fails on the base itself/,
+  );
+  expect(run.stderr).not.toMatch(/performance|stage 2/);
+});
+
 describe("a goal below what the budget can show", () => {
   // 15 % of noise, so that even eight lucky runs do not show 3 %, on top of the bench's own.
   const noise = `awk -v seed="$(od -An -N2 -tu2 /dev/urandom)" '
@@ -163,7 +172,7 @@ describe("one orchestrator a state directory", () => {
     const counted = Object.groupBy(list, ({ status }) => status);
     expect(Object.fromEntries(Object.entries(counted).map(([status, all]) => [status, all?.length]))).toEqual(
       {
-        unfit: 9,
+        unfit: 10,
         escalated: 2,
         accepted: 2,
       },

@@ -44,6 +44,8 @@ export type PassScript = {
   /** Deciding pairs. */
   pairs?: number;
   suite?: "green" | "red";
+  /** The suite is red on last known-good: once, or always. */
+  base?: "flaky" | "red";
   /** The candidate's files. */
   files?: string[];
   forbiddenPaths?: string[];
@@ -159,7 +161,7 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
       target: targetState,
       warnings: [],
     }),
-    "base-suite": () => suiteRun(true),
+    "base-suite": () => suiteRun(script.base === undefined),
     "base-measure": () => ({
       values: [100, 101, 99],
       cv: 0.01,
@@ -173,7 +175,8 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
       reason: "next in order",
       dropped: [],
     }),
-    separate: () => ({ runs: [], flaky: false }),
+    separate: () =>
+      script.base === "flaky" ? { runs: [suiteRun(true)], flaky: true } : { runs: [], flaky: false },
     prepare: () => ({ tree: brief.lastGood.tree }),
     produce: () => ({
       candidate: made ? candidateOf(grant, script) : null,

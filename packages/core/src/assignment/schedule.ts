@@ -27,9 +27,12 @@ export function stepOf(task: Task): Step {
   return schedule.find((step) => step.task === task) as Step;
 }
 
-/** The step after `task` in the same pass; null after the last one before the verdict. */
-export function stepAfter(task: Task): Step | null {
-  const at = schedule.findIndex((step) => step.task === task);
-  const next = schedule[at + 1];
-  return next && next.task !== "settle" ? next : null;
+/**
+ * The next step of a pass in which the tasks `done` were reported; null after the last one before the verdict. A red
+ * suite is looked into at once: measuring a base that ends the quest would be for nothing.
+ */
+export function nextStep(done: readonly Task[], suiteRed: boolean): Step | null {
+  const left = schedule.filter(({ task }) => task !== "settle" && !done.includes(task));
+  const separate = suiteRed ? left.find(({ task }) => task === "separate") : null;
+  return separate ?? left[0] ?? null;
 }

@@ -7,7 +7,7 @@ import {
   type Task,
 } from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
-import { stepAfter, stepOf } from "../assignment/schedule.ts";
+import { nextStep, stepOf } from "../assignment/schedule.ts";
 import { fixersGone } from "../fixer/left.ts";
 import { supplierOf, supplyRefused } from "../supply/supply.ts";
 import { isFixerLeft } from "./brief.ts";
@@ -59,7 +59,8 @@ export function afterTask(draft: Draft, task: Task): void {
   const pass = currentPass(draft.state) as PassState;
   const refused = task === "produce" ? supplyRefused(draft.state) : null;
   if (refused) return awaitCandidate(draft, refused);
-  const next = isLost(draft.state, pass) ? null : stepAfter(task);
+  const done = pass.findings.map((found) => found.task);
+  const next = isLost(draft.state, pass) ? null : nextStep(done, pass.suiteRed);
   if (next?.task === "produce" && supplierOf(draft.state)) awaitCandidate(draft, null);
   else if (next) offer(draft, next.task);
   else judgeAndSettle(draft);

@@ -23,8 +23,9 @@ export type StageReport = {
 
 const baselineTasks: readonly Task[] = ["fitness", "base-suite", "base-measure"];
 
-const hasReported = (pass: PassState, task: Task): boolean =>
-  pass.findings.some((found) => found.task === task);
+/** A pass whose measuring was refused or failed went no further, so that it has no fixer. */
+const hasMeasured = ({ findings, unfit, fixer }: PassState): boolean =>
+  findings.some(({ task }) => task === "base-measure") && (unfit === null || fixer !== null);
 
 /** The passes that started from the present last known-good. */
 const passesHere = ({ passes, lastGood }: QuestState): PassState[] =>
@@ -35,7 +36,7 @@ export function stageOf(state: QuestState): Stage {
   const here = passesHere(state);
   // Between a kept gain and the pass that builds on it.
   if (here.length === 0 && state.passes.length > 0) return "implementation";
-  if (!here.some((pass) => hasReported(pass, "base-measure"))) return "baseline";
+  if (!here.some(hasMeasured)) return "baseline";
   return here.some((pass) => pass.fixer !== null) ? "implementation" : "analysis";
 }
 

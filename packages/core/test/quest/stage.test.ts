@@ -56,6 +56,20 @@ describe("the stage of a quest", () => {
     expect(stageReports(play.state).map(({ state }) => state)).toEqual(["done", "done", "done", "done"]);
   });
 
+  it("a base that could not be measured has nothing to be analysed", () => {
+    const play = openPlay();
+    until(play, "settle", { faults: { "base-measure": "BENCH_FAILED" } });
+    expect(stageOf(play.state)).toBe("baseline");
+    run(play);
+    expect(stageReports(play.state).map(({ state }) => state)).toEqual(["done", "open", "open", "open"]);
+  });
+
+  it("a machine that becomes unfit while a candidate is made takes no stage back", () => {
+    const play = openPlay();
+    until(play, "settle", { faults: { produce: "DISK_FULL" } });
+    expect(stageOf(play.state)).toBe("implementation");
+  });
+
   it("a quest that ended without acceptance was never monitored", () => {
     const play = run(openPlay({ intent: "improve", goal: {} }), [{ gain: 0 }, { gain: 0 }, { gain: 0 }]);
     expect(play.state.status).toBe("reverted");
