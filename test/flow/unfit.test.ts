@@ -1,6 +1,13 @@
 import { fingerprint, openScene, processesOf, type Scene, type Target, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { expectClearError, expectFault, expectNoTrace, summaryOf, verdictsOf } from "./expectation.ts";
+import {
+  expectClearError,
+  expectFault,
+  expectNoTrace,
+  faultsOf,
+  summaryOf,
+  verdictsOf,
+} from "./expectation.ts";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
@@ -41,6 +48,7 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
   ])("%s: %s", async (_, code, overrides) => {
     const run = await cli("run", quest(overrides), "--json");
     expectFault(run, code, 1);
+    expect(faultsOf(run)[0]?.where).toMatch(/quest\.json:\d+:\d+$/);
     const summary = summaryOf(run);
     expect(summary).toMatchObject({
       status: "unfit",
@@ -78,7 +86,7 @@ describe("a goal below what the budget can show", () => {
     expectClearError(run, "BENCH_TOO_NOISY", 1);
     expect(run.stderr).toMatch(/with 60 pairs this bench can show no gain below [\d.]+ %; the goal is 3 %/);
     expect(run.stderr).toMatch(
-      /make the bench about \d+ times longer or its metric quieter, or ask for [\d.]+ %/,
+      /next: (make the bench about 1?\d times longer|this bench cannot show it: ).*, or ask for [\d.]+ %/,
     );
   });
 

@@ -13,14 +13,14 @@ import {
 } from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
 import { note, paintError, printData, printJson } from "./output.ts";
-import { readSubmission } from "./quest-file.ts";
+import { placedError, readSubmission } from "./quest-file.ts";
 import { makeStateDir } from "./session.ts";
 
 type Series = { same: Pair[]; moved: Pair[] };
 
 /** `questbus calibrate FILE`: the base against itself, in place and moved. Nothing of it is stored. */
 export async function calibrate(file: string, pairs: number, common: Common): Promise<number> {
-  const { command } = await readSubmission(file, { acceptDetectable: false });
+  const { command, placed } = await readSubmission(file, { acceptDetectable: false });
   const spec = normaliseQuest(command.document, command.resolved);
   const { signal } = common;
   const seed = randomUUID();
@@ -40,7 +40,7 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
     return exitCode.ok;
   } catch (error) {
     if (signal.aborted) return exitCode.interrupted;
-    throw error;
+    throw error instanceof QuestbusError ? placedError(error, placed) : error;
   }
 }
 

@@ -21,7 +21,8 @@ export type Granted = { acceptDetectable: boolean };
 
 /** `questbus run FILE`: submits, waits until the quest is at rest, and says how it ended. */
 export async function runQuest(file: string, granted: Granted, common: Common): Promise<number> {
-  return runSubmission(await readSubmission(file, granted), common, conclude);
+  const submission = await readSubmission(file, granted);
+  return runSubmission(submission, common, (...ended) => conclude(...ended, submission.placed));
 }
 
 /** Says how a quest that is at rest ended, and gives the exit code. */
@@ -125,13 +126,18 @@ const diskFull = (stateDir: string): QuestbusError =>
 export const sweep = (stateDir: string, quest: string): Promise<void> =>
   removeTrees({ dir: join(resolve(stateDir), "quests", quest) });
 
-async function conclude(state: QuestState, session: StackSession, common: Common): Promise<number> {
+async function conclude(
+  state: QuestState,
+  session: StackSession,
+  common: Common,
+  placed: Submission["placed"] = (fault) => fault,
+): Promise<number> {
   if (state.ending) await sweep(common.state, state.id);
   const report = writeReport(common.state, state);
   if (common.json) printJson(summaryOf(state, session.store.head()));
   else if (state.status === "escalated")
     note(`\n${matrixText(state, resolve(common.state))}\n\n${rulingHint(state, common.state)}`);
-  if (state.ending?.fault) printFaults([state.ending.fault], common.json);
+  if (state.ending?.fault) printFaults([placed(state.ending.fault)], common.json);
   note(paintError("dim", `report: ${report}`));
   if (state.passes.length > 0) note(paintError("dim", `why: ${explainCall(state.id, common.state)}`));
   if (!common.json) printData(outcomeLine(state));

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { type PlacedDocument, readPlacedDocument } from "@questbus/agent";
 import {
   type CommandData,
+  type Fault,
   limit,
   QuestbusError,
   type QuestDocument,
@@ -37,29 +38,39 @@ function readQuestFile(file: string): PlacedDocument<QuestDocument> {
   return readPlacedDocument(text, { file, code: "QUEST_FILE_INVALID", schema: questDocument });
 }
 
-/** Faults of what the quest file names get their place in the file. */
-function placed(error: QuestbusError, placeOf: (path: string) => string | null): QuestbusError {
-  const [first, ...rest] = error.faults.map((fault) => ({
-    ...fault,
-    where: (fault.where && placeOf(fault.where)) ?? fault.where,
-  }));
+type PlaceOf = PlacedDocument<QuestDocument>["placeOf"];
+
+/** A fault of what the quest names, with its place in the quest file where that is known. */
+const placedFault = (fault: Fault, placeOf: PlaceOf): Fault => ({
+  ...fault,
+  where: (fault.where && placeOf(fault.where)) ?? fault.where,
+});
+
+/** The same error, each of its faults with its place. */
+export function placedError(error: QuestbusError, placed: Submission["placed"]): QuestbusError {
+  const [first, ...rest] = error.faults.map(placed);
   return first ? new QuestbusError(first, ...rest) : error;
 }
 
 /** @throws QuestbusError USAGE where there is no goal to raise */
-function acceptingDetectable(document: QuestDocument, file: string): QuestDocument {
+function acceptingDetectable(document: QuestDocument): QuestDocument {
   const { goal } = document;
   if (goal?.improveBy) return { ...document, goal: { ...goal, acceptDetectable: true } };
   throw new QuestbusError({
     code: "USAGE",
     message: "--accept-detectable raises a goal, and this quest has none",
-    where: `${file}: goal.improveBy`,
+    where: "goal",
     next: "leave it out: without a goal, every gain above the margin counts",
   });
 }
 
 /** A quest that may be submitted. Its patches are stored with `storePatches`, once there is somebody to take it. */
-export type Submission = { command: CommandData["submit"]; storePatches(stateDir: string): Promise<void> };
+export type Submission = {
+  command: CommandData["submit"];
+  storePatches(stateDir: string): Promise<void>;
+  /** A fault that was found later, with its place in the quest file; as it is where the quest stands in none. */
+  placed(fault: Fault): Fault;
+};
 
 /** Reads a quest file and checks all that can be checked before anything runs; nothing is stored. */
 export async function readSubmission(
@@ -67,10 +78,13 @@ export async function readSubmission(
   { acceptDetectable }: { acceptDetectable: boolean },
 ): Promise<Submission> {
   const { data: written, placeOf } = readQuestFile(file);
-  const data = acceptDetectable ? acceptingDetectable(written, file) : written;
-  return checkSubmission(data, dirname(resolve(file))).catch((error: unknown) => {
-    throw error instanceof QuestbusError ? placed(error, placeOf) : error;
-  });
+  try {
+    const data = acceptDetectable ? acceptingDetectable(written) : written;
+    const submission = await checkSubmission(data, dirname(resolve(file)));
+    return { ...submission, placed: (fault) => placedFault(fault, placeOf) };
+  } catch (error) {
+    throw error instanceof QuestbusError ? placedError(error, (fault) => placedFault(fault, placeOf)) : error;
+  }
 }
 
 /** The same for a quest that stands in no file; relative paths in it start at `questDir`. */
@@ -84,6 +98,7 @@ export async function checkSubmission(document: QuestDocument, questDir: string)
   const command = await admit(document, questDir, remember);
   return {
     command,
+    placed: (fault) => fault,
     async storePatches(stateDir) {
       const artifacts = openArtifacts(join(resolve(stateDir), "artifacts"));
       for (const patch of patches) await artifacts.put("diff", patch);

@@ -33,9 +33,9 @@ export type MeasuredRun = CommandRun & {
  * @throws METRIC_MISSING, METRIC_NOT_A_NUMBER (text, NaN, infinite, or not above zero: gains are ratios),
  * SAMPLES_TOO_FEW, BENCH_FAILED (the tool reports a failure)
  */
-export function readMetric(spec: MetricSpec, run: MeasuredRun): number {
+export function readMetric(spec: MetricSpec, run: MeasuredRun, where = "measure.metric"): number {
   try {
-    const { value, unit } = readingOf(spec, run);
+    const { value, unit } = readingOf(spec, run, where);
     const converted = value * timeFactor(unit, spec.unit);
     if (Number.isFinite(converted) && converted > 0) return converted;
     throw new Refusal(
@@ -50,7 +50,7 @@ export function readMetric(spec: MetricSpec, run: MeasuredRun): number {
     throw new QuestbusError({
       code: error.code,
       message: `${spec.name}: ${place}${error.message}`,
-      where: placeOf(spec),
+      where,
       next: error.next,
     });
   }
@@ -73,12 +73,12 @@ function timeFactor(from: string, to: string): number {
   return from === to || one === undefined || other === undefined ? 1 : one / other;
 }
 
-function readingOf(spec: MetricSpec, run: MeasuredRun): Reading {
+function readingOf(spec: MetricSpec, run: MeasuredRun, where: string): Reading {
   const { format, selector } = splitSource(spec.from);
   const reader = Object.hasOwn(metricFormats, format) ? readers[format as MetricFormat] : null;
   const reading = reader
     ? reader(run.results, selector ?? metricFormats[format as MetricFormat].selector, run.errorsShareMax)
-    : plainReading(spec, run);
+    : plainReading(spec, run, where);
   if (!spec.stat) return reading;
   if (!reading.samples)
     throw new Refusal(
@@ -89,9 +89,9 @@ function readingOf(spec: MetricSpec, run: MeasuredRun): Reading {
   return { ...reading, value: statisticOf(spec.stat, reading.samples, spec.name) };
 }
 
-function plainReading(spec: MetricSpec, run: MeasuredRun): Reading {
+function plainReading(spec: MetricSpec, run: MeasuredRun, where: string): Reading {
   const { format } = splitSource(spec.from);
-  if (format === "metric-line") return lineReading(spec, run.stdout);
+  if (format === "metric-line") return lineReading(spec, run.stdout, where);
   const raw = rawValue(spec, run);
   const unit = format === "wall-time" || format === "cpu-time" ? "s" : "";
   return { value: plainValue(raw), unit };
@@ -125,8 +125,9 @@ function rawValue(spec: MetricSpec, run: MeasuredRun): unknown {
 }
 
 /** Each line of the name is a sample; without a stat the last one counts. */
-function lineReading(spec: MetricSpec, stdout: string): Reading {
-  const name = splitSource(spec.from).selector ?? spec.name;
+function lineReading(spec: MetricSpec, stdout: string, where: string): Reading {
+  const { selector } = splitSource(spec.from);
+  const name = selector ?? spec.name;
   const found = [...stdout.matchAll(metricLine)].map((each) => ({
     name: each[1] ?? "",
     value: each[2] ?? "",
@@ -140,11 +141,16 @@ function lineReading(spec: MetricSpec, stdout: string): Reading {
     return { value: 0, samples: samplesOf(values, `the lines METRIC ${name}`), unit: "" };
   }
   const seen = [...new Set(found.map((each) => each.name))];
-  const detail =
-    seen.length > 0 ? `the metrics printed are ${nameSome(seen)}` : "no line of stdout starts with METRIC";
+  const [other] = seen;
+  if (other === undefined)
+    return refuse(
+      `the benchmark printed no ${name}: no line of stdout starts with METRIC`,
+      `print a line such as METRIC ${name}=41.2 on stdout`,
+    );
+  const key = selector === null ? `${where}.name: ${other}` : `${where}.from: metric-line:${other}`;
   return refuse(
-    `the benchmark printed no ${name}: ${detail}`,
-    `print a line such as METRIC ${name}=41.2 on stdout`,
+    `the benchmark printed no ${name}`,
+    `printed: ${nameSome(seen)}; write ${key}, or print a line such as METRIC ${name}=41.2`,
   );
 }
 
@@ -183,6 +189,3 @@ function atPointer(document: unknown, pointer: string): unknown {
 function refuse(message: string, next: string): never {
   throw new Refusal("METRIC_MISSING", message, next);
 }
-
-/** Where the quest file asks for it; only a guard has a bound. */
-const placeOf = (spec: MetricSpec): string => ("worseBy" in spec ? `guards.${spec.name}` : "measure.metric");

@@ -60,7 +60,9 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
   };
   return {
     value: readMetric(metric, measured),
-    guards: Object.fromEntries(guards.map((each) => [each.name, readMetric(each, measured)])),
+    guards: Object.fromEntries(
+      guards.map((each, at) => [each.name, readMetric(each, measured, `guards[${at}]`)]),
+    ),
     wallMs: run.wallMs,
     cpuMs: run.cpuMs,
     digest: digestOf(run.stdout),
@@ -82,12 +84,35 @@ function refuseFailure(run: CommandRun, options: ObserveOptions): void {
   }
   if (run.exit === 0) return refuseLeft(run);
   if (blamesDisk(run.output)) throw diskFull(options.cwd);
+  if (run.exit === 127) throw programMissing(run, options.command);
   const message = `the benchmark failed with ${endOf(run)}${quote(run)}`;
   throw new QuestbusError({
     code: "BENCH_FAILED",
     message,
     where,
     next: `run it yourself in the target, with an empty HOME and TMPDIR: ${options.command.slice(0, 300)}`,
+  });
+}
+
+/** How shells and `env` name a program that they do not find. */
+const notFound = [
+  /(?:^|: )([^\s:]+): (?:command )?not found$/m,
+  /^env: [‘'"]?([^’'"\n]+?)[’'"]?: No such file/m,
+];
+
+/** Exit code 127: something that the command starts is not there. */
+function programMissing(run: CommandRun, command: string): QuestbusError {
+  const name = notFound
+    .map((each) => each.exec(run.stderr)?.[1])
+    .find(Boolean)
+    ?.slice(0, 100);
+  const what = name ?? "a program that it starts";
+  const place = name?.includes("/") ? "is not there" : "is not on the PATH";
+  return new QuestbusError({
+    code: "BENCH_FAILED",
+    message: `the benchmark failed with exit code 127: ${what} ${place}${name ? "" : quote(run)}`,
+    where,
+    next: `install ${name ?? "it"}, in target.prepare where it is a package of the target, or correct the command: ${command.slice(0, 300)}`,
   });
 }
 

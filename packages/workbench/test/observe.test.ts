@@ -106,6 +106,17 @@ describe("observe refuses", () => {
     expect((await refused("BENCH_FAILED", () => look("kill -9 $$"))).message).toContain("SIGKILL");
   });
 
+  it.each([
+    ["no-such-tool --json", "no-such-tool is not on the PATH"],
+    ["./bench/none.sh", "./bench/none.sh is not there"],
+    ["env no-such-tool", "no-such-tool is not on the PATH"],
+    ["exit 127", "a program that it starts is not on the PATH; it printed nothing"],
+  ])("one whose program is not there, by its name: %s", async (command, says) => {
+    const fault = await refused("BENCH_FAILED", () => look(command));
+    expect(fault.message).toBe(`the benchmark failed with exit code 127: ${says}`);
+    expect(fault.next).toContain(command);
+  });
+
   it("one that hangs", async () => {
     const options = {
       command: "sleep 600",
@@ -144,8 +155,12 @@ describe("observe refuses", () => {
     const fault = await refused("METRIC_MISSING", () =>
       look(print("METRIC p50=1\nMETRIC p99=2\nMETRICS p95_ms=3")),
     );
-    expect(fault.message).toContain("p50, p99");
-    expect(fault.next).toContain("METRIC p95_ms=");
+    expect(fault.next).toBe(
+      "printed: p50, p99; write measure.metric.name: p50, or print a line such as METRIC p95_ms=41.2",
+    );
+    const other = await refused("METRIC_MISSING", () => look("echo METRIC p50=1", "metric-line:p99"));
+    expect(other.next).toContain("printed: p50; write measure.metric.from: metric-line:p50");
+    expect((await refused("METRIC_MISSING", () => look("true"))).next).toContain("METRIC p95_ms=");
     await refused("METRIC_MISSING", () => look("echo METRIC p95_ms=1 >&2"));
     await refused("METRIC_MISSING", () => look(print("none"), "json:/a"));
     expect((await refused("METRIC_MISSING", () => look(print('{"b":1}'), "json:/a"))).message).toContain(
@@ -158,7 +173,7 @@ describe("observe refuses", () => {
     const fault = await refused("METRIC_MISSING", () =>
       look(print("METRIC p95_ms=1"), "metric-line", [guard("metric-line", "p99")]),
     );
-    expect(fault.where).toBe("guards.p99");
+    expect(fault.where).toBe("guards[0]");
   });
 
   it("a file of results that is not there, is stale, leads out, or is none", async () => {

@@ -58,12 +58,21 @@ function helps(spec: QuestSpec, { detectable, pairsNeeded }: BudgetPlan): string
   // Noise that averages out falls with the root of the length.
   const longer = goal.improveBy === null ? null : (above(detectable) / above(goal.improveBy)) ** 2;
   const bench =
-    longer !== null && Number.isFinite(longer) && longer > 1
-      ? `make the bench about ${Math.ceil(longer)} times longer`
-      : "make the bench longer";
+    longer !== null && longer <= longerMax
+      ? `make the bench about ${Math.ceil(longer)} times longer or its metric quieter`
+      : `${more ? "" : "this bench cannot show it: "}${quieter(measure.metric.from)}`;
   const ask =
     goal.improveBy === null
       ? []
       : [`ask for ${percent(roundedUp(detectable))} (--accept-detectable does so by itself)`];
-  return [...pairs, `${bench} or its metric quieter`, ...ask];
+  return [...pairs, bench, ...ask];
 }
+
+/** To make a bench longer than this many times is no advice any more. */
+const longerMax = 20;
+
+/** Time on the clock holds whatever else the machine does; a count holds nothing but the work. */
+const quieter = (from: string): string =>
+  from === "wall-time"
+    ? "measure cpu-time, or count the work (steps, allocations, bytes), instead of wall-time"
+    : "count the work (steps, allocations, bytes) instead, or measure on a quieter machine";

@@ -38,6 +38,18 @@ describe("the admission of a quest", () => {
     );
   });
 
+  it("does not ask for a bench that is hundreds of times longer: it says that this one cannot show the goal", () => {
+    const { fault } = judged(specOf({ improveBy: 0.013 }), runs(24, 0.2));
+    expect(fault?.next).toMatch(
+      /^this bench cannot show it: count the work \(steps, allocations, bytes\) instead, or measure on a quieter machine, or ask for [\d.]+ %/,
+    );
+    const spec = specOf({ improveBy: 0.013 });
+    const clock = { ...spec.measure, metric: { ...spec.measure.metric, from: "wall-time" } };
+    expect(judged({ ...spec, measure: clock }, runs(24, 0.2)).fault?.next).toContain("measure cpu-time, or");
+    const few = judged(specOf({ improveBy: 0.1 }, 16), runs(24, 0.1)).fault?.next;
+    expect(few).toMatch(/^allow about \d+ pairs \(budget\.pairs\), or (make|count)/);
+  });
+
   it("asks for no more pairs than a quest may have", () => {
     expect(judged(specOf({ improveBy: 0.02 }), runs(24, 0.2)).fault?.next).not.toContain("pairs (budget");
   });
