@@ -85,3 +85,9 @@ if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== wanted) {
   mkdirSync(modules, { recursive: true });
   writeFileSync(stampFile, wanted);
 }
+// As a step of another command it is silent: that command follows.
+if (!process.env.npm_lifecycle_event?.startsWith("pre")) {
+  process.stderr.write(
+    `questbus: set up. Next, see it at work:  npm run demo\n  or write a quest file (README.md), and:  npx questbus run path/to/quest.yaml\n`,
+  );
+}

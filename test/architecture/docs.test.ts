@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { httpTarget, metricFormats, metricSource, roles, statistics } from "@questbus/protocol";
 import { describe, expect, test } from "vitest";
 import { readCode, readSources } from "./source-text.ts";
@@ -36,6 +36,12 @@ describe("docs/architecture.md", () => {
     expect(
       names.filter((name) => !named.some((path) => path === name || path.startsWith(`${name}/`))),
     ).toEqual([]);
+  });
+
+  test("nor does docs/glossary.md name one that does not exist", () => {
+    const paths = pathsIn(read("docs/glossary.md"));
+    expect(paths.length).toBeGreaterThan(10);
+    expect(paths.filter((path) => !exists(path))).toEqual([]);
   });
 
   test("a path that does not exist is seen", () => {
@@ -129,6 +135,8 @@ describe("commands that people are told to type", () => {
     "docs/fixers.md",
     "docs/gate.md",
     "docs/verdict.md",
+    "docs/stages.md",
+    "docs/cli.md",
     "CHANGELOG.md",
   ])("%s names real ones", async (path) => {
     const program = await programOf();
@@ -137,9 +145,9 @@ describe("commands that people are told to type", () => {
     expect(calls.flatMap((words) => wrongWith(program, words) ?? [])).toEqual([]);
   });
 
-  test("the README has every command", async () => {
+  test("docs/cli.md has every command", async () => {
     const program = await programOf();
-    const named = new Set(callsIn(codeIn(read("README.md"))).map(([word]) => word));
+    const named = new Set(callsIn(codeIn(read("docs/cli.md"))).map(([word]) => word));
     expect(program.commands.map((command) => command.name()).filter((name) => !named.has(name))).toEqual([]);
   });
 
@@ -167,11 +175,22 @@ describe("commands that people are told to type", () => {
   });
 });
 
-test("every npm script that the README names exists", () => {
+test("every npm script that the README and set-up name exists", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-  const named = [...codeIn(read("README.md")).matchAll(/\bnpm (?:run ([\w:-]+)|(test))/g)].map(
-    ([, run, test]) => run ?? test,
-  );
+  const named = [
+    ...`${codeIn(read("README.md"))}\n${read("tools/setup.mjs")}`.matchAll(/\bnpm (?:run ([\w:-]+)|(test))/g),
+  ].map(([, run, test]) => run ?? test);
   expect(named).toContain("test");
   expect(named.filter((name) => !((name as string) in scripts))).toEqual([]);
+});
+
+test("every page that another one links to exists", () => {
+  const pages = ["README.md", ...globSync("docs/*.md", { cwd: root })];
+  const links = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)].map(([, to]) =>
+      join(dirname(page), to as string),
+    ),
+  );
+  expect(links.length).toBeGreaterThan(20);
+  expect(links.filter((path) => !exists(path))).toEqual([]);
 });

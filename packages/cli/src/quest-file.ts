@@ -32,7 +32,7 @@ function readQuestFile(file: string): PlacedDocument<QuestDocument> {
       code: "QUEST_FILE_MISSING",
       message,
       where: file,
-      next: "name a quest file; the README shows one",
+      next: "name a quest file; README.md shows one, docs/quest.md every key",
     });
   }
   return readPlacedDocument(text, { file, code: "QUEST_FILE_INVALID", schema: questDocument });
