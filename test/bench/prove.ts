@@ -1,5 +1,6 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
+import { proveCrashes, proveWipes } from "./faults.ts";
 import { proveAttempts, proveHonest, proveImpossible } from "./gaming.ts";
 import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
@@ -13,6 +14,8 @@ const areas: Record<string, Area> = {
   "gate/attempts": proveAttempts,
   "gate/honest": proveHonest,
   "gate/impossible": proveImpossible,
+  "faults/crash": proveCrashes,
+  "faults/broker": proveWipes,
 };
 
 const { values, positionals } = parseArgs({

@@ -5,6 +5,7 @@ import { stepMachine } from "@questbus/core";
 import {
   type ArtifactRef,
   type ClaimAnswer,
+  crashPoint,
   type ErrorCode,
   errorRegistry,
   type Fault,
@@ -88,12 +89,15 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   const { brief } = grant;
   const lost = new AbortController();
   const signal = AbortSignal.any([session.signal, lost.signal]);
+  crashPoint("claim.granted");
   const renewing = keepLease(session, grant, lost);
   log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
   try {
     const report = await perform(session, grant, groups, signal);
     if (signal.aborted) return;
+    crashPoint("task.done");
     await deliver(session, grant, report);
+    crashPoint("report.answered");
     log.info({ quest: brief.quest, task: brief.task, fault: report.fault?.code }, "task reported");
   } catch (error) {
     log.warn({ quest: brief.quest, task: brief.task, faults: faultsOf(error) }, "task dropped");

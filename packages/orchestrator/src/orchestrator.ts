@@ -1,6 +1,7 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream } from "@questbus/bus";
 import {
   type Answer,
+  crashPoint,
   type ErrorCode,
   faultsOf,
   limit,
@@ -138,8 +139,13 @@ class Running {
   /** One turn: due timers and waiting commands in one transaction, then publish, then answer. */
   #turn(): void {
     const settled = this.#carryOut(this.#queue.splice(0, limit.batchCommandsMax));
+    crashPoint("commit.done");
     this.#publisher.kick();
-    for (const { command, answer } of settled) command.respond(answer);
+    for (const [at, { command, answer }] of settled.entries()) {
+      command.respond(answer);
+      if (at === 0) crashPoint("answer.begun");
+    }
+    crashPoint("answer.done");
     this.#wakeClaims();
     this.#answerLateClaims();
     this.#armTimer();
@@ -148,12 +154,14 @@ class Running {
 
   /** All in one transaction. When a mistake of ours breaks it, each gets its own, so that one command costs no other. */
   #carryOut(batch: readonly Received[]): Settled[] {
+    crashPoint("batch.taken");
     try {
       const settled = this.#transact((tx) => {
         this.#fireTimers(tx);
         const done = batch.flatMap((received) => this.#settle(tx, received));
         this.#desk.startNext();
         tx.forgetAnswers(this.#desk.lastSeq - limit.answersKeptRows, limit.batchCommandsMax);
+        crashPoint("commit.begun");
         return done;
       });
       this.#failed = false;
@@ -226,6 +234,7 @@ class Running {
     for (const timer of tx.dueTimers(this.#parts.nowMs(), limit.batchCommandsMax)) {
       tx.deleteTimer(timer.id);
       this.#desk.timer(timer.kind, timer.subject);
+      crashPoint("timer.fired");
     }
   }
 

@@ -1,5 +1,5 @@
 import type { JournalStream } from "@questbus/bus";
-import { limit } from "@questbus/protocol";
+import { crashPoint, limit } from "@questbus/protocol";
 import type { Store } from "@questbus/store";
 import type { Logger } from "pino";
 
@@ -26,8 +26,11 @@ export function openPublisher(store: Store, stream: JournalStream, log: Logger):
         });
         const last = rows.at(-1);
         if (!last) break;
+        crashPoint("publish.begun");
         await stream.publish(rows);
+        crashPoint("publish.done");
         store.transact((tx) => tx.setCursor(cursorName, last.seq));
+        crashPoint("publish.marked");
       }
     } while (again);
   }

@@ -4,6 +4,7 @@ export * from "./assignment.ts";
 export * from "./authority.ts";
 export * from "./canonical.ts";
 export * from "./command.ts";
+export * from "./crash-point.ts";
 export * from "./envelope.ts";
 export * from "./error.ts";
 export * from "./evidence.ts";

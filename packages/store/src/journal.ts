@@ -114,12 +114,13 @@ export function journalOn(sql: Sql, installation: string): Journal {
   };
 }
 
-/** Every row, oldest first, read in pages: of one quest, or of all. */
+/** Every row after `from`, oldest first, read in pages: of one quest, or of all. */
 export function* journalRows(
   store: Pick<Journal, "readJournal">,
   quest?: string | undefined,
+  from = 0,
 ): Generator<JournalEvent> {
-  for (let afterSeq = 0; ; ) {
+  for (let afterSeq = from; ; ) {
     const page = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
     yield* page;
     const last = page.at(-1);

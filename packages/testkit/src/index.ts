@@ -1,5 +1,6 @@
 export { type BareStack, startBareStack } from "./bare-stack.ts";
 export { type Finished, questbus, type Running, startQuestbus } from "./command-line.ts";
+export { type Crashes, openCrashes } from "./crash.ts";
 export { type Holds, openHolds } from "./hold.ts";
 export { type JournalWatch, readValue, tamper, watchJournal } from "./journal.ts";
 export { fingerprint, openPlace, type Place, runGit } from "./place.ts";

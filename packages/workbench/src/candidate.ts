@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { forbiddenModes, inspectPatch, pathProblem, QuestbusError } from "@questbus/protocol";
+import { crashPoint, forbiddenModes, inspectPatch, pathProblem, QuestbusError } from "@questbus/protocol";
 import { GitFailure } from "./git.ts";
 import { gitOn, ownIndex, snapshot } from "./tree.ts";
 import { privateGit, privateText, treeOf, type Workspace, withIndex } from "./workspace.ts";
@@ -153,6 +153,7 @@ async function commitTree(
     ...identity,
   });
   await keep(ws, commit);
+  crashPoint("candidate.committed");
   return { commit, tree, files, linesAdded, linesRemoved, diffText };
 }
 

@@ -1,4 +1,4 @@
-import { type ChangelogEntry, pathProblem, QuestbusError } from "@questbus/protocol";
+import { type ChangelogEntry, crashPoint, pathProblem, QuestbusError } from "@questbus/protocol";
 import { writeCommit } from "./candidate.ts";
 import { insertEntry } from "./changelog.ts";
 import { GitFailure, git, gitText } from "./git.ts";
@@ -41,7 +41,9 @@ export async function integrate(ws: Workspace, order: IntegrationOrder): Promise
   if (standing !== null) throw branchExists(order, `it is at ${standing}`);
   await refuseUnborn(order);
   await transfer(ws, order, made.commit);
+  crashPoint("integration.transferred");
   await createBranch(order, made.commit);
+  crashPoint("integration.done");
   return done;
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { lstat, mkdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { QuestbusError } from "@questbus/protocol";
+import { crashPoint, QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { GitFailure, type GitOptions, type GitRun, git } from "./git.ts";
 import { removeTree } from "./removal.ts";
@@ -42,11 +42,13 @@ export async function layTree(ws: Workspace, path: string, commit: string): Prom
   const fresh = join(dirname(path), `.${basename(path)}.${process.pid}-${randomUUID()}`);
   await onDisk(path, async () => {
     await removeTree(path);
+    crashPoint("tree.removed");
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await sweepLeftovers(dirname(path));
     try {
       await build(ws, fresh, commit);
       await rename(fresh, path);
+      crashPoint("tree.laid");
     } finally {
       await removeTree(fresh);
     }

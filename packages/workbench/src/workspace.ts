@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { QuestbusError } from "@questbus/protocol";
+import { crashPoint, QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { type GitOptions, type GitRun, git, gitText } from "./git.ts";
 import { removeTree } from "./removal.ts";
@@ -48,7 +48,10 @@ export async function openWorkspace(of: {
   await onDisk(dir, async () => {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await sweepLeftovers(dir);
-    if (!(await isUsable(dir, gitDir, source.format))) await build(dir, gitDir, source.format);
+    if (!(await isUsable(dir, gitDir, source.format))) {
+      await build(dir, gitDir, source.format);
+      crashPoint("workspace.built");
+    }
     await linkObjects(gitDir, [source.objects], source);
   });
   const ws = { dir, gitDir, targetRoot: of.targetRoot, commit: of.commit, source };

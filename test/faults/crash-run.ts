@@ -1,0 +1,164 @@
+import type { BusClient } from "@questbus/bus";
+import { checkReplay } from "@questbus/orchestrator";
+import { type CommandData, type CrashPoint, crashPoints } from "@questbus/protocol";
+import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
+import {
+  type BareStack,
+  type Crashes,
+  openCrashes,
+  openPlace,
+  type Place,
+  startBareStack,
+  until,
+} from "@questbus/testkit";
+import { submission } from "@questbus/testkit/scripted-report";
+import { type Agents, insist, startAgents } from "./agents.ts";
+import { answerProblems, journalProblems } from "./invariant.ts";
+import { type ScenarioName, scenarioNames } from "./scenario.ts";
+
+/**
+ * Fault runs on real processes: broker and orchestrator as they are shipped, a quest a run, and in the middle of it the
+ * orchestrator is killed with SIGKILL at a named point and started again. After each run the invariants are checked.
+ */
+export type CrashRig = {
+  /** One run; `seed` decides all of it. */
+  run(seed: number): Promise<CrashRun>;
+  /** Replaces the broker by an empty one while a quest runs. */
+  wipe(seed: number): Promise<CrashRun>;
+  /** What is wrong with the whole journal: its chain, its projections, its verdicts. */
+  settle(): string[];
+  close(): Promise<void>;
+};
+export type CrashRun = {
+  point: CrashPoint | "broker";
+  count: number;
+  scenario: ScenarioName;
+  hit: boolean;
+  problems: string[];
+};
+
+const endMsMax = 60_000;
+/** Turns of the orchestrator in one quest, about; a point is met at any of them. */
+const turnsMax = 60;
+/** Rows that the shortest quest leaves. */
+const rowsMin = 40;
+
+export async function openCrashRig(name: string): Promise<CrashRig> {
+  const place = openPlace(name);
+  const state = place.path("state");
+  const crashes = openCrashes(place.path("crash"));
+  const stack = await startBareStack(state, { env: crashes.env });
+  const agents = await startAgents(stack);
+  const [operator, arbiter] = [await stack.clientAs("operator"), await stack.clientAs("arbiter")];
+  const store = openStore({ dir: state, mode: "read" });
+  return new Rig({ place, stack, agents, crashes, operator, arbiter, store });
+}
+
+type Parts = {
+  place: Place;
+  stack: BareStack;
+  agents: Agents;
+  crashes: Crashes;
+  operator: BusClient;
+  arbiter: BusClient;
+  store: StoreReader;
+};
+
+/** A small deterministic stream of numbers (Vigna's splitmix32 step), so that a seed names its run for ever. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = state ^ (state >>> 16);
+    mixed = Math.imul(mixed, 0x21f0aaad);
+    mixed ^= mixed >>> 15;
+    mixed = Math.imul(mixed, 0x735a2d97);
+    return ((mixed ^ (mixed >>> 15)) >>> 0) % below;
+  };
+}
+
+class Rig implements CrashRig {
+  readonly #parts: Parts;
+  #checkedSeq = 0;
+  /** Commands that left a row; an answer can arrive after the rows of its run were looked at. */
+  readonly #commands = new Set<string>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async run(seed: number): Promise<CrashRun> {
+    const { crashes } = this.#parts;
+    const next = numbers(seed);
+    const point = crashPoints.orchestrator[next(crashPoints.orchestrator.length)] as CrashPoint;
+    const timer = point === "timer.fired";
+    const scenario = timer ? "no time left" : (scenarioNames[next(scenarioNames.length - 1)] as ScenarioName);
+    const count = timer ? 1 : 1 + next(turnsMax);
+    crashes.order(point, count);
+    await this.#quest(scenario, seed);
+    const hit = crashes.settle();
+    return { point, count, scenario, hit, problems: this.#check() };
+  }
+
+  async wipe(seed: number): Promise<CrashRun> {
+    const next = numbers(seed);
+    const scenario = scenarioNames[next(scenarioNames.length - 1)] as ScenarioName;
+    const rows = 1 + next(rowsMin);
+    const { store, stack } = this.#parts;
+    const begun = store.head().seq;
+    const quest = this.#quest(scenario, seed);
+    await until("the quest to get there", () => store.head().seq >= begun + rows, endMsMax);
+    await stack.replaceBroker();
+    await quest;
+    return { point: "broker", count: rows, scenario, hit: true, problems: this.#check() };
+  }
+
+  /** Submits a quest and follows it to its end; an arbiter abandons what is escalated. */
+  async #quest(scenario: ScenarioName, seed: number): Promise<void> {
+    const { operator, arbiter, store } = this.#parts;
+    const wallClock = scenario === "no time left" ? "1s" : "30m";
+    const part = { title: `${scenario}: run ${seed}`, budget: { passes: 3, wallClock } };
+    const sent = (await insist(operator, "submit", submission(part))) as { quest: string } | null;
+    if (!sent) throw new Error(`run ${seed}: the quest was not taken`);
+    const status = (): string | undefined => store.getQuest(sent.quest)?.status;
+    const isIn = (...words: string[]): boolean => !words.includes(status() ?? "queued");
+    await until(`the quest of run ${seed} to stop`, () => isIn("queued", "running"), endMsMax);
+    const [open] = store.listEscalations({ quest: sent.quest, status: "open" });
+    if (!open) return;
+    const ruling = { escalation: open.id, decision: "abandon", reason: "the run is over", guidance: null };
+    await insist(arbiter, "rule", ruling as CommandData["rule"]);
+    await until(`the quest of run ${seed} to end`, () => isIn("queued", "running", "escalated"), endMsMax);
+  }
+
+  #check(): string[] {
+    const { store, agents } = this.#parts;
+    const rows = [...journalRows(store, undefined, this.#checkedSeq)];
+    this.#checkedSeq = rows.at(-1)?.seq ?? this.#checkedSeq;
+    for (const { command } of rows) if (command !== null) this.#commands.add(command);
+    return [...journalProblems(rows), ...answerProblems(agents.answered.splice(0), this.#commands)];
+  }
+
+  settle(): string[] {
+    const { store, place } = this.#parts;
+    const chain = verifyJournal(store);
+    const empty = openStore({ dir: place.path(`replay-${this.#checkedSeq}`), mode: "write" });
+    try {
+      const { difference, faults } = checkReplay(store, empty);
+      return [
+        ...(chain.ok ? [] : chain.faults.map(({ seq, what }) => `row ${seq}: ${what}`)),
+        ...(difference ? [difference.message] : []),
+        ...faults.map((fault) => JSON.stringify(fault)),
+      ];
+    } finally {
+      empty.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    const { agents, stack, store, place } = this.#parts;
+    await agents.stop();
+    store.close();
+    await stack.stop();
+    await place.close();
+  }
+}

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type CrashRig, type CrashRun, openCrashRig } from "./crash-run.ts";
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 });
+
+/** The seeds of `npm run prove -- faults` go on from here. */
+const [crashes, wipes] = [20, 3];
+
+let rig: CrashRig;
+beforeAll(async () => {
+  rig = await openCrashRig("crash");
+});
+afterAll(() => rig.close());
+
+const told = ({ point, count, scenario }: CrashRun): string => `${point} ${count}, ${scenario}`;
+
+describe("nothing is lost and nothing happens twice", () => {
+  test("whatever point the orchestrator is killed at", async () => {
+    let hits = 0;
+    for (let seed = 1; seed <= crashes; seed += 1) {
+      const run = await rig.run(seed);
+      expect(run.problems, `seed ${seed}: ${told(run)}`).toEqual([]);
+      if (run.hit) hits += 1;
+    }
+    expect(hits).toBeGreaterThan(crashes / 2);
+    expect(rig.settle()).toEqual([]);
+  });
+
+  test("when the broker loses all it has", async () => {
+    for (let seed = 1; seed <= wipes; seed += 1)
+      expect((await rig.wipe(seed)).problems, `seed ${seed}`).toEqual([]);
+    expect(rig.settle()).toEqual([]);
+  });
+});

@@ -1,0 +1,111 @@
+import type { JournalEvent, Verb } from "@questbus/protocol";
+
+/**
+ * What must hold of a journal, whatever was killed, lost or repeated while it was written. Pure: rows and answers in,
+ * what is wrong with them out.
+ */
+export type Answered = { id: string; verb: Verb; yes: boolean };
+
+export function journalProblems(rows: readonly JournalEvent[]): string[] {
+  return [
+    ...gaps(rows),
+    ...repeatedEffects(rows),
+    ...writesUnderOldEpochs(rows),
+    ...writesAfterTheEnd(rows),
+    ...endings(rows),
+  ];
+}
+
+/** What was answered with yes is in the journal. */
+export function answerProblems(answered: readonly Answered[], commands: ReadonlySet<string>): string[] {
+  return answered.flatMap(({ id, verb, yes }) =>
+    yes && !commands.has(id) ? [`${verb} ${id} was answered, and no row is its effect`] : [],
+  );
+}
+
+const gaps = (rows: readonly JournalEvent[]): string[] =>
+  rows.flatMap((row, at) => {
+    const before = rows[at - 1];
+    return before && row.seq !== before.seq + 1 ? [`row ${row.seq} follows row ${before.seq}`] : [];
+  });
+
+/** The rows of one command stand together: they were written by one transaction, once. */
+function repeatedEffects(rows: readonly JournalEvent[]): string[] {
+  const lastOf = new Map<string, number>();
+  return rows.flatMap((row) => {
+    if (row.command === null) return [];
+    const before = lastOf.get(row.command);
+    lastOf.set(row.command, row.seq);
+    return before !== undefined && before !== row.seq - 1
+      ? [`command ${row.command} had an effect in row ${before}, and again in row ${row.seq}`]
+      : [];
+  });
+}
+
+type Held = { epoch: number; held: boolean };
+
+function writesUnderOldEpochs(rows: readonly JournalEvent[]): string[] {
+  const held = new Map<string, Held>();
+  const stale = (row: JournalEvent, assignment: string, epoch: number): string[] => {
+    const now = held.get(assignment);
+    return now?.held && now.epoch === epoch
+      ? []
+      : [`row ${row.seq}: ${row.type} of ${assignment} under epoch ${epoch}, which holds no lease`];
+  };
+  return rows.flatMap((row) => {
+    switch (row.type) {
+      case "assignment.claimed": {
+        const { assignment, epoch } = row.body;
+        const before = held.get(assignment);
+        held.set(assignment, { epoch, held: true });
+        if (before?.held) return [`row ${row.seq}: ${assignment} was claimed while it was held`];
+        return before && epoch <= before.epoch ? [`row ${row.seq}: epoch ${epoch} is not a new one`] : [];
+      }
+      case "assignment.noted":
+        return stale(row, row.body.assignment, row.body.epoch);
+      case "task.reported":
+      case "assignment.released":
+      case "lease.expired": {
+        const { assignment, epoch } = row.type === "task.reported" ? row.body.report : row.body;
+        const found = stale(row, assignment, epoch);
+        held.set(assignment, { epoch, held: false });
+        return found;
+      }
+      // A pass that is cut, by its deadline or by a cancellation, takes every lease of its quest back.
+      case "pass.judged":
+      case "quest.ended":
+        for (const [assignment, { epoch }] of held)
+          if (assignment.startsWith(`${row.quest}.`)) held.set(assignment, { epoch, held: false });
+        return [];
+      default:
+        return [];
+    }
+  });
+}
+
+/** Only refusals name a quest that has ended. */
+function writesAfterTheEnd(rows: readonly JournalEvent[]): string[] {
+  const ended = new Set<string>();
+  return rows.flatMap((row) => {
+    if (row.quest === null) return [];
+    const problem =
+      ended.has(row.quest) && row.type !== "command.refused"
+        ? [`row ${row.seq}: ${row.type} of ${row.quest}, which had ended`]
+        : [];
+    if (row.type === "quest.ended") ended.add(row.quest);
+    return problem;
+  });
+}
+
+/** A quest is accepted with one integration, and no other quest has any. */
+function endings(rows: readonly JournalEvent[]): string[] {
+  const integrated = new Map<string, number>();
+  return rows.flatMap((row) => {
+    if (row.quest === null) return [];
+    if (row.type === "change.integrated") integrated.set(row.quest, (integrated.get(row.quest) ?? 0) + 1);
+    if (row.type !== "quest.ended") return [];
+    const times = integrated.get(row.quest) ?? 0;
+    const wanted = row.body.ending === "accepted" ? 1 : 0;
+    return times === wanted ? [] : [`${row.quest} ended as ${row.body.ending} with ${times} integrations`];
+  });
+}
