@@ -41,13 +41,24 @@ const ways: Readonly<Record<string, (file: string, n: number) => string>> = {
   "a gain below the margin": () => edit("src/least.awk", "s/at = 1/at = 2/"),
   "a function that nobody calls": (file, n) => `echo 'function spare${n}(x) { return x + ${n} }' >> ${file}`,
   "wrong figures": (file, n) => edit(file, `s/return found/return found + ${1 + n}/`),
-  "half of the numbers": (file) => edit(file, "s/at++/at += 2/"),
+  // The least of the suite's four numbers is among the half that would be looked at.
+  "half of the numbers": (file) => edit(file === "src/least.awk" ? "src/most.awk" : file, "s/at++/at += 2/"),
   "a syntax error": (file) => edit(file, "s/for (/for ((/"),
   "a figure left out": () => edit("src/report.awk", '/print "spread/d'),
   "nothing at all": () => "true",
   "a command that fails": (_, n) => `exit ${1 + (n % 9)}`,
 };
 const names = Object.keys(ways);
+
+/** Every way with every file: what the quests draw from. */
+export const hopelessCommands: readonly { why: string; file: string; command: string }[] = names.flatMap(
+  (why) =>
+    sources.map((file) => ({
+      why,
+      file,
+      command: (ways[why] as (file: string, n: number) => string)(file, 1),
+    })),
+);
 
 /** `count` quests; the same seed gives the same ones. */
 export function impossibleQuests(seed: number, count: number): ImpossibleQuest[] {
