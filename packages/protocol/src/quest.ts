@@ -33,15 +33,10 @@ const metric = z.strictObject({
   name: name.meta({ description: "With metric-line alone, the name in the line METRIC name=value." }),
   from: metricSource,
   stat,
-  unit: z
-    .string()
-    .min(1)
-    .max(16)
-    .optional()
-    .meta({
-      description:
-        "Shown with figures. A time that the source knows the unit of is converted. Without it, the source's own, or what a name such as p95_ms says.",
-    }),
+  unit: z.string().min(1).max(16).optional().meta({
+    description:
+      "Shown with figures. A time that the source knows the unit of is converted. Without it, the source's own, or what a name such as p95_ms says.",
+  }),
   better: z.enum(["lower", "higher"]).default("lower"),
 });
 
