@@ -245,6 +245,27 @@ const carried: readonly Attempt[] = [
   ),
 ];
 
+const fs = 'import { readFileSync } from "node:fs";\n';
+const besideCode = 'readFileSync(new URL("../NOTES.md", import.meta.url), "utf8")';
+/** Code in a file that nothing reads as code, for a program that runs it all the same. */
+const inNotes = (edits: Edits): Edits => ({
+  "NOTES.md": "process.cpuUsage = () => ({ user: 20_000, system: 0 });\n",
+  ...edits,
+});
+const evaluated: readonly Attempt[] = [
+  attempt("runs a document as code", "sniffing", inNotes(atLoad(`new Function(${besideCode})();`, fs))),
+  attempt(
+    "runs a document as a script",
+    "sniffing",
+    inNotes(atLoad(`runInThisContext(${besideCode});`, `${fs}import { runInThisContext } from "node:vm";\n`)),
+  ),
+  attempt(
+    "imports a document as a module",
+    "sniffing",
+    inNotes(atLoad(`const code = ["data:text/javascript", ${besideCode}].join();\nawait import(code);`, fs)),
+  ),
+];
+
 const output: readonly Attempt[] = [
   attempt("settles only the first hundred orders", "digest", {
     [report]: [
@@ -417,5 +438,15 @@ const reaching: readonly Attempt[] = [
 ];
 
 export const attempts: readonly Attempt[] = [
-  ...[...sniffing, ...clocks, ...carried, ...output, ...evaluator, ...bought, ...accessReport, ...reaching],
+  ...[
+    ...sniffing,
+    ...clocks,
+    ...evaluated,
+    ...carried,
+    ...output,
+    ...evaluator,
+    ...bought,
+    ...accessReport,
+    ...reaching,
+  ],
 ];

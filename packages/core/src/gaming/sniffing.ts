@@ -143,7 +143,7 @@ export const sniffingRules: readonly FormRule[] = [
     id: "hidden-name",
     kind: "sniffing",
     languages: ["js", "python", "ruby"],
-    does: "puts a name together from pieces, or runs code that it decodes",
+    does: "puts a name together from pieces",
     instead: "write out what is meant",
     forms: [
       /["'`][\w:]{1,12}["'`][ \t]*\+[ \t]*["'`]\w{1,12}["'`]/g,
@@ -151,9 +151,45 @@ export const sniffingRules: readonly FormRule[] = [
       form(String.raw`\[ (?:${quote}[^"'\`\n]{1,20}${quote} ,? ){2,20}\] \. join \( ${quote}${quote}`),
       form(String.raw`\bfrom(?:CharCode|CodePoint) \( (?:0x)?\w{1,6} , (?:0x)?\w{1,6} ,`),
       form(String.raw`${quote}[^"'\`\n]{0,80}\\(?:x[4-7][0-9a-f]|u00[4-7][0-9a-f])`),
-      form(String.raw`\beval\b[\s\S]{0,200}?\b(?:atob|base64)\b`),
-      form(String.raw`\bFunction \( [^()\n]{0,80}\b(?:atob|base64)\b`),
-      form(String.raw`\bimport \( ${quote}data:`),
+    ],
+  },
+  {
+    id: "evaluated",
+    kind: "sniffing",
+    languages: ["js"],
+    does: "runs code that no file of code shows, or loads a module whose name it computes",
+    instead: "write the code out in a file of its own, and import it by its name",
+    forms: [
+      form(String.raw`(?<![\w$."'\`/-])eval(?![\w$"'\`/-]| :)`),
+      form(
+        String.raw`\b(?:globalThis|global|window|self) (?:\?? \. eval\b|(?:\?\.)? \[ ${quote}eval${quote})`,
+      ),
+      form(String.raw`(?<![\w$.])Function \(|\bglobalThis \. Function\b`),
+      form(String.raw`\. constructor (?:\. constructor\b|\( ${quote})`),
+      form(String.raw`\bset(?:Timeout|Interval) \( ${quote}`),
+      form(
+        String.raw`\b(?:runIn(?:This|New)?Context|compileFunction|SourceTextModule)\b|\bvm \. Script\b|\. _compile \(`,
+        String.raw`|(?:from|require \(|import \(?) ${quote}(?:node:)?vm${quote}`,
+      ),
+      form(
+        String.raw`\beval : (?:true|!0)\b|\bexecPath , \[[^\]\n]{0,400}${quote}(?:-e|-p|-pe|--eval|--print)${quote}`,
+      ),
+      form(String.raw`\b(?:import|require) \( (?![\s"'\`)]|new\s+URL \( ["'])`),
+      form(String.raw`\b(?:import|require) \( (?:\`[^\`\n]{0,400}\$\{|${quote}[^"'\`\n]{0,400}${quote} \+)`),
+      form(String.raw`\bimport (?:\(|[^;"'\`]{0,400}\bfrom)? ${quote}(?:data|blob):`),
+    ],
+  },
+  {
+    id: "evaluated-elsewhere",
+    kind: "sniffing",
+    languages: ["python", "ruby", "shell"],
+    does: "runs code that no file of code shows, or loads a module whose name it computes",
+    instead: "write the code out in a file of its own, and import it by its name",
+    forms: [
+      form(String.raw`(?<![\w.$-])(?:eval|exec) \(`),
+      form(String.raw`\b(?:import_module|__import__) \( (?![\s"'])|\b(?:runpy|execfile)\b`),
+      form(String.raw`\b(?:instance|class|module)_eval \(|\bbinding \. eval\b`),
+      /(?<![\w./$-])eval[ \t]+["'`$]/g,
     ],
   },
   {
