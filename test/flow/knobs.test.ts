@@ -1,13 +1,5 @@
 import { readFileSync } from "node:fs";
-import {
-  makeTarget,
-  openPlace,
-  type Place,
-  questbus,
-  type Target,
-  watchJournal,
-  writeQuest,
-} from "@questbus/testkit";
+import { type Finished, openScene, type Scene, watchJournal, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectNoTrace, faultsOf, type Summary, summaryOf } from "./expectation.ts";
 
@@ -29,30 +21,26 @@ const mode = '{\n  "mode": "plain",\n  "list": [1, 2]\n}\n';
 const pool = { name: "pool", from: 1, to: 64, integer: true, env: { file: "src/pool.env", key: "POOL" } };
 const modes = { name: "mode", values: ["plain", "fancy"], json: { file: "src/mode.json", pointer: "/mode" } };
 
-let place: Place;
-let target: Target;
-beforeAll(() => {
-  place = openPlace("knobs");
-  target = makeTarget(place, { "bench.sh": bench, "src/pool.env": poolEnv, "src/mode.json": mode });
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene("knobs", { "bench.sh": bench, "src/pool.env": poolEnv, "src/mode.json": mode });
 });
-afterAll(() => place.close());
+afterAll(() => scene.close());
 
-const knobs = (parameters: unknown[], more: object = {}) => ({
-  fixers: [{ knobs: { parameters, seed: 7, ...more } }],
-});
+/** Runs a quest whose only fixer searches these parameters. */
+const search = (parameters: unknown[], more: object = {}): Promise<Finished> =>
+  scene.cli(
+    "run",
+    writeQuest(scene.place, { fixers: [{ knobs: { parameters, seed: 7 } }], ...more }),
+    "--json",
+  );
 
 describe("a quest whose only fixer searches parameters", () => {
   let summary: Summary;
   let text: string;
 
   beforeAll(async () => {
-    const run = await questbus(place, [
-      "run",
-      writeQuest(place, knobs([pool, modes])),
-      "--state",
-      "state",
-      "--json",
-    ]);
+    const run = await search([pool, modes]);
     summary = summaryOf(run);
     text = run.stderr;
   });
@@ -60,22 +48,22 @@ describe("a quest whose only fixer searches parameters", () => {
   test("finds the setting that is really better, and it is accepted; the diff shows the setting alone", () => {
     expect(summary, text).toMatchObject({ status: "accepted", verdict: "ACCEPT" });
     const { branch = "" } = summary.accepted ?? {};
-    const found = target.git("show", `${branch}:src/pool.env`);
+    const found = scene.target.git("show", `${branch}:src/pool.env`);
     const [, size] = /^# connections\nPOOL=(\d+) # one a core$/.exec(found) ?? [];
     expect(Math.abs(Number(size) - 24), found).toBeLessThanOrEqual(8);
-    expect(target.git("show", `${branch}:src/mode.json`).replace("fancy", "plain")).toBe(mode.trim());
+    expect(scene.target.git("show", `${branch}:src/mode.json`).replace("fancy", "plain")).toBe(mode.trim());
     expect(text).toMatch(
       /candidate [0-9a-f]{12} from knobs pool, mode: .*; 16 settings in \d+ runs, \d+ failed; best pool=/,
     );
   });
 
   test("what was tried is evidence: every setting with its values, and why it failed", () => {
-    const journal = watchJournal(place.path("state"));
+    const journal = watchJournal(scene.place.path("state"));
     const report = journal.of("task.reported").find(({ body }) => body.report.task === "produce");
     journal.close();
     const ref = report?.body.report.artifacts.find(({ kind }) => kind === "trials");
     const hash = ref?.sha256 ?? "";
-    const file = place.path("state", "artifacts", hash.slice(0, 2), hash.slice(2));
+    const file = scene.place.path("state", "artifacts", hash.slice(0, 2), hash.slice(2));
     const { trials, best } = JSON.parse(readFileSync(file, "utf8"));
     expect(trials).toHaveLength(17);
     expect(trials[0].setting).toBeNull();
@@ -93,8 +81,7 @@ test("a later pass searches on among what was not judged yet, until nothing is l
   const sizes = { ...pool, from: undefined, to: undefined, integer: undefined, values: [4, 24, 30] };
   // The suite wants a small pool, so that whatever is faster is refused.
   const tests = { command: '. ./src/pool.env; [ "$POOL" -le 20 ]' };
-  const quest = writeQuest(place, { ...knobs([sizes]), tests }, "sizes.json");
-  const run = await questbus(place, ["run", quest, "--state", "none", "--json"]);
+  const run = await search([sizes], { tests });
   expect(run.exit, run.stderr).toBe(7);
   expect(summaryOf(run).passes.map(({ verdict }) => verdict)).toEqual([
     "TESTS_FAILED",
@@ -112,17 +99,11 @@ test("places that are not there, or may not be written, are refused with their l
     { ...pool, env: { file: "src/none.env", key: "POOL" } },
     { ...modes, json: { file: "test/mode.json", pointer: "/mode" } },
   ];
-  const run = await questbus(place, [
-    "run",
-    writeQuest(place, knobs(parameters), "bad.json"),
-    "--state",
-    "bad",
-    "--json",
-  ]);
+  const run = await search(parameters);
   expect(run.exit).toBe(2);
   expectNoTrace(run);
   expect(faultsOf(run)).toMatchObject([
-    { code: "KNOB_PLACE_MISSING", where: expect.stringMatching(/bad\.json:\d+:\d+$/) },
-    { code: "PATH_FORBIDDEN", where: expect.stringMatching(/bad\.json:\d+:\d+$/) },
+    { code: "KNOB_PLACE_MISSING", where: expect.stringMatching(/quest\.json:\d+:\d+$/) },
+    { code: "PATH_FORBIDDEN", where: expect.stringMatching(/quest\.json:\d+:\d+$/) },
   ]);
 });

@@ -1,15 +1,5 @@
 import type { JournalEvent } from "@questbus/protocol";
-import {
-  makeTarget,
-  openPlace,
-  type Place,
-  questbus,
-  type Running,
-  startQuestbus,
-  type Target,
-  until,
-  writeQuest,
-} from "@questbus/testkit";
+import { openScene, type Scene, type Target, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Summary, summaryOf, verdictsOf } from "./expectation.ts";
 
@@ -17,9 +7,8 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** The sealed evaluator: what judges a candidate stands as the quest found it, whatever the candidate does to it. */
 
-let place: Place;
+let scene: Scene;
 let target: Target;
-let stack: Running;
 
 const figures = (total: string): string => `found=$(sh report.sh test/numbers.txt 2>/dev/null | tr '\\n' ' ')
 wanted="least 2 most 9 ${total} spread 7 "
@@ -38,25 +27,19 @@ exec awk -f src/least.awk -f src/most.awk -f src/total.awk -f src/report.awk "$1
 };
 
 beforeAll(async () => {
-  place = openPlace("seal");
-  target = makeTarget(place, files);
+  scene = await openScene("seal", files);
+  target = scene.target;
   for (const name of ["gain", "breaks-test"] as const) target.branch(name);
-  stack = startQuestbus(place, ["up", "--state", "state"]);
-  await until("the stack to be up", () => stack.printed().stdout !== "");
 });
-afterAll(async () => {
-  stack.signal("SIGINT");
-  await stack.ended;
-  await place.close();
-});
+afterAll(() => scene.close());
 
 type Judged = { exit: number | null; summary: Summary; told: string };
 
 const open = { performance: { write: ["**"], never: [] } };
 
 async function run(overrides: Record<string, unknown>): Promise<Judged> {
-  const file = writeQuest(place, { authorities: open, ...overrides });
-  const done = await questbus(place, ["run", file, "--state", "state", "--json"]);
+  const file = writeQuest(scene.place, { authorities: open, ...overrides });
+  const done = await scene.cli("run", file, "--json");
   return { exit: done.exit, summary: summaryOf(done), told: done.stderr };
 }
 
@@ -69,7 +52,7 @@ function judge(name: string, on: string, changed: Record<string, string | null>)
 }
 
 async function samplesOf({ summary }: Judged): Promise<number[]> {
-  const { stdout } = await questbus(place, ["audit", summary.quest, "--state", "state", "--json"]);
+  const { stdout } = await scene.cli("audit", summary.quest, "--json");
   const events = stdout
     .split("\n")
     .filter(Boolean)

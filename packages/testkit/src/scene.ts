@@ -13,9 +13,13 @@ export type Scene = {
   close(): Promise<number | null>;
 };
 
-export async function openScene(name: string): Promise<Scene> {
+/** `changed` replaces or removes files of the target. */
+export async function openScene(
+  name: string,
+  changed: Readonly<Record<string, string | null>> = {},
+): Promise<Scene> {
   const place = openPlace(name);
-  const target = makeTarget(place);
+  const target = makeTarget(place, changed);
   const stack = startQuestbus(place, ["up", "--state", "state"]);
   await until("the stack to be up", () => stack.printed().stdout !== "");
   return {

@@ -4,41 +4,28 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type JudgePolicy, judge, type PassEvidence } from "../../src/verdict/judge.ts";
 import { confirmationSeed, remeasureSeed, totalSeed } from "../../src/verdict/pair-order.ts";
+import { evidenceOf, policyOf, samplesOf } from "./evidence.ts";
 import { observe, pairOf, steadyPairs } from "./simulate.ts";
 
 const seed = "q-00000001/1";
 const rss: GuardSpec = { name: "rss", from: "max-rss", unit: "bytes", better: "lower", worseBy: 0.05 };
-const policy: JudgePolicy = {
+const policy = policyOf({
   metric: { name: "wall", from: "wall-time", unit: "s", better: "lower" },
-  goal: { improveBy: 0.2, margin: 0.01, minEffect: null },
   guards: [rss],
-  alpha: 0.0125,
   pairsMax: 90,
-  confirmationPairs: 16,
   signOff: ["architect", "performance", "qa", "ops"],
-};
+});
 const yes = { vote: "yes" as const, reasons: [] };
 const signOffs = { architect: yes, performance: yes, qa: yes, ops: yes };
 const guards = { rss: 1000 };
 
 const samplesWith = (gain: number, part: Partial<GateSamples> = {}): GateSamples => ({
-  seed,
-  pairs: steadyPairs(seed, 20, gain, guards),
+  ...samplesOf(seed, steadyPairs(seed, 20, gain, guards)),
   confirmation: steadyPairs(confirmationSeed(seed), 16, gain, guards),
-  total: null,
-  workloadKey: "0".repeat(64),
-  remeasure: null,
   ...part,
 });
 const pass = (part: Partial<PassEvidence> = {}): PassEvidence => ({
-  unfit: null,
-  crash: null,
-  changedNothing: false,
-  forbiddenPaths: [],
-  suspicions: [],
-  tests: "passed",
-  samples: samplesWith(0.25),
-  signOffs,
+  ...evidenceOf(samplesWith(0.25), { signOffs }),
   ...part,
 });
 const fault = { code: "MACHINE_UNFIT" as const, message: "The load was 9." };

@@ -2,23 +2,20 @@ import { type GateSamples, type GuardSpec, type Pair, verdict as verdictSchema }
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type GatePolicy, nextGateStep } from "../../src/verdict/gate.ts";
-import { type JudgePolicy, judge, type PassEvidence } from "../../src/verdict/judge.ts";
+import { type JudgePolicy, judge } from "../../src/verdict/judge.ts";
 import { confirmationSeed, totalSeed } from "../../src/verdict/pair-order.ts";
+import { evidenceOf, policyOf, samplesOf } from "./evidence.ts";
 import { normal, observe, pairOf, uniform } from "./simulate.ts";
 
 /** What holds of the gate for any data, however it came about. */
 
 const seed = "p";
 const rss: GuardSpec = { name: "rss", from: "max-rss", unit: "bytes", better: "lower", worseBy: 0.1 };
-const policy: JudgePolicy = {
+const policy = policyOf({
   metric: { name: "time", from: "metric-line", unit: "ms", better: "lower" },
   goal: { improveBy: 0.05, margin: 0.01, minEffect: null },
   guards: [rss],
-  alpha: 0.0125,
-  pairsMax: 60,
-  confirmationPairs: 16,
-  signOff: [],
-};
+});
 
 type World = { noise: number; gain: number; cv: number };
 const worlds = fc.record({
@@ -33,26 +30,11 @@ function samplesIn({ noise, gain, cv }: World): GateSamples {
   const run = (length: number) => observe(100 * length * Math.exp(cv * gauss()), { rss: 500 });
   const series = (from: string, count: number): Pair[] =>
     Array.from({ length: count }, (_, k) => pairOf(from, k, run(1), run(1 - gain)));
-  return {
-    seed,
-    pairs: series(seed, 60),
+  return samplesOf(seed, series(seed, 60), {
     confirmation: series(confirmationSeed(seed), 16),
     total: series(totalSeed(seed), 16),
-    workloadKey: "0".repeat(64),
-    remeasure: null,
-  };
+  });
 }
-
-const evidenceOf = (samples: GateSamples): PassEvidence => ({
-  unfit: null,
-  crash: null,
-  changedNothing: false,
-  forbiddenPaths: [],
-  suspicions: [],
-  tests: "passed",
-  samples,
-  signOffs: {},
-});
 
 const judged = (samples: GateSamples, under: JudgePolicy = policy) => judge(evidenceOf(samples), under);
 const isOpen = (word: string): boolean => word === "ACCEPT" || word === "KEEP";

@@ -16,6 +16,7 @@ import {
   suspectWallClock,
   unclocked,
 } from "../../src/verdict/run-guard.ts";
+import { evidenceOf, policyOf, samplesOf } from "./evidence.ts";
 import { normal } from "./simulate.ts";
 
 const seed = "s";
@@ -35,35 +36,17 @@ const series = (count: number, of: (at: number) => [Run, Run], from = seed): Pai
     return { first: firstOfPair(from, at), base, candidate };
   });
 
-const policy: JudgePolicy = {
-  metric,
-  goal: { improveBy: 0.2, margin: 0.01, minEffect: null },
-  guards: [],
-  alpha: 0.0125,
-  pairsMax: 60,
-  confirmationPairs: 16,
-  signOff: [],
-};
+const policy = policyOf({ metric });
 type Parts = { of: (at: number) => [Run, Run]; total?: Pair[] | null; remeasure?: Pair[] | null };
 const verdictOf = ({ of, total = null, remeasure = null }: Parts, under: Partial<JudgePolicy> = {}) =>
   judge(
-    {
-      unfit: null,
-      crash: null,
-      changedNothing: false,
-      forbiddenPaths: [],
-      suspicions: [],
-      tests: "passed",
-      samples: {
-        seed,
-        workloadKey: "0".repeat(64),
-        pairs: series(20, of),
+    evidenceOf(
+      samplesOf(seed, series(20, of), {
         confirmation: series(16, of, confirmationSeed(seed)),
         total,
         remeasure,
-      },
-      signOffs: {},
-    },
+      }),
+    ),
     { ...policy, ...under },
   );
 
