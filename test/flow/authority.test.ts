@@ -7,6 +7,7 @@ import type {
   CommandData,
   Grant,
   JournalEvent,
+  Report,
   Role,
   Task,
   TaskResult,
@@ -98,7 +99,7 @@ const found = {
   choose: { fixer: 0, reason: "next in the quest's order", dropped: [] },
 } satisfies Partial<TaskResult>;
 
-type Changed = Partial<Pick<CommandData["report"], "pass" | "epoch" | "assignment">>;
+type Changed = Partial<Pick<Report, "pass" | "epoch" | "assignment">>;
 
 function report(role: Role, { assignment, epoch, brief }: Grant, changed: Changed = {}): Promise<unknown> {
   const head = { assignment, epoch, pass: brief.pass, phase: brief.phase, ...changed };

@@ -1,3 +1,4 @@
+export { type AskTask, type AskWork, workAsks } from "./asks.ts";
 export * from "./behaviour.ts";
 export { type Calibration, openCalibration } from "./calibration.ts";
 export { type AgentDefinition, loadDefinition } from "./definition.ts";

@@ -1,5 +1,16 @@
-import { type Decision, decisions, escalationId, limit, QuestbusError, questId } from "@questbus/protocol";
+import {
+  type Decision,
+  decisions,
+  escalationId,
+  limit,
+  type Phase,
+  phases,
+  QuestbusError,
+  questId,
+  roles,
+} from "@questbus/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { type AskOptions, askRole } from "./command-ask.ts";
 import { calibrate } from "./command-calibrate.ts";
 import {
   listAgents,
@@ -75,6 +86,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("escalations", "list what waits for an arbiter, with the evidence", listEscalations);
   add("agents", "list the role agents and what they hold", listAgents);
   add("doctor", "check what a run needs", doctor);
+  addAsk(program, signal, ended);
   addCalibrate(program, signal, ended);
   addRecheck(program, signal, ended);
   addCancel(program, signal, ended);
@@ -113,6 +125,39 @@ const withCommon = (command: Command): Command =>
 function commonOf(command: Command, signal: AbortSignal): Common {
   const { state, json } = command.opts<{ state: string; json: boolean }>();
   return { state, json, signal };
+}
+
+function addAsk(program: Command, signal: AbortSignal, ended: Ended): void {
+  const command = program
+    .command("ask")
+    .description("ask an agent of one role, outside any quest, and wait for its answer")
+    .argument("<text>", "the question or task");
+  withCommon(command)
+    .addOption(new Option("--role <role>", "who is asked").choices(roles).makeOptionMandatory())
+    .addOption(
+      new Option("--phases <list>", `what to do, of ${phases.join(",")}`)
+        .argParser(phaseList)
+        .default(["test"]),
+    )
+    .addOption(new Option("--data <json>", "what goes with it").argParser(jsonValue))
+    .action(async (text: string, options: AskOptions) =>
+      ended(await askRole(text, options, commonOf(command, signal))),
+    );
+}
+
+function phaseList(text: string): Phase[] {
+  const named = text.split(",");
+  const found = phases.filter((each) => named.includes(each));
+  if (found.length === named.length) return found;
+  throw new InvalidArgumentError(`some of ${phases.join(",")}`);
+}
+
+function jsonValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError("a JSON value");
+  }
 }
 
 function addCalibrate(program: Command, signal: AbortSignal, ended: Ended): void {

@@ -1,6 +1,8 @@
 export { analyse } from "./analysis/analyse.ts";
 export * from "./analysis/describe.ts";
 export * from "./arbitration/matrix.ts";
+export * from "./ask/decide.ts";
+export * from "./ask/state.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
 export { type CliEnd, classifyCliRun, cliInstall, cliStart } from "./fixer/cli.ts";

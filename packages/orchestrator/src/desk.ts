@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   applyEvent,
+  askAnswer,
   type DecideContext,
   type Draft,
   decideCancel,
@@ -39,6 +40,7 @@ import {
   verbsOf,
 } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
+import { AskDesk } from "./ask-desk.ts";
 import { project, setTimers } from "./projection.ts";
 
 /**
@@ -67,17 +69,28 @@ export class Desk {
   #active = new Map<string, QuestState>();
   #before = new Map<string, QuestState | null>();
   #lastSeq = 0;
+  /** What the quests offer, counted anew after one of them changed, or was put back. */
+  #offers: ReadonlyMap<Principal, number> | null = null;
+  /** A quest changed since `startNext` looked. */
+  #changed = true;
+  readonly asks: AskDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
     this.#random = random;
     for (const state of unfinished(store)) this.#active.set(state.id, state);
+    this.asks = new AskDesk(store, {
+      nowMs,
+      append: (events, command) => this.#append(events, command, nowMs()),
+      refused: (actor, error, id) => this.recordRefusal({ id, verb: "report", actor }, null, error),
+    });
   }
 
   begin(tx: StoreWrites): void {
     this.#tx = tx;
     this.#before.clear();
     this.#lastSeq = tx.head().seq;
+    this.asks.begin(tx);
   }
 
   rollback(): void {
@@ -86,11 +99,30 @@ export class Desk {
       else this.#active.delete(id);
     }
     this.#before.clear();
+    this.#moved();
+    this.asks.rollback();
   }
 
   /** The last row of the journal that this desk knows of. */
   get lastSeq(): number {
     return this.#lastSeq;
+  }
+
+  #moved(): void {
+    this.#offers = null;
+    this.#changed = true;
+  }
+
+  #append(events: readonly NewEvent[], command: string | null, timeMs: number): JournalEvent[] {
+    const rows = this.#store.append(events, { timeMs, command });
+    this.#lastSeq = rows.at(-1)?.seq ?? this.#lastSeq;
+    return rows;
+  }
+
+  /** A command that was refused changes nothing but this record. */
+  recordRefusal({ id, verb, actor }: Omit<Asked, "data">, quest: string | null, error: QuestbusError): void {
+    const body = { verb, code: error.code, message: error.message };
+    this.record({ type: "command.refused", quest, actor, body }, id);
   }
 
   get #store(): StoreWrites {
@@ -99,19 +131,12 @@ export class Desk {
   }
 
   /** Carries out a command. Null: a claim for which there is no work yet. */
-  handle(asked: Asked): unknown {
-    if (!verbsOf[asked.actor.role as keyof typeof verbsOf]?.includes(asked.verb)) {
-      throw new QuestbusError({
-        code: "ROLE_FORBIDDEN",
-        message: `${asked.actor.role} may not ${asked.verb}`,
-        next: `${asked.actor.role} may: ${verbsOf[asked.actor.role as keyof typeof verbsOf]?.join(", ") ?? "nothing"}`,
-      });
-    }
+  handle(asked: Asked, asksMax: number = limit.asksClaimedMax): unknown {
     switch (asked.verb) {
       case "hello":
         return this.#hello(asked as Asked<"hello">);
       case "claim":
-        return this.#claim(asked as Asked<"claim">);
+        return this.#claim(asked as Asked<"claim">, asksMax);
       case "renew":
         return this.#renew(asked as Asked<"renew">);
       case "note":
@@ -120,6 +145,8 @@ export class Desk {
         return this.#report(asked as Asked<"report">);
       case "release":
         return this.#release(asked as Asked<"release">);
+      case "ask":
+        return askAnswer(this.asks.ask(asked.actor, asked.data as CommandData["ask"], asked.id));
       case "submit":
         return this.#submit(asked as Asked<"submit">);
       case "cancel":
@@ -133,8 +160,21 @@ export class Desk {
     }
   }
 
+  /** Refuses what the sender's role may not do. */
+  authorize(asked: Pick<Asked, "actor" | "verb">): void {
+    if (!verbsOf[asked.actor.role as keyof typeof verbsOf]?.includes(asked.verb)) {
+      throw new QuestbusError({
+        code: "ROLE_FORBIDDEN",
+        message: `${asked.actor.role} may not ${asked.verb}`,
+        next: `${asked.actor.role} may: ${verbsOf[asked.actor.role as keyof typeof verbsOf]?.join(", ") ?? "nothing"}`,
+      });
+    }
+  }
+
   /** The measurement lease is free: the quest that has waited longest begins, or goes on with what was supplied to it. */
   startNext(): void {
+    if (!this.#changed) return;
+    this.#changed = false;
     const states = [...this.#active.values()];
     if (states.some((state) => state.status === "running" && !standsStill(state))) return;
     const isReady = (state: QuestState): boolean => state.status === "queued" || isSupplied(state);
@@ -157,20 +197,23 @@ export class Desk {
 
   /** Records something that is not about the state of a quest. */
   record(event: NewEvent, command: string | null): JournalEvent {
-    const [row] = this.#store.append([event], { timeMs: this.#nowMs(), command }) as [JournalEvent];
-    this.#lastSeq = row.seq;
+    const [row] = this.#append([event], command, this.#nowMs()) as [JournalEvent];
     project(this.#store, row, null);
     return row;
   }
 
-  /** Roles for which there is work right now: an assignment, or a candidate that is asked for. */
-  offeredRoles(): Set<Principal> {
-    const offered = new Set<Principal>();
+  /** How much work there is for each role right now: assignments, or candidates that are asked for. */
+  offers(): ReadonlyMap<Principal, number> {
+    if (this.#offers) return this.#offers;
+    const offers = new Map<Principal, number>();
     for (const state of this.#active.values()) {
-      if (requestOf(state)) offered.add("worker");
-      for (const role of roles) if (state.assignments[role].status === "offered") offered.add(role);
+      // Every one who waits for requests gets all of them.
+      if (requestOf(state)) offers.set("worker", Number.POSITIVE_INFINITY);
+      for (const role of roles)
+        if (state.assignments[role].status === "offered") offers.set(role, (offers.get(role) ?? 0) + 1);
     }
-    return offered;
+    this.#offers = offers;
+    return offers;
   }
 
   #hello({ actor, data, id }: Asked<"hello">): unknown {
@@ -183,11 +226,14 @@ export class Desk {
         null,
       );
     }
+    this.asks.forget(actor);
     return {};
   }
 
-  #claim({ actor, id }: Asked<"claim">): ClaimAnswer | null {
+  /** An assignment, or else asks: at most as many as the caller takes, and as is fair to others that wait. */
+  #claim({ actor, id, data }: Asked<"claim">, asksMax: number): ClaimAnswer | null {
     const role = actor.role as Role;
+    if (!this.offers().has(role)) return this.#takeAsks(actor, Math.min(data.asks ?? 0, asksMax), id);
     const offered = [...this.#active.values()]
       .filter((state) => state.assignments[role].status === "offered")
       .sort(inOrderOfArrival)[0];
@@ -196,7 +242,16 @@ export class Desk {
     return { status: "granted", grant: grantOf(state, role) };
   }
 
+  #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
+    const asks = this.asks.take(actor, wanted, id);
+    return asks.length > 0 ? { status: "asked", leaseMs: limit.leaseMs, asks } : null;
+  }
+
   #renew({ actor, data }: Asked<"renew">): unknown {
+    if (isAsk(data)) {
+      this.asks.renew(actor, data);
+      return { leaseMs: limit.leaseMs };
+    }
     heldAssignment(this.#questOf(data.assignment), data.assignment, data.epoch, this.#context(actor));
     const dueAtMs = this.#nowMs() + limit.leaseMs;
     this.#store.setTimer({
@@ -214,12 +269,14 @@ export class Desk {
   }
 
   #report({ actor, data, id }: Asked<"report">): unknown {
+    if (data.task === "ask") return this.asks.report(actor, data, id);
     this.#commit(decideReport(this.#questOf(data.assignment), data, this.#context(actor)), id);
     return {};
   }
 
   #release({ actor, data, id }: Asked<"release">): unknown {
-    this.#commit(decideRelease(this.#questOf(data.assignment), data, this.#context(actor)), id);
+    if (isAsk(data)) this.asks.release(actor, data, id);
+    else this.#commit(decideRelease(this.#questOf(data.assignment), data, this.#context(actor)), id);
     return {};
   }
 
@@ -284,20 +341,23 @@ export class Desk {
     if (draft.events.length === 0) return state;
     const before = this.#active.get(state.id) ?? null;
     if (!this.#before.has(state.id)) this.#before.set(state.id, before);
-    const rows = this.#store.append(draft.events, { timeMs: draft.context.nowMs, command });
+    const rows = this.#append(draft.events, command, draft.context.nowMs);
     let current = before;
     for (const row of rows) {
       current = applyEvent(current, row);
       project(this.#store, row, current);
       setTimers(this.#store, row, current);
     }
-    this.#lastSeq = rows.at(-1)?.seq ?? this.#lastSeq;
+    this.#moved();
     const after = current as QuestState;
     if (isEnded(after)) this.#active.delete(after.id);
     else this.#active.set(after.id, after);
     return after;
   }
 }
+
+/** Quests and asks have ids of different kinds. */
+const isAsk = ({ assignment }: { assignment: string }): boolean => assignment.startsWith("a-");
 
 function unfinished(store: Store): QuestState[] {
   const found = store.listQuests({ status: ["queued", "running", "escalated"], limit: questsMax });

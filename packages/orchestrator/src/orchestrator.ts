@@ -1,11 +1,13 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream } from "@questbus/bus";
+import { askAnswer } from "@questbus/core";
 import {
   type Answer,
+  type AskAnswer,
   crashPoint,
   type ErrorCode,
   faultsOf,
   limit,
-  type Principal,
+  principals,
   QuestbusError,
   type Verb,
 } from "@questbus/protocol";
@@ -13,6 +15,7 @@ import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
 import { Desk } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
+import { isLate, type Received, Waiting } from "./waiting.ts";
 
 /**
  * The one writer: takes the commands that wait, applies them in one transaction, hands the new rows to the journal
@@ -25,8 +28,6 @@ import { openPublisher, type Publisher } from "./publisher.ts";
  * Invariants: I1 nobody is answered before the commit; I2 a command id seen before gets its stored answer; I3 a
  * command that is refused changes nothing but the record of its refusal; I4 the queue is bounded.
  */
-type Received = { command: Command; atMs: number };
-type Waiting = { received: Received; untilMs: number };
 type Settled = { command: Command; answer: Answer };
 
 /** What the store says of itself: no refusal of the command, but the end of the transaction. */
@@ -36,7 +37,14 @@ const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_L
 const failedPauseMs = 1_000;
 
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
-const unrecorded: readonly Verb[] = ["renew", "claim", "requests"];
+const unrecorded: readonly Verb[] = ["renew", "requests"];
+
+/** An ask's own row knows its command and each report: an answer stored beside it would be written twice. */
+const isOwnRecord = ({ verb, data }: Command): boolean =>
+  verb === "ask" || (verb === "report" && data.task === "ask");
+
+/** What waits for the end of its turn, and longer. */
+const waits = ({ verb }: Command): boolean => verb === "claim" || verb === "requests";
 
 export type Orchestrator = { stop(): Promise<void> };
 export type OrchestratorParts = {
@@ -67,7 +75,9 @@ class Running {
   readonly #desk: Desk;
   readonly #publisher: Publisher;
   #queue: Received[] = [];
-  #waiting: Waiting[] = [];
+  readonly #waiting = new Waiting();
+  /** Answers to commands before `fromSeq` are older than `answersKeptMs`. */
+  #kept = { atMs: 0, fromSeq: 0, toSeq: 0 };
   #scheduled = false;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -123,7 +133,8 @@ class Running {
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#timer) clearTimeout(this.#timer);
-    for (const { received } of this.#waiting) received.command.respond(none(this.#desk.lastSeq));
+    const { claims } = this.#waiting.late(Number.POSITIVE_INFINITY);
+    for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
     await this.#publisher.settled();
   }
 
@@ -146,34 +157,57 @@ class Running {
       if (at === 0) crashPoint("answer.begun");
     }
     crashPoint("answer.done");
-    this.#wakeClaims();
-    this.#answerLateClaims();
+    this.#answerLate();
     this.#armTimer();
     if (this.#queue.length > 0) this.#schedule();
   }
 
   /** All in one transaction. When a mistake of ours breaks it, each gets its own, so that one command costs no other. */
-  #carryOut(batch: readonly Received[]): Settled[] {
+  #carryOut(batch: readonly Received[], alone = false): Settled[] {
+    const taken = new Set(batch);
     crashPoint("batch.taken");
     try {
       const settled = this.#transact((tx) => {
         this.#fireTimers(tx);
         const done = batch.flatMap((received) => this.#settle(tx, received));
         this.#desk.startNext();
-        tx.forgetAnswers(this.#desk.lastSeq - limit.answersKeptRows, limit.batchCommandsMax);
+        done.push(...this.#grantClaims(tx, taken));
+        this.#forgetAnswers(tx);
         crashPoint("commit.begun");
         return done;
       });
       this.#failed = false;
-      return settled;
+      return [...settled, ...this.#endedAsks()];
     } catch (error) {
       this.#failed = true;
       this.#parts.log.error({ err: error }, "a batch could not be stored");
-      this.#waiting = this.#waiting.filter(({ received }) => !batch.includes(received));
+      for (const received of taken) this.#waiting.drop(received);
       const ours = !(error instanceof QuestbusError);
-      if (ours && batch.length > 1) return batch.flatMap((received) => this.#carryOut([received]));
-      return batch.map(({ command }) => ({ command, answer: refusal(error) }));
+      if (ours && taken.size > 1 && !alone)
+        return [...taken].flatMap((received) => this.#carryOut([received], true));
+      return [...taken].map(({ command }) => ({ command, answer: refusal(error) }));
     }
+  }
+
+  /** Claims that wait are granted what there is now, in the same transaction; `taken` gets each that is looked at. */
+  #grantClaims(tx: StoreWrites, taken: Set<Received>): Settled[] {
+    return principals.flatMap((role) => {
+      const tasks = this.#desk.offers().get(role) ?? 0;
+      const asks = this.#desk.asks.offeredCount(role);
+      if (tasks + asks === 0) return [];
+      const claims = this.#waiting.takeClaims(role, tasks, asks);
+      for (const each of claims) taken.add(each);
+      const share = Math.ceil(asks / Math.max(1, claims.length - tasks));
+      return claims.flatMap((received) => this.#settle(tx, received, share));
+    });
+  }
+
+  /** After the commit: who waits for an ask that ended is answered. */
+  #endedAsks(): Settled[] {
+    return this.#desk.asks.ended.flatMap((ask) => {
+      const answer: Answer = { ok: true, seq: this.#desk.lastSeq, data: askAnswer(ask) };
+      return this.#waiting.takeAnswers(ask.id).map(({ command }) => ({ command, answer }));
+    });
   }
 
   #transact<T>(work: (tx: StoreWrites) => T): T {
@@ -188,35 +222,48 @@ class Running {
     }
   }
 
-  /** The answer of one command; none when it is a claim that goes on waiting. */
-  #settle(tx: StoreWrites, received: Received): Settled[] {
+  /**
+   * The answer of one command; none when it waits. A claim waits for the end of its turn at least, so that it sees all
+   * that the turn brings: `share` is given then, the asks that it may take.
+   */
+  #settle(tx: StoreWrites, received: Received, share?: number): Settled[] {
     const { command } = received;
-    const known = tx.answerOf(command.id);
+    const known = isOwnRecord(command) ? null : tx.answerOf(command.id);
     if (known?.actor === actorText(command.actor)) return [{ command, answer: known.answer as Answer }];
     if (known) return [{ command, answer: refusal(foreignId(command)) }];
-    if (command.verb === "hello") this.#forgetClaims(command);
+    if (command.verb === "hello") this.#waiting.forgetClaim(command.actor);
     let answer: Answer;
     try {
-      const data = this.#desk.handle(command);
-      const parked = data === null ? this.#wait(received) : null;
-      if (parked) return parked;
-      answer = data === null ? none(this.#desk.lastSeq) : { ok: true, seq: this.#desk.lastSeq, data };
+      this.#desk.authorize(command);
+      const data = share === undefined && waits(command) ? null : this.#desk.handle(command, share);
+      if (data === null) return this.#wait(received);
+      if (command.verb === "ask" && this.#waitsOn(received, data as AskAnswer)) return [];
+      answer = { ok: true, seq: this.#desk.lastSeq, data };
     } catch (error) {
       if (!(error instanceof QuestbusError) || storeFaults.includes(error.code)) throw error;
       this.#recordRefusal(tx, command, error);
       answer = refusal(error);
     }
-    const granted =
-      command.verb === "claim" && answer.ok && (answer.data as { status: string }).status === "granted";
-    if (!unrecorded.includes(command.verb) || granted)
+    if (!unrecorded.includes(command.verb) && !isOwnRecord(command))
       tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);
     return [{ command, answer }];
   }
 
-  /** An earlier process of this agent is gone, and with it whoever waited for these answers. */
-  #forgetClaims({ actor }: Command): void {
-    const isHis = ({ command }: Received): boolean => actorText(command.actor) === actorText(actor);
-    this.#waiting = this.#waiting.filter(({ received }) => !isHis(received));
+  /** An ask that is not answered yet waits for it. */
+  #waitsOn(received: Received, { ask, status }: AskAnswer): boolean {
+    if (status !== "pending" || isLate(received, this.#parts.nowMs())) return false;
+    this.#waiting.parkAnswer(ask, received);
+    return true;
+  }
+
+  /** Answers are kept for some rows and some time, whichever is more: many asks fill rows fast. */
+  #forgetAnswers(tx: StoreWrites): void {
+    const nowMs = this.#parts.nowMs();
+    const { lastSeq } = this.#desk;
+    if (nowMs - this.#kept.atMs >= limit.answersKeptMs)
+      this.#kept = { atMs: nowMs, fromSeq: this.#kept.toSeq, toSeq: lastSeq };
+    const beforeSeq = Math.min(lastSeq - limit.answersKeptRows, this.#kept.fromSeq);
+    if (beforeSeq > 0) tx.forgetAnswers(beforeSeq, limit.batchCommandsMax);
   }
 
   #recordRefusal(tx: StoreWrites, command: Command, error: QuestbusError): void {
@@ -226,8 +273,7 @@ class Running {
       (command.data as { quest?: string }).quest;
     const quest = named?.split(".")[0];
     const known = quest && tx.getQuestState(quest) ? quest : null;
-    const body = { verb: command.verb, code: error.code, message: error.message };
-    this.#desk.record({ type: "command.refused", quest: known, actor: command.actor, body }, command.id);
+    this.#desk.recordRefusal(command, known, error);
   }
 
   #fireTimers(tx: StoreWrites): void {
@@ -236,41 +282,21 @@ class Running {
       this.#desk.timer(timer.kind, timer.subject);
       crashPoint("timer.fired");
     }
+    this.#desk.asks.expire();
   }
 
-  /**
-   * Parks a claim until there is work or its time is over; null: it is over. An agent waits once: its newest claim ends
-   * the one before, whose answer this gives.
-   */
-  #wait(received: Received): Settled[] | null {
-    const { command, atMs } = received;
-    const untilMs = atMs + (command.data as { waitMs: number }).waitMs;
-    if (untilMs <= this.#parts.nowMs()) return null;
-    const isHis = ({ received: { command: other } }: Waiting): boolean =>
-      actorText(other.actor) === actorText(command.actor);
-    const before = this.#waiting.filter(isHis).map((each) => each.received.command);
-    this.#waiting = [...this.#waiting.filter((each) => !isHis(each)), { received, untilMs }];
-    return before
-      .filter((other) => other.id !== command.id)
-      .map((other) => ({ command: other, answer: none(this.#desk.lastSeq) }));
+  /** Parks a claim. An agent waits once: its newest claim ends the one before, whose answer this gives. */
+  #wait(received: Received): Settled[] {
+    const before = this.#waiting.parkClaim(received)?.command;
+    if (!before || before.id === received.command.id) return [];
+    return [{ command: before, answer: none(this.#desk.lastSeq) }];
   }
 
-  /** Claims of roles that have work now go back into the queue. */
-  #wakeClaims(): void {
-    const offered = this.#desk.offeredRoles();
-    const isWoken = ({ received }: Waiting): boolean => offered.has(received.command.actor.role as Principal);
-    const woken = this.#waiting.filter(isWoken);
-    if (woken.length === 0) return;
-    this.#waiting = this.#waiting.filter((each) => !isWoken(each));
-    this.#queue.push(...woken.map(({ received }) => received));
-    this.#schedule();
-  }
-
-  #answerLateClaims(): void {
-    const nowMs = this.#parts.nowMs();
-    const late = this.#waiting.filter(({ untilMs }) => untilMs <= nowMs);
-    this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs > nowMs);
-    for (const { received } of late) received.command.respond(none(this.#desk.lastSeq));
+  #answerLate(): void {
+    const { claims, asks } = this.#waiting.late(this.#parts.nowMs());
+    for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
+    for (const { ask, received } of asks)
+      received.command.respond({ ok: true, seq: this.#desk.lastSeq, data: { ask, status: "pending" } });
   }
 
   /** Sleeps until the next due row or the next claim that has waited long enough. */
@@ -278,7 +304,8 @@ class Running {
     if (this.#timer) clearTimeout(this.#timer);
     const next = Math.min(
       this.#parts.store.nextTimerMs() ?? Infinity,
-      ...this.#waiting.map(({ untilMs }) => untilMs),
+      this.#waiting.nextMs(),
+      this.#desk.asks.nextMs(),
     );
     if (!Number.isFinite(next)) return;
     const leastMs = this.#failed ? failedPauseMs : 0;

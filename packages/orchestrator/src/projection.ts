@@ -1,4 +1,4 @@
-import type { QuestState } from "@questbus/core";
+import type { AskState, QuestState } from "@questbus/core";
 import {
   assignmentOf,
   type EventBody,
@@ -29,9 +29,11 @@ const changesState = (event: JournalEvent): boolean => event.type !== "command.r
  */
 export function openProjection(store: StoreWrites): {
   take(event: JournalEvent, state: QuestState | null): void;
+  takeAsk(event: JournalEvent, ask: AskState): void;
   flush(): void;
 } {
   const open = new Map<string, { event: JournalEvent; state: QuestState }>();
+  const asks = new Map<string, AskState>();
   return {
     take(event, state) {
       projectFact(store, event);
@@ -43,7 +45,15 @@ export function openProjection(store: StoreWrites): {
         open.set(state.id, { event, state });
       }
     },
+    takeAsk(event, ask) {
+      const isAtOnce = event.type === "ask.submitted" || ask.endedMs !== null;
+      if (isAtOnce) projectAsk(store, event, ask);
+      if (isAtOnce) asks.delete(ask.id);
+      else asks.set(ask.id, ask);
+    },
     flush() {
+      for (const ask of asks.values()) store.moveAsk(ask);
+      asks.clear();
       for (const { event, state } of open.values()) projectState(store, event, state);
       open.clear();
     },
@@ -77,6 +87,12 @@ function projectState(store: StoreWrites, event: JournalEvent, state: QuestState
   projectQuest(store, event, state);
   projectAssignments(store, state);
   projectEscalation(store, state);
+}
+
+/** The row of an ask after an event that is about it. */
+export function projectAsk(store: StoreWrites, event: JournalEvent, state: AskState): void {
+  if (event.type === "ask.submitted") store.addAsk(state);
+  else store.moveAsk(state);
 }
 
 function projectQuest(store: StoreWrites, event: JournalEvent, state: QuestState): void {

@@ -24,8 +24,9 @@ export function replayInto(from: StoreReader, into: Store): Replay {
   into.transact((tx) => {
     const projection = openProjection(tx);
     for (const event of journalRows(from)) {
-      const { state, fault } = replay.push(event);
+      const { state, asks, fault } = replay.push(event);
       projection.take(event, state);
+      for (const ask of asks) projection.takeAsk(event, ask);
       found.events += 1;
       if (event.type === "pass.judged") found.verdicts += 1;
       if (fault) found.faults.push(fault);
@@ -46,11 +47,15 @@ export function openFollower(store: Store): {
   return {
     transact: (work) =>
       store.transact((tx) => {
-        const replay = openReplay((quest) => tx.getQuestState(quest) as QuestState | null);
+        const replay = openReplay({
+          quest: (id) => tx.getQuestState(id) as QuestState | null,
+          ask: (id) => tx.getAsk(id),
+        });
         const projection = openProjection(tx);
         work((event) => {
-          const { state } = replay.push(event);
+          const { state, asks } = replay.push(event);
           projection.take(event, state);
+          for (const ask of asks) projection.takeAsk(event, ask);
           setTimers(tx, event, state);
         }, tx);
         projection.flush();

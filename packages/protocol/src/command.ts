@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { decision } from "./arbitration.ts";
-import { report } from "./assignment.ts";
-import { assignmentId, escalationId, gitOid, type Principal, questId, sha256 } from "./identity.ts";
+import { ask, askReport } from "./ask.ts";
+import { type Report, report } from "./assignment.ts";
+import { askId, assignmentId, escalationId, gitOid, type Principal, questId, sha256 } from "./identity.ts";
 import { limit } from "./limit.ts";
 import { questDocument } from "./quest.ts";
 import { suppliedShape } from "./supply.ts";
@@ -13,22 +14,33 @@ const resolvedFixer = z.union([
 
 const reason = z.string().trim().min(1).max(limit.reasonCharsMax);
 
+const anyReport = z.discriminatedUnion("task", [
+  report as unknown as z.ZodObject<{ task: z.ZodLiteral<Report["task"]> }>,
+  askReport,
+]) as unknown as z.ZodType<Report | z.infer<typeof askReport>>;
+
 /** The data of each command, by the command's verb (the last token of its subject). */
 export const commandData = {
   /** An agent's process has started; leases of an earlier process of the same name are taken back. */
   hello: z.strictObject({ incarnation: z.string().min(1).max(64), pid: z.int().min(1) }),
   /** Ask for work of the caller's role; waits at most `waitMs`. */
-  claim: z.strictObject({ waitMs: z.int().min(0).max(limit.claimWaitMsMax) }),
-  renew: z.strictObject({ assignment: assignmentId, epoch: z.int().min(1) }),
+  claim: z.strictObject({
+    waitMs: z.int().min(0).max(limit.claimWaitMsMax),
+    /** How many asks the caller takes, where no assignment is offered; who says nothing gets none. */
+    asks: z.int().min(0).max(limit.asksClaimedMax).optional(),
+  }),
+  renew: z.strictObject({ assignment: z.union([assignmentId, askId]), epoch: z.int().min(1) }),
   /** What the holder of a lease does meanwhile, for people who wait: one line. */
   note: z.strictObject({
     assignment: assignmentId,
     epoch: z.int().min(1),
     text: z.string().trim().min(1).max(limit.noteCharsMax),
   }),
-  report,
+  report: anyReport,
   /** Give an assignment back undone. */
-  release: z.strictObject({ assignment: assignmentId, epoch: z.int().min(1), reason }),
+  release: z.strictObject({ assignment: z.union([assignmentId, askId]), epoch: z.int().min(1), reason }),
+  /** A question or task for one role, outside any quest; waits at most `waitMs` for its answer. */
+  ask,
   submit: z.strictObject({
     document: questDocument,
     /** Absolute path of the folder of the quest file. */
@@ -74,7 +86,7 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
   performance: agentVerbs,
   qa: agentVerbs,
   ops: agentVerbs,
-  operator: ["submit", "cancel", "supply"],
+  operator: ["submit", "cancel", "supply", "ask"],
   arbiter: ["rule"],
   worker: ["requests", "supply"],
 };

@@ -28,5 +28,8 @@ export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** A git object name: SHA-1 or SHA-256. */
 export const gitOid = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
 
+/** Made from who asks and the id of the command, so that the same command is the same ask. */
+export const askId = z.string().regex(/^a-[0-9a-f]{24}$/);
+
 /** The id of a quest's assignment for a role. */
 export const assignmentOf = (quest: string, forRole: Role): string => `${quest}.${forRole}`;

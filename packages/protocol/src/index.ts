@@ -1,5 +1,6 @@
 export * from "./analysis.ts";
 export * from "./arbitration.ts";
+export * from "./ask.ts";
 export * from "./assignment.ts";
 export * from "./authority.ts";
 export * from "./canonical.ts";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { decision, escalationReason } from "./arbitration.ts";
+import { type AskGrant, askEventBody } from "./ask.ts";
 import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
 import { commandData } from "./command.ts";
 import { actor, assignmentId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
@@ -63,6 +64,7 @@ export const eventBody = {
   }),
   "change.integrated": z.object({ branch: z.string(), commit: gitOid, tree: gitOid }),
   "quest.ended": z.object({ ending, reason: z.string(), fault: fault.nullable() }),
+  ...askEventBody,
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
   /** A command was refused; nothing changed but this record. */
   "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),
@@ -106,4 +108,7 @@ export type JournalRow = z.infer<typeof journalRow>;
 export type JournalEvent = Omit<JournalRow, "type" | "body" | "quest" | "actor"> & NewEvent;
 
 /** What a claim is answered with. */
-export type ClaimAnswer = { status: "granted"; grant: Grant } | { status: "none" };
+export type ClaimAnswer =
+  | { status: "granted"; grant: Grant }
+  | { status: "asked"; leaseMs: number; asks: AskGrant[] }
+  | { status: "none" };

@@ -73,14 +73,27 @@ export const limit = {
   suspicionsMax: 32,
   /** Commands that one transaction takes; more wait for the next. */
   batchCommandsMax: 256,
-  /** Rows of the journal for which answers to commands are kept, for who asks again; far more than a minute's. */
+  /** Rows of the journal for which answers to commands are kept, for who asks again, and the least time. */
   answersKeptRows: 100_000,
+  answersKeptMs: 60_000,
   /** Commands that may wait; beyond it the caller is told to come back. */
   queueCommandsMax: 10_000,
   /** Journal rows that one page of a read answers. */
   journalPageMax: 500,
   /** Bytes of a refused message that its dead letter keeps. */
   deadLetterBytesMax: 4_096,
+  /** Asks that one claim takes, and one report answers. */
+  asksClaimedMax: 64,
+  /** Asks that are open at once; all of them are in memory. */
+  asksOpenMax: 20_000,
+  /** Characters of an ask's words, and of the JSON that goes with it or comes back from one phase. */
+  askTextCharsMax: 16_384,
+  askJsonCharsMax: 65_536,
+  askDepthMax: 32,
+  /** Characters of all asks that one claim takes together; a single one may have more, and still fits a message. */
+  askGrantCharsMax: 262_144,
+  /** An ask that nobody answered for this long ends: a day. */
+  askLifeMs: 86_400_000,
   reasonCharsMax: 2_000,
   /** Characters of what an agent says while it works. */
   noteCharsMax: 400,

@@ -1,4 +1,5 @@
 import { canonicalText, endings, type Phase, type Principal, type Role, type Task } from "@questbus/protocol";
+import { type AskReader, type AskWriter, askReaderOn, askWriterOn } from "./ask.ts";
 import type { Sql, Value } from "./sql.ts";
 
 /**
@@ -62,7 +63,7 @@ export type QuestQuery = {
 export type AssignmentQuery = { quest?: string; role?: Role; status?: string | readonly string[] };
 export type EscalationQuery = { quest?: string; status?: string };
 
-export type ProjectionReader = {
+export type ProjectionReader = AskReader & {
   getQuest(id: string): QuestRow | null;
   getQuestState(id: string): unknown;
   /** Newest first. */
@@ -81,7 +82,7 @@ export type ProjectionReader = {
   listAgents(): AgentRow[];
 };
 
-export type ProjectionWriter = {
+export type ProjectionWriter = AskWriter & {
   putQuest(row: QuestRow): void;
   putAssignment(row: AssignmentRow): void;
   putEscalation(row: EscalationRow): void;
@@ -121,6 +122,7 @@ export function projectionReaderOn(sql: Sql): ProjectionReader {
     return row && { ...row, state: JSON.parse(row.state) };
   };
   return {
+    ...askReaderOn(sql),
     getQuest,
     getQuestState: (id) => getQuest(id)?.state ?? null,
     listQuests({ status, limit, before }) {
@@ -206,6 +208,7 @@ const upsertAgent = upsert("agent", ["role", "name"], ["incarnation", "pid", "jo
 
 export function projectionWriterOn(sql: Sql): ProjectionWriter {
   return {
+    ...askWriterOn(sql),
     putQuest: ({ createdMs, updatedMs, state, ...row }) =>
       sql.run(upsertQuest, {
         ...row,
@@ -236,6 +239,7 @@ const keys = {
   escalation: "id",
   evidence: "sha256, quest, kind",
   agent: "role, name",
+  ask: "seq",
 } as const;
 
 /** Every projection as text, a row a line, in the order of the keys. */

@@ -36,6 +36,7 @@ test("the shipped ones are as they were released", () => {
       "0001-journal.sql 9ac1169eb4fc277e",
       "0002-projection.sql 1760813a255f0881",
       "0003-timer.sql 3d90dd0663cc33de",
+      "0004-ask.sql be818391600760e9",
     ]
   `);
 });

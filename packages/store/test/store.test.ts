@@ -4,6 +4,7 @@ import { type NewEvent, QuestbusError } from "@questbus/protocol";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { actorText, openStore, projectionLines, type Store, verifyJournal } from "../src/index.ts";
+import { migrationsIn } from "../src/migration.ts";
 import { fill, filled, newDir, orchestrator, quest, questRow, refused } from "./rig.ts";
 
 let dir: string;
@@ -74,7 +75,7 @@ describe("opening", () => {
     filled(dir, 1);
     meddle("PRAGMA user_version = 99");
     expect(code(() => openStore({ dir, mode } as { dir: string; mode: "read" }))).toBe("STATE_NEWER");
-    meddle("PRAGMA user_version = 3");
+    meddle(`PRAGMA user_version = ${migrationsIn().length}`);
     expect(open().head().seq).toBe(1);
   });
 
@@ -99,7 +100,8 @@ describe("opening", () => {
   test("an older state is brought up to date by a writer; a reader says what to do", () => {
     filled(dir, 1);
     meddle(
-      "DROP TABLE timer; DROP TABLE cursor; DELETE FROM migration WHERE version = 3; PRAGMA user_version = 2",
+      `DROP TABLE timer; DROP TABLE cursor; DROP TABLE ask;
+       DELETE FROM migration WHERE version >= 3; PRAGMA user_version = 2`,
     );
     expect(code(() => openStore({ dir, mode: "read" }))).toBe("STATE_MISSING");
     expect(open().nextTimerMs()).toBeNull();

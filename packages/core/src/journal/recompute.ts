@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { EventBody, JournalEvent, Verdict } from "@questbus/protocol";
+import { type AskState, applyAsk, asksIn, isOver } from "../ask/state.ts";
 import { applyEvent } from "../quest/apply.ts";
 import { judgePass } from "../quest/judge-pass.ts";
 import { currentPass, type PassState, type QuestState } from "../quest/state.ts";
@@ -8,24 +9,37 @@ import { currentPass, type PassState, type QuestState } from "../quest/state.ts"
 export type VerdictFault = { seq: number; quest: string; stored: string; recomputed: string };
 
 /**
- * Replays quests event by event. `push` gives the state after the event, and a fault when a stored verdict is not the
- * one that the stored evidence gives (design, decision 8). `stateBefore` gives the state of a quest whose first events
- * came before this replay; without it, none did.
+ * Replays quests and asks event by event. `push` gives their states after the event, and a fault when a stored verdict is
+ * not the one that the stored evidence gives (design, decision 8). `before` gives the state of what began before this
+ * replay; without it, nothing did.
  */
-export function openReplay(stateBefore: (quest: string) => QuestState | null = () => null): {
-  push(event: JournalEvent): { state: QuestState | null; fault: VerdictFault | null };
+export function openReplay(
+  before: { quest(id: string): QuestState | null; ask(id: string): AskState | null } = {
+    quest: () => null,
+    ask: () => null,
+  },
+): {
+  push(event: JournalEvent): { state: QuestState | null; asks: AskState[]; fault: VerdictFault | null };
 } {
+  const open = new Map<string, AskState>();
+  const asksAfter = (event: JournalEvent): AskState[] =>
+    asksIn(event).map((id) => {
+      const ask = applyAsk(open.get(id) ?? before.ask(id), event, id);
+      if (isOver(ask)) open.delete(id);
+      else open.set(id, ask);
+      return ask;
+    });
   const states = new Map<string, QuestState>();
   return {
     push(event) {
       const quest = event.quest;
-      if (!quest) return { state: null, fault: null };
-      const before = states.get(quest) ?? stateBefore(quest);
-      const fault = event.type === "pass.judged" && before ? recheck(before, event) : null;
-      const state = applyEvent(before, event);
+      if (!quest) return { state: null, asks: asksAfter(event), fault: null };
+      const known = states.get(quest) ?? before.quest(quest);
+      const fault = event.type === "pass.judged" && known ? recheck(known, event) : null;
+      const state = applyEvent(known, event);
       if (state?.ending) states.delete(quest);
       else if (state) states.set(quest, state);
-      return { state, fault };
+      return { state, asks: [], fault };
     },
   };
 }

@@ -110,7 +110,7 @@ describe("what the replay follows", () => {
     expect(last).toEqual(play.state);
     expect(last?.status).toBe("accepted");
     const [claimed] = play.journal.filter((event) => event.type === "assignment.claimed");
-    expect(replay.push(claimed as JournalEvent)).toEqual({ state: null, fault: null });
+    expect(replay.push(claimed as JournalEvent)).toEqual({ state: null, asks: [], fault: null });
   });
 
   it("passes by what belongs to no quest", () => {
@@ -120,6 +120,6 @@ describe("what the replay follows", () => {
       type: "agent.joined",
       body: { incarnation: "i", pid: 1 },
     } as JournalEvent;
-    expect(openReplay().push(row)).toEqual({ state: null, fault: null });
+    expect(openReplay().push(row)).toEqual({ state: null, asks: [], fault: null });
   });
 });

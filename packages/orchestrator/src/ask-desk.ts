@@ -1,0 +1,218 @@
+import {
+  type AskState,
+  applyAsk,
+  askGrant,
+  askIdOf,
+  askPhase,
+  asksIn,
+  asksToGrant,
+  decideAsk,
+  decideExpireAsks,
+  decideOutcome,
+  decideReleaseAsk,
+  decideTake,
+  decideTooOld,
+  heldAsk,
+  isOver,
+} from "@questbus/core";
+import {
+  type Actor,
+  type AskGrant,
+  type AskReport,
+  type AskReportAnswer,
+  type CommandData,
+  faultsOf,
+  type JournalEvent,
+  limit,
+  type NewEvent,
+  type Phase,
+  QuestbusError,
+} from "@questbus/protocol";
+import type { Store, StoreWrites } from "@questbus/store";
+import { Deadlines } from "./deadline.ts";
+import { projectAsk } from "./projection.ts";
+
+/**
+ * The part of the desk that answers for asks. Owns the states of those that are not over, and when their leases are:
+ * an orchestrator that starts anew gives every holder a whole lease, so that a due time on disk would be read by nobody,
+ * and would cost two writes a phase.
+ *
+ * Invariant: I1 what is in memory is what the transaction wrote; `rollback` makes it so again.
+ */
+type AskDeskParts = {
+  nowMs: () => number;
+  append(events: readonly NewEvent[], command: string | null): JournalEvent[];
+  /** One outcome of a report was refused. */
+  refused(actor: Actor, error: QuestbusError, command: string): void;
+};
+
+export class AskDesk {
+  readonly #parts: AskDeskParts;
+  #tx: StoreWrites | null = null;
+  #open = new Map<string, AskState>();
+  /** By role, those that wait longest first. */
+  #offered = new Map<string, Map<string, AskState>>();
+  #leases = new Deadlines<string>();
+  #before = new Map<string, AskState | null>();
+  #ended: AskState[] = [];
+
+  constructor(store: Store, parts: AskDeskParts) {
+    this.#parts = parts;
+    this.#fill(store.openAsks());
+  }
+
+  begin(tx: StoreWrites): void {
+    this.#tx = tx;
+    this.#before.clear();
+    this.#ended = [];
+  }
+
+  rollback(): void {
+    if (this.#before.size === 0) return;
+    for (const [id, state] of this.#before) {
+      if (state) this.#open.set(id, state);
+      else this.#open.delete(id);
+    }
+    this.#before.clear();
+    this.#ended = [];
+    this.#fill([...this.#open.values()].sort((a, b) => a.seq - b.seq));
+  }
+
+  /** Those that ended in this transaction. */
+  get ended(): readonly AskState[] {
+    return this.#ended;
+  }
+
+  offeredCount(role: string): number {
+    return this.#offered.get(role)?.size ?? 0;
+  }
+
+  /** The ask as it stands, with the same command as before too. */
+  ask(actor: Actor, data: CommandData["ask"], command: string): AskState {
+    const id = askIdOf(actor, command);
+    const known = this.#find(id);
+    if (known) return known;
+    this.#commit([decideAsk(id, data, this.#open.size, actor)], command);
+    return this.#open.get(id) as AskState;
+  }
+
+  take(actor: Actor, wanted: number, command: string): AskGrant[] {
+    const asks = asksToGrant(this.#offered.get(actor.role)?.values() ?? [], wanted);
+    if (asks.length === 0) return [];
+    this.#commit([decideTake(asks, actor)], command);
+    return asks.map(({ id }) => askGrant(this.#open.get(id) as AskState));
+  }
+
+  /** Each outcome counts for itself; when none does, the report is refused with all reasons. */
+  report(actor: Actor, { asks }: AskReport, command: string): AskReportAnswer {
+    const refusals: QuestbusError[] = [];
+    const answers = asks.map((outcome): AskReportAnswer["asks"][number] => {
+      const { assignment } = outcome;
+      try {
+        const event = decideOutcome(this.#find(assignment), outcome, actor);
+        if (event) this.#commit([event], command);
+        const state = this.#find(assignment) as AskState;
+        if (isOver(state)) return { status: "ended", assignment };
+        return { status: "next", assignment, epoch: state.epoch, phase: askPhase(state) as Phase };
+      } catch (error) {
+        if (!(error instanceof QuestbusError) || error.faults.length === 0) throw error;
+        refusals.push(error);
+        return { status: "refused", assignment, fault: { ...(error.faults[0] as (typeof error.faults)[0]) } };
+      }
+    });
+    const faults = refusals.flatMap((each) => faultsOf(each));
+    const [first, ...rest] = faults;
+    if (first && refusals.length === asks.length) throw new QuestbusError(first, ...rest);
+    for (const each of refusals) this.#parts.refused(actor, each, command);
+    return { asks: answers };
+  }
+
+  renew(actor: Actor, lease: CommandData["renew"]): void {
+    const { id } = heldAsk(this.#find(lease.assignment), lease, actor);
+    this.#leases.set(id, this.#parts.nowMs(), limit.leaseMs);
+  }
+
+  release(actor: Actor, data: CommandData["release"], command: string): void {
+    this.#commit(decideReleaseAsk(this.#find(data.assignment), data, actor), command);
+  }
+
+  /** The agent's earlier process is gone, and its leases with it. */
+  forget({ role, name }: Actor): void {
+    const held = [...this.#open.values()].filter(
+      (ask) => ask.status === "leased" && ask.role === role && ask.agent === name,
+    );
+    this.#commit(decideExpireAsks(held, "the agent started anew"), null);
+  }
+
+  /** When the next lease is over, or the oldest ask too old. */
+  nextMs(): number {
+    const [oldest] = this.#open.values();
+    return Math.min(
+      this.#leases.nextMs(),
+      oldest ? oldest.askedMs + limit.askLifeMs : Number.POSITIVE_INFINITY,
+    );
+  }
+
+  /** Ends what is over by now. */
+  expire(): void {
+    const nowMs = this.#parts.nowMs();
+    if (this.nextMs() > nowMs) return;
+    const lost = this.#leases.due(nowMs).flatMap((id) => this.#open.get(id) ?? []);
+    // Also when it brings no event: what was taken out of the leases comes back by a rollback.
+    for (const ask of lost) this.#remember(ask.id);
+    this.#commit(decideExpireAsks(lost, "the lease was not renewed"), null);
+    const old: AskState[] = [];
+    for (const ask of this.#open.values()) {
+      if (ask.askedMs + limit.askLifeMs > nowMs) break;
+      old.push(ask);
+    }
+    this.#commit(decideTooOld(old), null);
+  }
+
+  #find(id: string): AskState | null {
+    return this.#open.get(id) ?? this.#store.getAsk(id);
+  }
+
+  get #store(): StoreWrites {
+    if (!this.#tx) throw new TypeError("the desk works inside a transaction only");
+    return this.#tx;
+  }
+
+  #remember(id: string): void {
+    if (!this.#before.has(id)) this.#before.set(id, this.#open.get(id) ?? null);
+  }
+
+  #commit(events: readonly NewEvent[], command: string | null): void {
+    if (events.length === 0) return;
+    const rows = this.#parts.append(events, command);
+    for (const row of rows) {
+      for (const id of asksIn(row)) {
+        this.#remember(id);
+        const after = applyAsk(this.#open.get(id) ?? null, row, id);
+        projectAsk(this.#store, row, after);
+        this.#set(after);
+      }
+    }
+  }
+
+  #set(ask: AskState): void {
+    const { id, role, status } = ask;
+    if (isOver(ask)) {
+      this.#open.delete(id);
+      this.#ended.push(ask);
+    } else this.#open.set(id, ask);
+    const offered = this.#offered.get(role) ?? new Map<string, AskState>();
+    this.#offered.set(role, offered);
+    if (status === "offered") offered.set(id, ask);
+    else offered.delete(id);
+    if (status === "leased") this.#leases.set(id, this.#parts.nowMs(), limit.leaseMs);
+    else this.#leases.delete(id, limit.leaseMs);
+  }
+
+  #fill(asks: readonly AskState[]): void {
+    this.#open = new Map();
+    this.#offered = new Map();
+    this.#leases = new Deadlines();
+    for (const ask of asks) this.#set(ask);
+  }
+}

@@ -1,0 +1,118 @@
+import type { Command } from "@questbus/bus";
+import type { Actor } from "@questbus/protocol";
+import { actorText } from "@questbus/store";
+import { Deadlines } from "./deadline.ts";
+
+/**
+ * Commands that wait: claims (and `requests`) for work, by role and agent, and asks for their answers, by ask.
+ * Nothing here looks at all of them: ten thousand idle agents cost a command no time.
+ */
+export type Received = { command: Command; atMs: number };
+
+const waitMsOf = ({ command }: Received): number => (command.data as { waitMs: number }).waitMs;
+export const isLate = (received: Received, nowMs: number): boolean =>
+  received.atMs + waitMsOf(received) <= nowMs;
+
+const takesAsks = ({ command }: Received): boolean =>
+  command.verb === "claim" && (command.data.asks ?? 0) > 0;
+
+type Claims = { askers: Map<string, Received>; others: Map<string, Received> };
+
+export class Waiting {
+  readonly #claims = new Map<string, Claims>();
+  readonly #claimsDue = new Deadlines<Received>();
+  readonly #answers = new Map<string, Set<Received>>();
+  readonly #answersDue = new Deadlines<Received>();
+  readonly #askOf = new Map<Received, string>();
+
+  /** An agent waits once: gives the claim that it waited with before. */
+  parkClaim(received: Received): Received | null {
+    const { actor } = received.command;
+    const before = this.forgetClaim(actor);
+    const claims = this.#claims.get(actor.role) ?? { askers: new Map(), others: new Map() };
+    this.#claims.set(actor.role, claims);
+    (takesAsks(received) ? claims.askers : claims.others).set(actorText(actor), received);
+    this.#claimsDue.set(received, received.atMs, waitMsOf(received));
+    return before;
+  }
+
+  forgetClaim(actor: Actor): Received | null {
+    const claims = this.#claims.get(actor.role);
+    const key = actorText(actor);
+    const found = claims?.askers.get(key) ?? claims?.others.get(key) ?? null;
+    if (found) this.#dropClaim(found);
+    return found;
+  }
+
+  #dropClaim(received: Received): void {
+    const { actor } = received.command;
+    const claims = this.#claims.get(actor.role);
+    for (const map of [claims?.askers, claims?.others])
+      if (map?.get(actorText(actor)) === received) map.delete(actorText(actor));
+    this.#claimsDue.delete(received, waitMsOf(received));
+  }
+
+  /** Whatever it waits for. */
+  drop(received: Received): void {
+    this.#dropClaim(received);
+    this.#dropAnswer(received);
+  }
+
+  /** Takes out claims of a role for `tasks` assignments and `asks` asks, those that wait longest first. */
+  takeClaims(role: string, tasks: number, asks: number): Received[] {
+    const claims = this.#claims.get(role);
+    if (!claims) return [];
+    const taken = [...firstOf(claims.others, tasks)];
+    taken.push(...firstOf(claims.askers, Math.max(asks, tasks - taken.length)));
+    for (const each of taken) this.#dropClaim(each);
+    return taken;
+  }
+
+  parkAnswer(ask: string, received: Received): void {
+    const waiting = this.#answers.get(ask) ?? new Set();
+    this.#answers.set(ask, waiting.add(received));
+    this.#askOf.set(received, ask);
+    this.#answersDue.set(received, received.atMs, waitMsOf(received));
+  }
+
+  /** Takes out who waits for the answer of this ask. */
+  takeAnswers(ask: string): Received[] {
+    const found = [...(this.#answers.get(ask) ?? [])];
+    for (const each of found) this.#dropAnswer(each);
+    return found;
+  }
+
+  #dropAnswer(received: Received): void {
+    const ask = this.#askOf.get(received) ?? "";
+    const waiting = this.#answers.get(ask);
+    waiting?.delete(received);
+    if (waiting?.size === 0) this.#answers.delete(ask);
+    this.#askOf.delete(received);
+    this.#answersDue.delete(received, waitMsOf(received));
+  }
+
+  nextMs(): number {
+    return Math.min(this.#claimsDue.nextMs(), this.#answersDue.nextMs());
+  }
+
+  /** Takes out the claims, and the asks, that have waited long enough. */
+  late(nowMs: number): { claims: Received[]; asks: { ask: string; received: Received }[] } {
+    const claims = this.#claimsDue.due(nowMs);
+    for (const each of claims) this.#dropClaim(each);
+    const asks = this.#answersDue.due(nowMs).map((received) => {
+      const ask = this.#askOf.get(received) as string;
+      this.#dropAnswer(received);
+      return { ask, received };
+    });
+    return { claims, asks };
+  }
+}
+
+function firstOf(map: ReadonlyMap<string, Received>, count: number): Received[] {
+  const found: Received[] = [];
+  for (const each of map.values()) {
+    if (found.length >= count) break;
+    found.push(each);
+  }
+  return found;
+}

@@ -1,0 +1,232 @@
+import type { AskAnswer, AskGrant, AskReportAnswer, ClaimAnswer, CommandData } from "@questbus/protocol";
+import { limit } from "@questbus/protocol";
+import { verifyJournal } from "@questbus/store";
+import { describe, expect, test } from "vitest";
+import { checkReplay } from "../src/index.ts";
+import {
+  agent,
+  close,
+  codeOf,
+  dataOf,
+  freshStore,
+  openRig,
+  operator,
+  pass,
+  poke,
+  post,
+  type Rig,
+  rows,
+  send,
+  submit,
+} from "./rig.ts";
+
+const qa = agent("qa", "q1");
+const other = agent("qa", "q2");
+const question: CommandData["ask"] = {
+  role: "qa",
+  phases: ["test", "fix", "validate"],
+  text: "is it green?",
+  data: { n: 1 },
+  waitMs: 20_000,
+};
+const ask = (rig: Rig, change: Partial<CommandData["ask"]> = {}, id?: string) =>
+  post(rig, operator, "ask", { ...question, ...change }, id);
+
+async function take(rig: Rig, who = qa, asks = 8): Promise<AskGrant[]> {
+  const answer = dataOf<ClaimAnswer>(await send(rig, who, "claim", { waitMs: 0, asks }));
+  return answer.status === "asked" ? answer.asks : [];
+}
+
+const outcome = ({ assignment, epoch }: AskGrant, phase: AskGrant["phase"], result: unknown = phase) => ({
+  assignment,
+  epoch,
+  phase,
+  result,
+  fault: null,
+});
+const report = (rig: Rig, asks: ReturnType<typeof outcome>[], who = qa, id?: string) =>
+  send(rig, who, "report", { task: "ask", asks }, id);
+
+/** Works the phases of one grant to its end. */
+async function answer(rig: Rig, grant: AskGrant): Promise<void> {
+  for (const phase of ["test", "fix", "validate"] as const) await report(rig, [outcome(grant, phase)]);
+}
+
+describe("an ask", () => {
+  test("is answered when its last phase is reported, and by the same command again", async () => {
+    const rig = await openRig();
+    const sent = ask(rig, {}, "c-ask");
+    const [grant] = await take(rig);
+    expect(grant).toMatchObject({
+      epoch: 1,
+      phase: "test",
+      text: "is it green?",
+      data: { n: 1 },
+      results: [],
+    });
+    const next = dataOf<AskReportAnswer>(await report(rig, [outcome(grant as AskGrant, "test", { ok: 1 })]));
+    expect(next.asks).toEqual([{ status: "next", assignment: grant?.assignment, epoch: 1, phase: "fix" }]);
+    await report(rig, [outcome(grant as AskGrant, "fix", null)]);
+    expect(sent.answers).toEqual([]);
+    const last = await report(rig, [outcome(grant as AskGrant, "validate", "yes")]);
+    expect(dataOf<AskReportAnswer>(last).asks).toEqual([{ status: "ended", assignment: grant?.assignment }]);
+    const wanted = { ask: grant?.assignment, status: "answered", results: [{ ok: 1 }, null, "yes"] };
+    expect(dataOf(await sent.answer)).toEqual(wanted);
+    expect(dataOf(await ask(rig, {}, "c-ask").answer)).toEqual(wanted);
+    expect(rows(rig.store).map(({ type }) => type)).toEqual([
+      "ask.submitted",
+      "ask.claimed",
+      "ask.reported",
+      "ask.reported",
+      "ask.reported",
+    ]);
+  });
+
+  test("is pending when its time is over, and still answered to the same command, also after a restart", async () => {
+    const rig = await openRig();
+    const sent = ask(rig, { waitMs: 500 }, "c-late");
+    await pass(rig, 499);
+    expect(sent.answers).toEqual([]);
+    await pass(rig, 2);
+    expect(dataOf<AskAnswer>(await sent.answer).status).toBe("pending");
+    await close(rig);
+    const again = await openRig({ dir: rig.dir });
+    const waiting = ask(again, {}, "c-late");
+    const [grant] = await take(again);
+    await answer(again, grant as AskGrant);
+    expect(dataOf<AskAnswer>(await waiting.answer).status).toBe("answered");
+    expect(rows(again.store, "ask.submitted")).toHaveLength(1);
+  });
+
+  test("goes to nobody who does not say asks, of another role, or whose assignment comes first", async () => {
+    const rig = await openRig();
+    ask(rig);
+    await poke(rig);
+    expect(dataOf(await send(rig, qa, "claim", { waitMs: 0 }))).toEqual({ status: "none" });
+    expect(await take(rig, agent("ops", "o1"))).toEqual([]);
+    await submit(rig);
+    ask(rig, { role: "architect" });
+    const first = dataOf<ClaimAnswer>(await send(rig, agent("architect"), "claim", { waitMs: 0, asks: 1 }));
+    expect(first.status).toBe("granted");
+  });
+
+  test("asks are shared by those who wait, and a claim that waits gets what comes", async () => {
+    const rig = await openRig();
+    const one = post(rig, qa, "claim", { waitMs: 20_000, asks: 8 });
+    const two = post(rig, other, "claim", { waitMs: 20_000, asks: 8 });
+    await poke(rig);
+    for (let n = 0; n < 4; n += 1) ask(rig);
+    const both = await Promise.all([one.answer, two.answer]);
+    expect(both.map((each) => dataOf<{ asks: unknown[] }>(each).asks.length)).toEqual([2, 2]);
+  });
+
+  test("a lease that is not renewed is offered again under the next epoch, with what was found; a stale report is refused", async () => {
+    const rig = await openRig();
+    ask(rig, {}, "c-lease");
+    const [first] = (await take(rig)) as [AskGrant];
+    await report(rig, [outcome(first, "test", "red")]);
+    await pass(rig, limit.leaseMs - 1);
+    const lease = { assignment: first.assignment, epoch: 1 };
+    expect(codeOf(await send(rig, qa, "renew", lease))).toBe("ok");
+    await pass(rig, limit.leaseMs - 1);
+    expect(await take(rig, other)).toEqual([]);
+    await pass(rig, 2);
+    const [second] = (await take(rig, other)) as [AskGrant];
+    expect(second).toMatchObject({ epoch: 2, phase: "fix", results: ["red"] });
+    expect(codeOf(await report(rig, [outcome(first, "fix")]))).toBe("LEASE_STALE");
+    expect(codeOf(await send(rig, qa, "renew", lease))).toBe("LEASE_STALE");
+    expect(codeOf(await report(rig, [outcome(second, "validate")], other))).toBe("REPORT_OUT_OF_TURN");
+    await report(rig, [outcome(second, "fix")], other);
+    await report(rig, [outcome(second, "validate")], other);
+    expect(dataOf<{ results: unknown }>(await ask(rig, {}, "c-lease").answer).results).toEqual([
+      "red",
+      "fix",
+      "validate",
+    ]);
+    expect(codeOf(await report(rig, [outcome(first, "validate")]))).toBe("LEASE_STALE");
+  });
+
+  test("a report that comes again changes nothing, under any id", async () => {
+    const rig = await openRig();
+    ask(rig);
+    const [grant] = (await take(rig)) as [AskGrant];
+    const first = await report(rig, [outcome(grant, "test", 1)], qa, "c-rep");
+    const before = rows(rig.store).length;
+    expect(await report(rig, [outcome(grant, "test", 1)], qa, "c-rep")).toEqual(first);
+    await report(rig, [outcome(grant, "test", 2)], qa, "c-other");
+    expect(rows(rig.store)).toHaveLength(before);
+    await report(rig, [outcome(grant, "fix")]);
+    await report(rig, [outcome(grant, "validate")]);
+    const again = dataOf<AskReportAnswer>(await report(rig, [outcome(grant, "validate")]));
+    expect(again.asks[0]?.status).toBe("ended");
+  });
+
+  test("each outcome of a report counts for itself", async () => {
+    const rig = await openRig();
+    ask(rig);
+    ask(rig);
+    const [one, two] = (await take(rig)) as [AskGrant, AskGrant];
+    const both = await report(rig, [outcome(one, "test"), outcome({ ...two, epoch: 7 }, "test")]);
+    expect(dataOf<AskReportAnswer>(both).asks).toMatchObject([
+      { status: "next" },
+      { status: "refused", fault: { code: "LEASE_STALE" } },
+    ]);
+    expect(rows(rig.store, "command.refused")).toHaveLength(1);
+  });
+
+  test("fails with its agent's fault, when given back too often, and when its agents start anew", async () => {
+    const rig = await openRig();
+    const faulty = ask(rig);
+    const [one] = (await take(rig)) as [AskGrant];
+    const fault = { code: "SUITE_FAILED" as const, message: "red" };
+    await send(rig, qa, "report", { task: "ask", asks: [{ ...outcome(one, "test", null), fault }] });
+    expect(dataOf(await faulty.answer)).toMatchObject({ status: "failed", fault: { code: "SUITE_FAILED" } });
+    const lost = ask(rig);
+    for (let n = 0; n < limit.offersMax; n += 1) {
+      const [grant] = (await take(rig)) as [AskGrant];
+      if (n === 0) await send(rig, qa, "hello", { incarnation: "two", pid: 2 });
+      else
+        await send(rig, qa, "release", { assignment: grant.assignment, epoch: grant.epoch, reason: "busy" });
+    }
+    expect(dataOf(await lost.answer)).toMatchObject({ status: "failed", fault: { code: "AGENT_LOST" } });
+    expect(await take(rig)).toEqual([]);
+  });
+
+  test("ends when nobody answered it for as long as an ask may live", async () => {
+    const rig = await openRig();
+    await ask(rig, { waitMs: 0 }, "c-old").answer;
+    await pass(rig, limit.askLifeMs + 1);
+    expect(dataOf(await ask(rig, {}, "c-old").answer)).toMatchObject({ status: "failed" });
+  });
+
+  test("is in the chain, and a replay gives the same rows", async () => {
+    const rig = await openRig();
+    for (let n = 0; n < 5; n += 1) ask(rig);
+    const grants = (await take(rig)) as AskGrant[];
+    await answer(rig, grants[0] as AskGrant);
+    await report(rig, [outcome(grants[1] as AskGrant, "test", { z: 1, a: [{ y: 1, b: 2 }] })]);
+    await send(rig, qa, "release", { ...(grants[2] as AskGrant), reason: "later" } as never);
+    await pass(rig, limit.leaseMs + 1);
+    expect(verifyJournal(rig.store).ok).toBe(true);
+    expect(checkReplay(rig.store, freshStore()).difference).toBeNull();
+  });
+
+  test("what a transaction that failed did is not there: leases, offers and answers", async () => {
+    const rig = await openRig();
+    const store = rig.store as { transact: typeof rig.store.transact };
+    const sent = ask(rig);
+    await poke(rig);
+    const { transact } = store;
+    store.transact = (action) =>
+      transact((tx) => {
+        action(tx);
+        throw new RangeError("a mistake of ours");
+      });
+    expect(codeOf(await send(rig, qa, "claim", { waitMs: 0, asks: 1 }))).toBe("INTERNAL");
+    store.transact = transact;
+    const [grant] = (await take(rig)) as [AskGrant];
+    expect(grant.epoch).toBe(1);
+    await answer(rig, grant);
+    expect(dataOf<AskAnswer>(await sent.answer).status).toBe("answered");
+  });
+});

@@ -1,0 +1,114 @@
+import { z } from "zod";
+import { fault, type Phase, phase, phases } from "./assignment.ts";
+import { askId, role } from "./identity.ts";
+import { limit } from "./limit.ts";
+
+/** The words of autonomous mode: a question or task for one role, outside any quest. */
+
+/** Nested no deeper than `max`: what walks over it later recurses. */
+function isFlatterThan(max: number, value: unknown): boolean {
+  if (value === null || typeof value !== "object") return true;
+  return max > 0 && Object.values(value).every((each) => isFlatterThan(max - 1, each));
+}
+
+/** Any JSON value of bounded size. */
+const boundedJson = z
+  .unknown()
+  .refine(
+    (value) =>
+      isFlatterThan(limit.askDepthMax, value) &&
+      (JSON.stringify(value)?.length ?? 0) <= limit.askJsonCharsMax,
+    {
+      error: `at most ${limit.askJsonCharsMax} characters of JSON, nested at most ${limit.askDepthMax} deep`,
+    },
+  );
+
+/** Its phases in the order of a pass, each once. */
+const askPhases = z
+  .array(phase)
+  .min(1)
+  .max(phases.length)
+  .refine(
+    (given) =>
+      given.every((each, at) => at === 0 || phases.indexOf(each) > phases.indexOf(given[at - 1] as Phase)),
+    { error: "name each phase once, in the order test, fix, validate" },
+  );
+
+const asked = {
+  role,
+  phases: askPhases,
+  text: z.string().trim().min(1).max(limit.askTextCharsMax),
+  data: boundedJson,
+};
+
+/** A question: answered when its last phase is reported, or with `pending` when `waitMs` is over before. */
+export const ask = z.strictObject({ ...asked, waitMs: z.int().min(0).max(limit.claimWaitMsMax) });
+
+/** What its holder found in one phase, or the fault that kept it from finding out, which ends the ask. */
+const askOutcome = z
+  .strictObject({
+    assignment: askId,
+    /** The fencing token of the grant. */
+    epoch: z.int().min(1),
+    phase,
+    result: boundedJson,
+    fault: fault.nullable().default(null),
+  })
+  .refine((each) => each.fault === null || each.result === undefined || each.result === null, {
+    error: "an outcome has either a result or a fault",
+    path: ["result"],
+  });
+export type AskOutcome = z.infer<typeof askOutcome>;
+
+/** A report on asks: one message carries what was finished together, and each counts for itself. */
+export const askReport = z.strictObject({
+  task: z.literal("ask"),
+  asks: z.array(askOutcome).min(1).max(limit.asksClaimedMax),
+});
+export type AskReport = z.infer<typeof askReport>;
+
+const leased = z.object({ ask: askId, epoch: z.int() });
+
+/** The bodies of the events of asks. */
+export const askEventBody = {
+  "ask.submitted": z.object({ ask: askId, ...asked }),
+  /** One agent took these, each under a lease of its own. */
+  "ask.claimed": z.object({ asks: z.array(leased) }),
+  /** Reporting the last phase answers the ask; a fault ends it. */
+  "ask.reported": z.object({
+    ask: askId,
+    epoch: z.int(),
+    phase,
+    result: z.unknown(),
+    fault: fault.nullable(),
+  }),
+  "ask.released": z.object({ ask: askId, epoch: z.int(), reason: z.string() }),
+  "ask.expired": z.object({ asks: z.array(leased), reason: z.string() }),
+  /** It ended without an answer. */
+  "ask.ended": z.object({ ask: askId, fault }),
+} as const;
+
+/** One ask, as its holder gets it. `results`: what earlier phases found, by whoever held it then. */
+export type AskGrant = {
+  assignment: string;
+  epoch: number;
+  phase: Phase;
+  text: string;
+  data: unknown;
+  results: readonly unknown[];
+};
+
+/** What a report says of each ask, in the order of the report. `next`: the same lease goes on with this phase. */
+export type AskReportAnswer = {
+  asks: (
+    | { status: "next"; assignment: string; epoch: number; phase: Phase }
+    | { status: "ended"; assignment: string }
+    | { status: "refused"; assignment: string; fault: z.infer<typeof fault> }
+  )[];
+};
+
+/** What an ask is answered with: the result of each phase, in order. */
+export type AskAnswer =
+  | { ask: string; status: "answered"; results: readonly unknown[] }
+  | { ask: string; status: "failed"; fault: z.infer<typeof fault> }
+  | { ask: string; status: "pending" };

@@ -1,0 +1,99 @@
+import { canonicalText, type Fault, type Phase, type Role } from "@questbus/protocol";
+import type { Sql } from "./sql.ts";
+
+/** One ask, as the core computes it. */
+export type AskRow = {
+  id: string;
+  seq: number;
+  role: Role;
+  phases: readonly Phase[];
+  text: string;
+  data: unknown;
+  author: string;
+  askedMs: number;
+  status: "offered" | "leased" | "answered" | "failed";
+  epoch: number;
+  offers: number;
+  agent: string | null;
+  results: readonly unknown[];
+  fault: Fault | null;
+  endedMs: number | null;
+};
+
+export type AskReader = {
+  getAsk(id: string): AskRow | null;
+  /** Those that are not over, oldest first. */
+  openAsks(): AskRow[];
+  countAsks(status: AskRow["status"]): number;
+};
+export type AskWriter = {
+  addAsk(row: AskRow): void;
+  /** Writes what changes in the life of an ask; what was asked stays as it is. */
+  moveAsk(row: AskRow): void;
+};
+
+type Stored = Omit<AskRow, "phases" | "data" | "results" | "fault"> & {
+  phases: string;
+  data: string;
+  results: string;
+  fault: string | null;
+};
+
+const rowOf = ({ phases, data, results, fault, ...row }: Stored): AskRow => ({
+  ...row,
+  phases: JSON.parse(phases),
+  data: JSON.parse(data),
+  results: JSON.parse(results),
+  fault: fault && JSON.parse(fault),
+});
+
+const select = `SELECT seq, id, role, phases, text, data, author, asked_ms AS askedMs, status, epoch, offers, agent,
+  results, fault, ended_ms AS endedMs FROM ask`;
+
+export const askReaderOn = (sql: Sql): AskReader => ({
+  getAsk(id) {
+    const row = sql.get<Stored>(`${select} WHERE id = @id`, { id });
+    return row && rowOf(row);
+  },
+  openAsks: () => sql.all<Stored>(`${select} WHERE ended_ms IS NULL ORDER BY seq`).map(rowOf),
+  countAsks: (status) =>
+    sql.get<{ n: number }>("SELECT count(*) AS n FROM ask WHERE status = @status", { status })?.n ?? 0,
+});
+
+const textOf = (value: unknown): string | null => (value === null ? null : canonicalText(value));
+
+export const askWriterOn = (sql: Sql): AskWriter => ({
+  addAsk: ({ seq, id, role, phases, text, data, author, askedMs, status, epoch, offers }) =>
+    sql.run(
+      `INSERT INTO ask (seq, id, role, phases, text, data, author, asked_ms, status, epoch, offers, results)
+       VALUES (@seq, @id, @role, @phases, @text, @data, @author, @askedMs, @status, @epoch, @offers, '[]')`,
+      {
+        seq,
+        id,
+        role,
+        phases: canonicalText(phases),
+        text,
+        data: canonicalText(data),
+        author,
+        askedMs,
+        status,
+        epoch,
+        offers,
+      },
+    ),
+  moveAsk: ({ seq, status, epoch, offers, agent, results, fault, endedMs }) =>
+    sql.run(
+      `UPDATE ask SET status = @status, epoch = @epoch, offers = @offers, agent = @agent, results = @results,
+       fault = @fault, ended_ms = @endedMs WHERE seq = @seq`,
+      {
+        seq,
+        status,
+        epoch,
+        offers,
+        agent,
+        results: canonicalText(results),
+        fault: textOf(fault),
+        endedMs,
+      },
+    ),
+});

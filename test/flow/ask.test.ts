@@ -1,0 +1,72 @@
+import { mkdirSync } from "node:fs";
+import { type AskTask, workAsks } from "@questbus/agent";
+import type { AskAnswer } from "@questbus/protocol";
+import { type BareStack, openPlace, type Place, questbus, startBareStack } from "@questbus/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+/** Autonomous mode, end to end: the command line asks, an agent of the SDK answers, the audit has it. */
+
+let place: Place;
+let stack: BareStack;
+const stopping = new AbortController();
+let working: Promise<void>;
+const seen: AskTask[] = [];
+
+beforeAll(async () => {
+  place = openPlace("ask");
+  mkdirSync(place.path("state"));
+  stack = await startBareStack(place.path("state"));
+  working = workAsks({
+    client: await stack.clientAs("qa"),
+    signal: stopping.signal,
+    answer: (task) => {
+      seen.push(task);
+      if (task.text === "fail") throw new Error("no idea");
+      return task.phase === "validate" ? `${task.text} ${JSON.stringify(task.data)}` : { phase: task.phase };
+    },
+  });
+});
+
+afterAll(async () => {
+  stopping.abort();
+  await working;
+  await stack?.stop();
+  place?.close();
+});
+
+const ask = (...args: string[]) => questbus(place, ["ask", ...args, "--state", place.path("state")]);
+
+test("a question is answered by an agent of the role, one line a phase", async () => {
+  const said = await ask("green?", "--role", "qa", "--phases", "fix,validate", "--data", '{"n":1}');
+  expect(said.stderr).toBe("");
+  expect(said.stdout).toBe('{\n  "phase": "fix"\n}\ngreen? {"n":1}\n');
+  expect(seen.map(({ phase, epoch }) => [phase, epoch])).toEqual([
+    ["fix", 1],
+    ["validate", 1],
+  ]);
+  const audit = await questbus(place, ["audit", "verify", "--state", place.path("state")]);
+  expect(audit.exit).toBe(0);
+});
+
+test("what the agent cannot do is said with its fault", async () => {
+  const said = await ask("fail", "--role", "qa", "--json");
+  expect(said.exit).toBe(1);
+  expect(said.stderr).toContain("no idea");
+});
+
+test("many at once, each answered once", async () => {
+  const operator = await stack.clientAs("operator");
+  const asks = Array.from({ length: 200 }, (_, n) =>
+    operator.request("ask", {
+      role: "qa",
+      phases: ["test", "fix", "validate"],
+      text: `number ${n}`,
+      data: n,
+      waitMs: 20_000,
+    }),
+  );
+  const answers = (await Promise.all(asks)) as AskAnswer[];
+  expect(answers.map((each) => (each.status === "answered" ? each.results[2] : each))).toEqual(
+    Array.from({ length: 200 }, (_, n) => `number ${n} ${n}`),
+  );
+});
