@@ -210,23 +210,37 @@ describe("patches", () => {
 });
 
 describe("usage", () => {
-  test.each([
-    ["no command", []],
-    ["an unknown command", ["fly"]],
-    ["an unknown option", ["list", "--fast"]],
-    ["no file", ["run"]],
-    ["an id that is none", ["status", "seven"]],
-    ["no decision", ["rule", "e-aaaaaaaa", "--reason", "x"]],
-    ["an unknown decision", ["rule", "e-aaaaaaaa", "--decision", "maybe", "--reason", "x"]],
+  test.each<[string, string[], RegExp]>([
+    ["no command", [], /a command is missing\n {2}next: see questbus help\n$/],
+    ["no command of a group", ["verdict"], /a command is missing\n {2}next: see questbus help verdict\n$/],
+    ["an unknown command", ["fly"], /: unknown command 'fly'\n {2}next: see questbus help\n$/],
+    [
+      "a command that is misspelt",
+      ["stats"],
+      /'stats'\n {2}next: did you mean status\? Else see questbus help\n$/,
+    ],
+    ["an unknown option", ["list", "--fast"], /unknown option '--fast'\n {2}next: see questbus help list\n$/],
+    ["an option that is misspelt", ["list", "--sate", "x"], /'--sate'\n {2}next: did you mean --state\?/],
+    ["no file", ["run"], /missing required argument 'file'\n {2}next: see questbus help run/],
+    ["an id that is none", ["status", "seven"], /'seven' is invalid/],
+    ["no decision", ["rule", "e-aaaaaaaa", "--reason", "x"], /'--decision <decision>' not specified/],
+    [
+      "an unknown decision",
+      ["rule", "e-aaaaaaaa", "--decision", "maybe", "--reason", "x"],
+      /Allowed choices are/,
+    ],
     [
       "guidance for nobody",
       ["rule", "e-aaaaaaaa", "--decision", "revert", "--reason", "x", "--guidance", "y"],
+      /--guidance goes with --decision retry/,
     ],
-  ])("%s: exit 2", async (_, args) => {
+  ])("%s: USAGE, exit 2", async (_, args, says) => {
     const done = await questbus(place, args);
-    expect(done.exit, done.stderr).toBe(2);
-    expect(done.stderr).not.toBe("");
-    expectNoTrace(done);
+    expectClearError(done, "USAGE", 2);
+    expect(done.stderr).toMatch(says);
+    expect(done.stdout).toBe("");
+    const told = await questbus(place, [...args, "--json"]);
+    expect([told.exit, faultsOf(told).map(({ code }) => code)]).toEqual([2, ["USAGE"]]);
     expectNothingDone();
   });
 

@@ -1,5 +1,5 @@
 import { exitCode, QuestbusError } from "@questbus/protocol";
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { printError, printFaults } from "./output.ts";
 import { buildProgram } from "./program.ts";
 
@@ -11,6 +11,10 @@ async function run(): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
   const json = process.argv.includes("--json");
   let exit: number = exitCode.ok;
+  const ended = (code: number): void => {
+    exit = code;
+  };
+  const program = buildProgram(interrupted.signal, ended, json);
   try {
     if (!supported.includes(`${process.platform}-${process.arch}`)) {
       const message = `Questbus runs on ${supported.join(", ")}; this is ${process.platform}-${process.arch}`;
@@ -20,27 +24,23 @@ async function run(): Promise<number> {
         next: "use one of these, or a container with Linux",
       });
     }
-    const program = buildProgram(
-      interrupted.signal,
-      (code) => {
-        exit = code;
-      },
-      json,
-    );
     await program.parseAsync();
     return interrupted.signal.aborted ? exitCode.interrupted : exit;
   } catch (error) {
-    if (error instanceof CommanderError) return usage(error, json);
+    if (error instanceof CommanderError) return usage(error, program, json);
     if (interrupted.signal.aborted) return exitCode.interrupted;
     return printError(error, json);
   }
 }
 
-/** Commander has told people already what was wrong; programs are told here. */
-function usage(error: CommanderError, json: boolean): number {
+/** What commander did not understand, in the form of every error. Where no command was named, its help stands above. */
+function usage(error: CommanderError, program: Command, json: boolean): number {
   if (error.exitCode === 0) return exitCode.ok;
-  const message = error.message.replace(/^error: /, "");
-  if (json) printFaults([{ code: "USAGE", message, next: "questbus --help" }], json);
+  const [said = "", meant] = error.message.replace(/^error: /, "").split(/\s*\(Did you mean (.+)\?\)/);
+  const message = error.code === "commander.help" ? "a command is missing" : said;
+  const command = program.commands.find((each) => each.name() === process.argv[2]);
+  const help = `see questbus help${command ? ` ${command.name()}` : ""}`;
+  printFaults([{ code: "USAGE", message, next: meant ? `did you mean ${meant}? Else ${help}` : help }], json);
   return exitCode.usage;
 }
 

@@ -56,10 +56,13 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   const program = new Command("questbus")
     .description("Runs optimization quests with a team of agents, and accepts a change only on evidence.")
     .version("0.1.0")
-    .showHelpAfterError("(questbus --help lists the commands)")
     .addHelpText("after", help)
     .exitOverride();
-  program.configureOutput({ writeErr: (text) => void (json || process.stderr.write(text)) });
+  // What was not understood is told by whoever runs the program, as every other error is.
+  program.configureOutput({
+    writeErr: (text) => void (json || process.stderr.write(text)),
+    outputError: () => {},
+  });
 
   const add = (
     name: string,
