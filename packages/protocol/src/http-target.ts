@@ -73,6 +73,10 @@ export const httpTarget = z.strictObject({
   errorsMax: percentText.default("0%").meta({
     description: "The share of requests that may fail (an error, a timeout, an answer other than 2xx).",
   }),
+  digest: z.boolean().default(false).meta({
+    description:
+      "The run's DIGEST is a hash of every different body that it was answered with. For a server that answers one request always with the same.",
+  }),
 });
 
 /** {@link httpTarget} in plain units. */
@@ -93,6 +97,8 @@ export type HttpTarget = {
   };
   /** A fraction. */
   errorsMax: number;
+  /** Whether the answers are hashed as the run's digest; absent: no. */
+  digest?: boolean | undefined;
 };
 
 export const normaliseHttp = (target: z.output<typeof httpTarget>): HttpTarget => ({
@@ -111,6 +117,7 @@ export const normaliseHttp = (target: z.output<typeof httpTarget>): HttpTarget =
     headers: target.load.headers,
   },
   errorsMax: parsePercent(target.errorsMax),
+  ...(target.digest ? { digest: true } : {}),
 });
 
 type Asked = { command?: string | undefined; output?: string | undefined; timeout: string; http?: unknown };

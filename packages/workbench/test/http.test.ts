@@ -26,7 +26,7 @@ const serve = (request, response) => {
   if (url === "/late") response.statusCode = Date.now() - since < 150 ? 503 : 200;
   if (url === "/bad" || (url === "/post" && (method !== "POST" || headers["x-kind"] !== "test"))) response.statusCode = 500;
   if (url === "/exit") process.exit(7);
-  setTimeout(() => response.end("fine"), wait);
+  setTimeout(() => response.end(url === "/other" ? "well" : "fine"), wait);
 };
 createServer(serve).listen(Number(process.env.PORT), process.argv[3] ?? "127.0.0.1");
 `;
@@ -106,6 +106,18 @@ describe("a server under load", () => {
     const http = target({ start: `"${process.execPath}" server.mjs` }, { duration: "1s", rate: 20 });
     const { value } = await look({ http, from: "autocannon:requests.total" });
     expect(value).toBeLessThanOrEqual(41);
+  });
+});
+
+describe("the digest of a server", () => {
+  it("is one of its answers, whatever their number, where it is asked for", async () => {
+    const of = async (url: string, digest = true) =>
+      (await look({ http: target({ digest }, { url, duration: "100ms" }) })).digest;
+    const [one, same, other] = [await of("/"), await of("/again"), await of("/other")];
+    expect(one).toMatch(/^[0-9a-f]{32}$/);
+    expect(same).toBe(one);
+    expect(other).not.toBe(one);
+    expect(await of("/", false)).toBe(null);
   });
 });
 

@@ -167,7 +167,7 @@ export function suspectImplausible(
   ]);
   if (runs.some((run) => run.digest === null)) {
     reasons.push(
-      "nothing shows that both do the same work: let the benchmark draw its workload from QUESTBUS_SEED and print DIGEST with a hash of the output",
+      "nothing shows that both do the same work: let the benchmark draw its workload from QUESTBUS_SEED and print DIGEST with a hash of the output (for a server: measure.http with digest: true)",
     );
   }
   if (reasons.length === 0) return null;

@@ -14,6 +14,8 @@ declare module "autocannon" {
     method: string;
     body?: string;
     headers: Record<string, string>;
+    /** Asked of the body of each answer whether it is a right one. */
+    verifyBody?: (body: unknown) => boolean;
   };
 
   type Result = {

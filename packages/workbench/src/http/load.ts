@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { HttpTarget } from "@questbus/protocol";
 import autocannon from "autocannon";
@@ -12,7 +13,13 @@ export type LoadOrder = {
   load: HttpTarget["load"];
   /** Answers whose time is kept; more end the load. */
   answersMax: number;
+  /** Whether a line DIGEST tells which bodies were answered. */
+  digest: boolean;
 };
+
+/** Bodies of which each is another: with more of them the digest says only that they are many. */
+const bodiesMax = 1_000;
+const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** Percentiles that autocannon names; each needs a sample above it. */
 const percentiles = {
@@ -70,7 +77,11 @@ function latencyOf(sorted: Float64Array): Record<string, number> {
   };
 }
 
-async function runLoad({ url, load, answersMax }: LoadOrder, durationMs: number): Promise<unknown> {
+async function runLoad(
+  { url, load, answersMax, digest }: LoadOrder,
+  durationMs: number,
+  bodies: Set<string>,
+): Promise<unknown> {
   const times = openTimes(answersMax);
   let startMs = performance.now();
   const ran = await new Promise<{ result: Parameters<Parameters<typeof autocannon>[1]>[1]; seconds: number }>(
@@ -85,6 +96,7 @@ async function runLoad({ url, load, answersMax }: LoadOrder, durationMs: number)
           method: load.method,
           headers: load.headers,
           ...(load.body === null ? {} : { body: load.body }),
+          ...(digest ? { verifyBody: (body: unknown) => kept(bodies, String(body ?? "")) } : {}),
           // Its correction for a given rate takes every request for one of a millisecond's interval.
           ...(load.rate === null ? {} : { overallRate: load.rate, ignoreCoordinatedOmission: true }),
         },
@@ -111,6 +123,15 @@ async function runLoad({ url, load, answersMax }: LoadOrder, durationMs: number)
   };
 }
 
+/** Keeps the hash of a body; a body may be any. */
+function kept(bodies: Set<string>, body: string): true {
+  if (bodies.size < bodiesMax) bodies.add(hashOf(body));
+  return true;
+}
+
 const order = JSON.parse(await readFile(process.argv[2] as string, "utf8")) as LoadOrder;
-if (order.load.warmupMs > 0) await runLoad(order, order.load.warmupMs);
-process.stdout.write(`${JSON.stringify(await runLoad(order, order.load.durationMs))}\n`);
+const bodies = new Set<string>();
+if (order.load.warmupMs > 0) await runLoad(order, order.load.warmupMs, bodies);
+const result = await runLoad(order, order.load.durationMs, bodies);
+if (order.digest) process.stdout.write(`DIGEST ${hashOf([...bodies].sort().join())}\n`);
+process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -95,8 +95,8 @@ async function runLoad(options: HttpRunOptions, url: string, signal: AbortSignal
   const dir = await mkdtemp(join(tmpdir(), "questbus-load-"));
   try {
     const file = join(dir, "load.json");
-    const { load } = options.http;
-    const order: LoadOrder = { url, load, answersMax: limit.loadAnswersMax };
+    const { load, digest = false } = options.http;
+    const order: LoadOrder = { url, load, digest, answersMax: limit.loadAnswersMax };
     await writeFile(file, JSON.stringify(order), { mode: 0o600 });
     const command = `exec ${[process.execPath, loader, file].map(quoted).join(" ")}`;
     const timeoutMs = load.warmupMs + load.durationMs + loadGraceMs;
