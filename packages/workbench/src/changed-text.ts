@@ -1,4 +1,4 @@
-import { listFiles, readBlobs } from "./sealed-tree.ts";
+import { listFiles, readBlobs, textBytesMax } from "./sealed-tree.ts";
 import { privateGit, type Workspace } from "./workspace.ts";
 
 /** A path that differs between two trees, with its text in each; null: it is not there, or is no text. */
@@ -10,7 +10,6 @@ export type ChangedText = {
   binary: boolean;
 };
 
-const textBytesMax = 2_097_152;
 const noObject = /^0+$/;
 /** The mode of an entry that names a commit of another repository. */
 const submodule = "160000";
@@ -57,6 +56,7 @@ async function textsOf(ws: Workspace, oids: readonly string[]): Promise<Map<stri
   const blobs = await readBlobs(
     ws,
     oids.filter((oid) => !noObject.test(oid)),
+    textBytesMax,
   );
   return new Map(
     [...blobs].flatMap(([oid, content]) =>
@@ -66,5 +66,4 @@ async function textsOf(ws: Workspace, oids: readonly string[]): Promise<Map<stri
 }
 
 /** A NUL byte among the first is how git tells binary content, too. */
-const isText = (content: Buffer): boolean =>
-  content.length <= textBytesMax && !content.subarray(0, 8_000).includes(0);
+const isText = (content: Buffer): boolean => !content.subarray(0, 8_000).includes(0);

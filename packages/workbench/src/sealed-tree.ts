@@ -27,9 +27,17 @@ async function readFiles(ws: Workspace, tree: string): Promise<TreeFile[]> {
   });
 }
 
-/** The contents of blobs, by their ids; one that is not there is left out. */
-export async function readBlobs(ws: Workspace, oids: readonly string[]): Promise<Map<string, Buffer>> {
-  const wanted = [...new Set(oids)];
+/**
+ * The contents of blobs, by their ids; one that is not there is left out.
+ * @param bytesMax a larger one is left out, too, and never read: a candidate may bring files of any size
+ */
+export async function readBlobs(
+  ws: Workspace,
+  oids: readonly string[],
+  bytesMax?: number,
+): Promise<Map<string, Buffer>> {
+  const asked = [...new Set(oids)];
+  const wanted = bytesMax === undefined ? asked : await noLarger(ws, asked, bytesMax);
   const blobs = new Map<string, Buffer>();
   if (wanted.length === 0) return blobs;
   const { stdout } = await privateGit(ws, ["cat-file", "--batch"], { input: `${wanted.join("\n")}\n` });
@@ -44,9 +52,24 @@ export async function readBlobs(ws: Workspace, oids: readonly string[]): Promise
   return blobs;
 }
 
+async function noLarger(ws: Workspace, oids: readonly string[], bytesMax: number): Promise<string[]> {
+  if (oids.length === 0) return [];
+  const { stdout } = await privateGit(ws, ["cat-file", "--batch-check"], { input: `${oids.join("\n")}\n` });
+  const found = stdout
+    .toString("latin1")
+    .split("\n")
+    .map((line) => line.split(" "));
+  return found.flatMap(([oid = "", type, size]) =>
+    type === "blob" && Number(size) <= bytesMax ? [oid] : [],
+  );
+}
+
+/** More than a person writes: a larger file counts as no text. */
+export const textBytesMax = 2_097_152;
+
 const absent = "000000";
 
-/** One file of a difference as text; null: not there. Its content is left empty where `isRead` says no. */
+/** One file of a difference as text; null: not there. Its content is left empty where `isRead` says no, or it is no text by its size. */
 export type TextChange = { path: string; before: string | null; after: string | null };
 
 /** Every file that differs between two commits or trees, with the texts of those that `isRead` asks for. */
@@ -58,7 +81,7 @@ export async function readChanges(
 ): Promise<TextChange[]> {
   const changes = await rawChanges(ws, from, to);
   const read = changes.filter(({ path }) => isRead(path));
-  const blobs = await readBlobs(ws, read.flatMap(idsOf));
+  const blobs = await readBlobs(ws, read.flatMap(idsOf), textBytesMax);
   return changes.map(({ path, modes, was, oid }) => {
     const text = (mode: string, id: string): string | null =>
       mode === absent ? null : (blobs.get(id)?.toString("utf8") ?? "");

@@ -338,6 +338,13 @@ describe("trees", () => {
     );
     expect(blobs.get(run(target, "rev-parse", "HEAD:bench.sh"))?.toString()).toBe(files["bench.sh"]);
     expect((await readBlobs(ws, ["0".repeat(40)])).size).toBe(0);
+    const small = await readBlobs(ws, ["0".repeat(40), ...list.map(({ oid }) => oid)], 17);
+    expect([...small.values()].map(String).sort()).toEqual([
+      "// a test\n",
+      "// more tests\n",
+      "echo METRIC x=1\n",
+      "main.js",
+    ]);
   });
 
   it("reads what differs, with the texts that are asked for", async () => {
