@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { makeTarget, openPlace, type Place, questbus, type Target, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Summary, summaryOf } from "./expectation.ts";
@@ -22,6 +22,8 @@ describe("a quest with a real gain", () => {
     }));
     const file = writeQuest(place, { fixers });
     before = { stand: target.stand(), base: target.git("rev-parse", "HEAD") };
+    mkdirSync(place.path("tmp/questbus-run-killed/home"), { recursive: true });
+    writeFileSync(place.path("tmp/questbus-run-killed/owner"), "1 0");
     run = await questbus(place, ["run", file, "--state", "state", "--json"]);
     summary = summaryOf(run);
     branch = `questbus/${summary.quest}`;
@@ -152,7 +154,7 @@ describe("a quest with a real gain", () => {
     expect(run.stderr).toContain(`why: questbus verdict explain ${summary.quest} --state state`);
   });
 
-  test("nothing is left in the temporary directory", () => {
+  test("nothing is left in the temporary directory, nor of a run that was killed earlier", () => {
     expect(place.leftInTmp()).toEqual([]);
   });
 });

@@ -26,7 +26,7 @@ import {
   writeBrokerConfig,
 } from "@questbus/bus";
 import { type Fault, QuestbusError, roles, spaceDefault } from "@questbus/protocol";
-import { startTimeOf } from "@questbus/workbench";
+import { startTimeOf, sweepRunHomes } from "@questbus/workbench";
 import { z } from "zod";
 
 /**
@@ -158,6 +158,7 @@ class Supervisor {
   }
 
   async start(): Promise<void> {
+    await sweepRunHomes();
     const given = givenBroker(process.env);
     if (given) {
       this.url = given;

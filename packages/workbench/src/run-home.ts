@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { startTimeOf } from "./process-group.ts";
 import { removeTree } from "./removal.ts";
 
 /**
@@ -11,6 +12,9 @@ import { removeTree } from "./removal.ts";
  *
  * It keeps runs apart that mean no harm. A program that looks the user up in the system's tables still finds the real
  * home.
+ *
+ * It stands in the system's temporary directory, with the name of its owner beside it: a process that is killed leaves it
+ * there, and only the next run of the same quest would come to the same path (see {@link sweepRunHomes}).
  */
 
 /**
@@ -42,6 +46,7 @@ export async function withRunHome<T>(
   await removeTree(path);
   // not recursive: a path that somebody else has put there is refused
   for (const each of [path, home, temporary]) await mkdir(each, { mode: 0o700 });
+  await nameOwner(path);
   const env = {
     HOME: home,
     TMPDIR: temporary,
@@ -56,6 +61,39 @@ export async function withRunHome<T>(
   } finally {
     await removeTree(path);
   }
+}
+
+const ownerFile = "owner";
+const ownerText = (pid: number, start: string | null): string => `${pid} ${start}`;
+let ownText = "";
+
+/** Says of a folder in the temporary directory that it is this process's. */
+export function nameOwner(dir: string): Promise<void> {
+  ownText ||= ownerText(process.pid, startTimeOf(process.pid));
+  return writeFile(join(dir, ownerFile), ownText, { mode: 0o600 });
+}
+
+/** Removes what processes that are gone left of their runs in `dir`, the system's temporary directory by default. */
+export async function sweepRunHomes(dir: string = tmpdir()): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const path = join(dir, name);
+    if (!/^questbus-(?:run|load)-/.test(name) || !(await isLeft(path))) continue;
+    const aside = join(dir, `questbus-run-gone-${randomUUID()}`);
+    try {
+      await rename(path, aside);
+      // its successor may have come to the same path meanwhile
+      if (await isLeft(aside)) await removeTree(aside);
+      else await rename(aside, path);
+    } catch {
+      // another process took it, or it is another user's
+    }
+  }
+}
+
+async function isLeft(path: string): Promise<boolean> {
+  const text = await readFile(join(path, ownerFile), "utf8").catch(() => "");
+  const pid = /^(\d+) ./.exec(text)?.[1];
+  return pid !== undefined && text !== ownerText(Number(pid), startTimeOf(Number(pid)));
 }
 
 const toolchainEnvironment = (): Record<string, string> =>

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { commitCandidate } from "../src/candidate.ts";
+import { sweepRunHomes, withRunHome } from "../src/run-home.ts";
 import { checkout, restore } from "../src/tree.ts";
 import { openWorkspace, treeOf } from "../src/workspace.ts";
 import { hashDir, makeTarget, run, sourceFiles, tempDir, until, write } from "./fixture.ts";
@@ -39,6 +40,35 @@ const program = (of: { dir: string; targetRoot: string; commit: string }): strin
     await commitCandidate(ws, path, ws.commit, "candidate");
     await restore(ws, "work", ws.commit);
   }`;
+
+it("a run that was killed leaves no HOME behind once the next stack starts, and a running one keeps its own", async () => {
+  const tmp = tempDir();
+  const [killed, alive] = [join(tmp, "questbus-run-killed"), join(tmp, "questbus-run-alive")];
+  const script = join(tempDir(), "hold.ts");
+  write(join(script, ".."), {
+    "hold.ts": `
+      import { withRunHome } from ${source("run-home.ts")};
+      await withRunHome(${JSON.stringify(killed)}, () => new Promise(() => setInterval(() => {}, 1_000)));`,
+  });
+  const child = spawn(process.execPath, [script], { stdio: "ignore" });
+  const gone = new Promise((done) => child.once("exit", done));
+  await until(() => existsSync(join(killed, "owner")) && readFileSync(join(killed, "owner")).length > 0);
+  await sweepRunHomes(tmp);
+  expect(readdirSync(tmp)).toEqual(["questbus-run-killed"]);
+  child.kill("SIGKILL");
+  await gone;
+  write(tmp, { "questbus-load-unknown/load.json": "{}", "questbus-other/owner": "1 1" });
+  await withRunHome(alive, () => sweepRunHomes(tmp));
+  await withRunHome(alive, async () => {
+    expect(readdirSync(tmp).sort()).toEqual([
+      "questbus-load-unknown",
+      "questbus-other",
+      "questbus-run-alive",
+    ]);
+    await sweepRunHomes(tmp);
+    expect(existsSync(alive)).toBe(true);
+  });
+});
 
 it.each(killPoints)("a workspace survives a kill -9 when %s", async (_, point) => {
   const many = Object.fromEntries(Array.from({ length: 200 }, (__, at) => [`many/${at}.txt`, `${at}\n`]));

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type HttpTarget, limit, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "../command.ts";
 import { lastLines } from "../excerpt.ts";
+import { nameOwner } from "../run-home.ts";
 import type { LoadOrder } from "./load.ts";
 import { freePort, untilReady, urlsOf } from "./readiness.ts";
 import { usageOf } from "./server-usage.ts";
@@ -94,6 +95,7 @@ function startServer({ http, signal, env, ...options }: HttpRunOptions, port: nu
 async function runLoad(options: HttpRunOptions, url: string, signal: AbortSignal): Promise<CommandRun> {
   const dir = await mkdtemp(join(tmpdir(), "questbus-load-"));
   try {
+    await nameOwner(dir);
     const file = join(dir, "load.json");
     const { load, digest = false } = options.http;
     const order: LoadOrder = { url, load, digest, answersMax: limit.loadAnswersMax };
