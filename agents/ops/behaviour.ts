@@ -66,7 +66,9 @@ async function guard({ brief }: TaskContext): Promise<Outcome<"guard">> {
     const bound = percent(brief.spec.guards[at]?.worseBy ?? 0);
     return `${name} ${state}${worsening === null ? "" : ` (${change(worsening)}, bound ${bound} worse)`}`;
   });
-  const summary = texts.length > 0 ? `guards: ${texts.join(", ")}` : "the quest names no guards";
+  const none =
+    brief.spec.watch === null ? "the quest names no guards" : "guards are not looked at in a recheck";
+  const summary = texts.length > 0 ? `guards: ${texts.join(", ")}` : none;
   const held = findings.every((each) => each.state === "holds");
   return {
     result: { checked: findings.map((each) => each.name) },

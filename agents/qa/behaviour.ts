@@ -28,6 +28,10 @@ export const behaviour: Behaviour = { test: baseSuite, fix: separate, validate: 
 /** How often a red suite is run again before it is called failing. */
 const repetitions = 2;
 
+/** A watch accepts nothing, so the suite that its quest names does nothing. */
+const isWatch = ({ brief }: TaskContext): boolean => brief.spec.watch !== null;
+const notRun = "the suite is not run in a recheck";
+
 const seconds = (run: SuiteRun): string => `${(run.durationMs / 1000).toFixed(1)} s`;
 const outcome = (run: SuiteRun): string =>
   run.passed ? "green" : run.timedOut ? "timed out" : `red, exit ${run.exit}`;
@@ -37,7 +41,7 @@ type Laid = { path: string; guard: SealGuard };
 
 async function layOut(context: TaskContext, name: string, commit: string): Promise<Laid> {
   const { signal, groups } = context;
-  const { prepare } = context.brief.spec.target;
+  const prepare = isWatch(context) ? null : context.brief.spec.target.prepare;
   const path = await checkout(await context.workspace(), name, commit);
   const guard = await guardOf(context, commit);
   if (prepare) await underSeal(guard, path, () => prepareTree(path, prepare, { signal, groups }));
@@ -55,6 +59,7 @@ function suiteIn(
 async function baseSuite(context: TaskContext): Promise<Outcome<"base-suite">> {
   const laid = await layOut(context, "qa-base", context.brief.lastGood.commit);
   const run = await suiteIn(context, laid);
+  if (isWatch(context)) return { result: run, summary: notRun };
   return {
     result: run,
     summary: `suite on last known-good: ${outcome(run)} in ${seconds(run)}${run.passed ? "" : "; it is run again"}`,
@@ -63,8 +68,10 @@ async function baseSuite(context: TaskContext): Promise<Outcome<"base-suite">> {
 
 /** A red base is run again: always red is failing, sometimes red is flaky. */
 async function separate(context: TaskContext): Promise<Outcome<"separate">> {
-  if (!context.brief.suiteRed)
-    return { result: { runs: [], flaky: false }, summary: "the suite was green: no flaky tests to separate" };
+  if (!context.brief.suiteRed) {
+    const summary = isWatch(context) ? notRun : "the suite was green: no flaky tests to separate";
+    return { result: { runs: [], flaky: false }, summary };
+  }
   const laid = await layOut(context, "qa-base", context.brief.lastGood.commit);
   const runs = await repeat(() => suiteIn(context, laid));
   const last = runs.at(-1) as SuiteRun;
@@ -95,6 +102,8 @@ async function candidateSuite(context: TaskContext): Promise<Outcome<"suite">> {
   if (!candidate) throw new RangeError(`${context.brief.quest}: no candidate to test`);
   const laid = await layOut(context, "qa-candidate", candidate.commit);
   const first = await suiteIn(context, laid);
+  if (isWatch(context) && first.passed)
+    return { result: { runs: [first], passed: true }, summary: notRun, signOff: yes(notRun) };
   const more = first.passed ? [] : await repeat(() => suiteIn(context, laid));
   const runs = [first, ...more];
   const greenLater = more.some((run) => run.passed);

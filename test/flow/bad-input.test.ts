@@ -307,6 +307,10 @@ describe("the state directory", () => {
     expect(done.exit, done.stderr).toBe(7);
   });
 
+  test("the audit counts in words: one verdict is one verdict", async () => {
+    expect((await cli("audit", "verify")).stdout).toMatch(/ rows, 1 verdict and the state recomputed/);
+  });
+
   test("unknown ids: exit 3", async () => {
     expectClearError(await cli("status", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);
     expectClearError(await cli("audit", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);

@@ -57,8 +57,11 @@ test("the very files that were accepted need no run", async () => {
 test("a later commit that lost nothing is fine", async () => {
   target.commit({ "README.md": "# More about numbers\n", "test/more.txt": "1\n" });
   const untouched = fingerprint(target.dir);
-  const found = await recheck(0, quest);
+  const done = await cli("recheck", quest);
+  expect(done.exit, done.stderr).toBe(0);
+  const found = JSON.parse(done.stdout) as Answer;
   expect(found).toMatchObject({ outcome: "fine", followUp: null, quest: expect.stringMatching(/^q-/) });
+  expect(done.stderr.match(/the suite is not run in a recheck/g)).toHaveLength(3);
   expect(fingerprint(target.dir)).toBe(untouched);
 });
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { plural } from "@questbus/agent";
 import {
   acceptedChange,
   awaitingPass,
@@ -182,7 +183,7 @@ export function verifyAudit(common: Common): number {
     const { length, head } = chain;
     if (common.json) printJson({ ok: true, length, head });
     else {
-      const text = `audit trail intact: ${length} rows, ${verdicts} verdicts and the state recomputed`;
+      const text = `audit trail intact: ${plural(length, "row")}, ${plural(verdicts, "verdict")} and the state recomputed`;
       printData(paint("green", `${text}, head ${head.slice(0, 16)}`));
     }
     return exitCode.ok;

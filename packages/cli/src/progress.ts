@@ -1,3 +1,4 @@
+import { plural } from "@questbus/agent";
 import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf, watchFinding } from "@questbus/core";
 import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
@@ -138,7 +139,7 @@ function reportLine(report: Report, role: string): string {
 function verdictLine({ verdict }: EventBody["pass.judged"]): string {
   const style = verdict.verdict === "ACCEPT" || verdict.verdict === "KEEP" ? "green" : "yellow";
   const pairs =
-    verdict.pairs > 0 ? paintError("dim", ` (${verdict.pairs} pairs, E ${figure(verdict.e)})`) : "";
+    verdict.pairs > 0 ? paintError("dim", ` (${plural(verdict.pairs, "pair")}, E ${figure(verdict.e)})`) : "";
   return `  ${paintError(["bold", style], verdict.verdict)}: ${verdict.reasons[0]}${pairs}`;
 }
 

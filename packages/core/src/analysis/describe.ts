@@ -25,7 +25,8 @@ export function hotShareOf({ hot }: Analysis, files: readonly string[]): string 
   const own = hot.filter(({ where }) => files.some((file) => where?.startsWith(`${file}:`)));
   if (own.length === 0) return null;
   const share = own.reduce((sum, each) => sum + each.share, 0);
-  return `it changes where ${percent(share)} of the time goes (${own.map((each) => each.function).join(", ")})`;
+  const names = new Set(own.map((each) => each.function));
+  return `it changes where ${percent(share)} of the time goes (${[...names].join(", ")})`;
 }
 
 /** What the goal needs of the hot functions, at most (Amdahl); null without a goal that shares of time bound. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { analyse } from "../../src/analysis/analyse.ts";
 import { amdahlBound, restOfGoal, shareForGain, timeBasis } from "../../src/analysis/bound.ts";
-import { describeAnalysis, hotLine } from "../../src/analysis/describe.ts";
+import { describeAnalysis, hotLine, hotShareOf } from "../../src/analysis/describe.ts";
 import { call, profileOf, type Stack } from "./profile-of.ts";
 
 const unmeasured = {
@@ -133,6 +133,21 @@ describe("where the time goes", () => {
     expect(hotLine(found)).toBeNull();
     expect(describeAnalysis(found)).toContain("no Node program");
   });
+});
+
+it("what a change touches of it names each function once", () => {
+  const hot = [10, 20].map((line) => ({
+    function: "(anonymous)",
+    where: `src/a.mjs:${line}`,
+    origin: "target" as const,
+    from: null,
+    share: 0.25,
+    amdahl: null,
+    reachesGoal: null,
+  }));
+  expect(hotShareOf({ hot } as unknown as Analysis, ["src/a.mjs"])).toBe(
+    "it changes where 50 % of the time goes ((anonymous))",
+  );
 });
 
 describe("what the goal needs (Amdahl)", () => {
