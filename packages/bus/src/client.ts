@@ -10,6 +10,7 @@ import {
   type ErrorCode,
   envelope,
   errorRegistry,
+  eventPage,
   eventsAll,
   type Fault,
   type JournalRow,
@@ -220,12 +221,14 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
       const subscription = nats.subscribe(quest ? `${space}.event.${quest}.>` : eventsAll(space), {
         callback: (error, message) => {
           if (error) return onInvalid?.([{ code: "INTERNAL", message: error.message }]);
-          const row = readEvent(message.data);
-          if (Array.isArray(row)) return onInvalid?.(row);
-          if (recent.has(row.id)) return;
-          recent.add(row.id);
-          if (recent.size > recentRowsMax) recent.delete(recent.values().next().value as string);
-          handler(row);
+          const { rows, faults } = readEvents(message.data);
+          for (const row of rows) {
+            if (recent.has(row.id)) continue;
+            recent.add(row.id);
+            if (recent.size > recentRowsMax) recent.delete(recent.values().next().value as string);
+            handler(row);
+          }
+          if (faults.length > 0) onInvalid?.(faults);
         },
       });
       await connection.orDown(nats.flush());
@@ -234,14 +237,22 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
   };
 }
 
-/** The journal row that an event's message carries, or what is wrong with it. */
-function readEvent(bytes: Uint8Array): JournalRow | Fault[] {
+/** The journal rows that an event's message carries, and what is wrong with it. */
+function readEvents(bytes: Uint8Array): { rows: JournalRow[]; faults: Fault[] } {
   try {
     const head = envelope.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
-    if (!head.success) return faultsOfIssues(head.error.issues);
-    const row = journalRow.safeParse(head.data.data);
-    return row.success ? row.data : faultsOfIssues(row.error.issues, ["data"]);
+    if (!head.success) return { rows: [], faults: faultsOfIssues(head.error.issues) };
+    const { type, data } = head.data;
+    const given = type === pageType ? (data as { rows: unknown[] }).rows : [data];
+    const read = given.map((each) => journalRow.safeParse(each));
+    return {
+      rows: read.flatMap((each) => (each.success ? [each.data] : [])),
+      faults: read.flatMap((each) => (each.success ? [] : faultsOfIssues(each.error.issues, ["data"]))),
+    };
   } catch (error) {
-    return [{ code: "MESSAGE_INVALID", message: `not JSON: ${(error as Error).message}`, where: "message" }];
+    const message = `not JSON: ${(error as Error).message}`;
+    return { rows: [], faults: [{ code: "MESSAGE_INVALID", message, where: "message" }] };
   }
 }
+
+const pageType = `questbus.event.${eventPage}.v1`;

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { envelope, type JournalEvent, journalRow } from "@questbus/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type BusConnection, type DeadMessage, openJournalStream } from "../src/index.ts";
-import { eventAt, openRig, type Rig } from "./rig.ts";
+import { type BusConnection, createClient, type DeadMessage, openJournalStream } from "../src/index.ts";
+import { eventAt, eventually, openRig, type Rig } from "./rig.ts";
 
 let rig: Rig;
 let bus: BusConnection;
@@ -124,4 +124,20 @@ test("a dead letter is kept with its reasons", async () => {
   const message = await (await jetstreamManager(bus.nats)).streams.getMessage("DEAD_LOCAL", { seq: 1 });
   expect(message?.subject).toBe("local.dead.message_invalid");
   expect(envelope.parse(message?.json()).data).toMatchObject(dead);
+});
+
+test("rows outside of quests travel in pages, and each watcher gets each of them once, in order", async () => {
+  const stream = await openJournalStream(bus);
+  const mixed = rows(1, 300).map(
+    (row): JournalEvent => (row.seq % 100 === 0 ? row : { ...row, quest: null }),
+  );
+  const seen: number[] = [];
+  const client = createClient(await rig.connect("qa1"));
+  await client.watchEvents({}, ({ seq }) => seen.push(seq));
+  await stream.publish(mixed.slice(0, 150));
+  await stream.publish(mixed.slice(120));
+  await eventually(() => seen.length >= 300);
+  expect(seen).toEqual(numbers(1, 300));
+  const { state } = await (await jetstreamManager(bus.nats)).streams.info("JOURNAL_LOCAL");
+  expect(state.messages).toBeLessThan(12);
 });

@@ -11,28 +11,44 @@ import type { Logger } from "pino";
 export type Publisher = { kick(): void; settled(): Promise<void> };
 
 const cursorName = "journal-stream";
+/** Each mark is a commit of its own; what was published since the last one is published again after a crash. */
+const markEveryMs = 50;
 
 export function openPublisher(store: Store, stream: JournalStream, log: Logger): Publisher {
   let running: Promise<void> | null = null;
   let again = false;
+  let atSeq = store.getCursor(cursorName);
+  let markedSeq = atSeq;
+  let marking: NodeJS.Timeout | null = null;
 
   async function drain(): Promise<void> {
     do {
       again = false;
       for (;;) {
-        const rows = store.readJournal({
-          afterSeq: store.getCursor(cursorName),
-          limit: limit.journalPageMax,
-        });
+        const rows = store.readJournal({ afterSeq: atSeq, limit: limit.journalPageMax });
         const last = rows.at(-1);
         if (!last) break;
         crashPoint("publish.begun");
         await stream.publish(rows);
         crashPoint("publish.done");
-        store.transact((tx) => tx.setCursor(cursorName, last.seq));
-        crashPoint("publish.marked");
+        atSeq = last.seq;
+        marking ??= setTimeout(mark, markEveryMs).unref();
       }
     } while (again);
+  }
+
+  function mark(): void {
+    if (marking) clearTimeout(marking);
+    marking = null;
+    if (atSeq === markedSeq) return;
+    const seq = atSeq;
+    try {
+      store.transact((tx) => tx.setCursor(cursorName, seq));
+      markedSeq = seq;
+      crashPoint("publish.marked");
+    } catch (error) {
+      log.warn({ err: error }, "how far the journal is published could not be stored");
+    }
   }
 
   return {
@@ -46,6 +62,7 @@ export function openPublisher(store: Store, stream: JournalStream, log: Logger):
     },
     async settled() {
       while (running) await running;
+      mark();
     },
   };
 }

@@ -7,7 +7,7 @@ import { type Actor, agentName, principal } from "./identity.ts";
  * - `<space>.cmd.<role>.<name>.<verb>`: a command, as the orchestrator sees it. Role and name come from the
  *   credential: each account can publish only its own (see the broker's configuration).
  * - `<space>.<role>.<name>.<verb>`: the same, as the caller's account publishes it.
- * - `<space>.event.<quest or "stack">.<type>`: a committed event.
+ * - `<space>.event.<quest or "stack">.<type>`: a committed event; `<space>.event.stack.rows`: several, none of a quest.
  * - `<space>.dead.<reason>`: a message that was refused, with the reason.
  */
 export const spaceDefault = "local";
@@ -18,6 +18,8 @@ export const commandsOf = (space: string, role: string): string => `${space}.cmd
 export const commandsAll = (space: string): string => `${space}.cmd.>`;
 export const eventSubject = (space: string, quest: string | null, type: string): string =>
   `${space}.event.${quest ?? "stack"}.${type}`;
+/** Stands for the type of an event in what carries several. */
+export const eventPage = "rows";
 export const eventsAll = (space: string): string => `${space}.event.>`;
 export const deadSubject = (space: string, code: string): string => `${space}.dead.${code.toLowerCase()}`;
 export const deadAll = (space: string): string => `${space}.dead.>`;
