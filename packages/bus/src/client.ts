@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { errors, RequestError } from "@nats-io/transport-node";
+import { errors } from "@nats-io/transport-node";
 import {
   type Answer,
   answer,
@@ -21,9 +21,9 @@ import {
   type Verb,
   wrap,
 } from "@questbus/protocol";
-import { servingSubject } from "./account.ts";
 import { type BusConnection, busUnavailable } from "./connection.ts";
 import { faultsOfIssues } from "./incoming.ts";
+import { openRequests, type Requests } from "./request.ts";
 
 /**
  * The caller's side of the bus: agents and the command line.
@@ -66,20 +66,21 @@ const backoffMs = { first: 50, max: 500 } as const;
 /** Rows that a watcher remembers, to drop those that arrive again. */
 const recentRowsMax = 4_096;
 
-const newTraceparent = (): string =>
-  `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`;
+function newTraceparent(): string {
+  const drawn = randomBytes(24).toString("hex");
+  return `00-${drawn.slice(0, 32)}-${drawn.slice(32)}-01`;
+}
 
 /** What the broker itself says about a failed try: null means that trying again may help. */
 function finalFault(error: unknown, who: string, verb: Verb): QuestbusError | null {
-  const cause = error instanceof RequestError ? error.cause : error;
-  if (cause instanceof errors.PermissionViolationError) {
+  if (error instanceof errors.PermissionViolationError) {
     return new QuestbusError({
       code: "ROLE_FORBIDDEN",
       message: `the credential of ${who} does not allow the command ${verb}`,
       next: "use the credential of a role that may send it",
     });
   }
-  if (cause instanceof QuestbusError && !cause.retryable) return cause;
+  if (error instanceof QuestbusError && !error.retryable) return error;
   return null;
 }
 
@@ -114,7 +115,7 @@ function checked<V extends Verb>(verb: V, data: CommandData[V]): CommandData[V] 
 }
 
 function encoded(message: unknown): Uint8Array {
-  const bytes = new TextEncoder().encode(JSON.stringify(message));
+  const bytes = Buffer.from(JSON.stringify(message));
   if (bytes.length <= limit.messageBytesMax) return bytes;
   throw new QuestbusError({
     code: "MESSAGE_TOO_LARGE",
@@ -123,11 +124,7 @@ function encoded(message: unknown): Uint8Array {
   });
 }
 
-const whyOf = (error: unknown): string => {
-  if (error instanceof RequestError && error.isNoResponders()) return "no orchestrator listens";
-  if (error instanceof errors.TimeoutError) return "no answer came in time";
-  return error instanceof Error ? error.message : String(error);
-};
+const whyOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Races `work` against the signal; throws the signal's reason. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -144,42 +141,18 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   }
 }
 
-/** Rejects waits for an answer when an orchestrator begins to serve. */
-function watchForServing(connection: BusConnection): <T>(work: Promise<T>) => Promise<T> {
-  const waiting = new Set<() => void>();
-  connection.nats.subscribe(servingSubject(connection.space), {
-    callback: (error) => {
-      if (error) return;
-      for (const again of waiting) again();
-    },
-  });
-  return async (work) => {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const again = (): void => reject(busUnavailable("the orchestrator was started anew", connection.url));
-    waiting.add(again);
-    work.catch(() => {});
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      waiting.delete(again);
-    }
-  };
-}
-
 type Try = { subject: string; payload: Uint8Array; timeoutMs: number; retryForMs: number; verb: Verb };
 
 async function untilAnswered(
   connection: BusConnection,
-  unlessServedAnew: <T>(work: Promise<T>) => Promise<T>,
+  requests: Requests,
   { subject, payload, timeoutMs, retryForMs, verb }: Try,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
   let untilMs: number | null = null;
   for (let waitMs: number = backoffMs.first; ; waitMs = Math.min(2 * waitMs, backoffMs.max)) {
     try {
-      const request = connection.nats.request(subject, payload, { timeout: timeoutMs });
-      const message = await unlessAborted(unlessServedAnew(connection.orDown(request)), signal);
-      return readAnswer(message.string());
+      return readAnswer((await requests.send(subject, payload, timeoutMs, signal)).string());
     } catch (error) {
       signal?.throwIfAborted();
       const final = finalFault(error, `${connection.role}/${connection.name}`, verb);
@@ -199,7 +172,7 @@ async function untilAnswered(
 export function createClient(connection: BusConnection, inputs: ClientInputs = {}): BusClient {
   const { nowMs = Date.now, newId = randomUUID } = inputs;
   const { nats, space, name } = connection;
-  const unlessServedAnew = watchForServing(connection);
+  const requests = openRequests(connection);
   return {
     async request(verb, data, options = {}) {
       const role = principal.safeParse(connection.role).data;
@@ -213,7 +186,7 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
       const subject = commandSubject(space, { role, name }, verb);
       const payload = encoded(message);
       const wanted: Try = { subject, payload, timeoutMs, retryForMs, verb };
-      return dataOf(await untilAnswered(connection, unlessServedAnew, wanted, signal));
+      return dataOf(await untilAnswered(connection, requests, wanted, signal));
     },
 
     async watchEvents({ quest, onInvalid }, handler) {

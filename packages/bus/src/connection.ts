@@ -5,6 +5,9 @@ import { QuestbusError, spaceDefault } from "@questbus/protocol";
 import { inboxPrefixOf } from "./account.ts";
 import { type Credential, readCredential } from "./credential.ts";
 
+/** What a credential does not allow. */
+type Refusal = InstanceType<typeof errors.PermissionViolationError>;
+
 /**
  * One connection to the broker. It comes back by itself for as long as it is not closed.
  *
@@ -25,6 +28,10 @@ export type BusConnection = {
   orDown<T>(work: Promise<T>): Promise<T>;
   /** Called each time the connection has come back; the result stops it. */
   onReconnect(listener: () => void): () => void;
+  /** Called each time the connection goes down, for good too. */
+  onDown(listener: () => void): void;
+  /** Called when the broker refuses what was published or subscribed to. */
+  onRefused(listener: (error: Refusal) => void): void;
   /** Resolves when the connection was closed for good. */
   readonly closed: Promise<void>;
   /** Sends what waits, then closes; bounded, also when the broker is gone. */
@@ -78,21 +85,28 @@ async function dial(url: string, credential: Credential, name: string): Promise<
   }
 }
 
-type Link = Pick<BusConnection, "closed" | "isUp" | "onReconnect"> & {
+type Link = Pick<BusConnection, "closed" | "isUp" | "onReconnect" | "onDown" | "onRefused"> & {
   /** The next time the connection goes up or down; `forget` when nobody waits for it any more. */
   next(event: "up" | "down"): { promise: Promise<void>; forget(): void };
 };
 
 /** Follows whether the connection is up. */
 function linkOf(nats: NatsConnection): Link {
-  const changes = new EventEmitter<{ up: []; down: [] }>().setMaxListeners(0);
+  const changes = new EventEmitter<{
+    up: [];
+    down: [];
+    refused: [Refusal];
+  }>().setMaxListeners(0);
   let up = true;
   const closed = nats.closed().then(() => {
     up = false;
     changes.emit("down");
   });
   void (async () => {
-    for await (const { type } of nats.status()) {
+    for await (const status of nats.status()) {
+      const { type } = status;
+      if (status.type === "error" && status.error instanceof errors.PermissionViolationError)
+        changes.emit("refused", status.error);
       if (type !== "disconnect" && type !== "reconnect") continue;
       up = type === "reconnect";
       changes.emit(up ? "up" : "down");
@@ -105,6 +119,8 @@ function linkOf(nats: NatsConnection): Link {
       changes.on("up", listener);
       return () => void changes.off("up", listener);
     },
+    onDown: (listener) => void changes.on("down", listener),
+    onRefused: (listener) => void changes.on("refused", listener),
     next(event) {
       const { promise, resolve } = Promise.withResolvers<void>();
       changes.once(event, resolve);
@@ -133,7 +149,7 @@ export async function connectBus(options: ConnectOptions): Promise<BusConnection
   const { role, name } = credential;
   const nats = await dial(url, credential, options.name ?? `${role}-${name}`);
   const link = linkOf(nats);
-  const { closed, isUp, onReconnect } = link;
+  const { closed, isUp, onReconnect, onDown, onRefused } = link;
 
   return {
     url,
@@ -144,6 +160,8 @@ export async function connectBus(options: ConnectOptions): Promise<BusConnection
     closed,
     isUp,
     onReconnect,
+    onDown,
+    onRefused,
     async whenUp(waitMs) {
       if (isUp() || nats.isClosed()) return isUp();
       const { promise, forget } = link.next("up");

@@ -10,11 +10,18 @@ import type { Sql } from "./sql.ts";
  * - J3: what `append` returns is what a later read returns.
  */
 
+/** Rows that the writer keeps in memory. */
+const tailRows = 1_000;
+
 export type Head = { seq: number; hash: string };
 export type AppendContext = { timeMs: number; command: string | null };
 export type JournalQuery = { afterSeq?: number; limit: number; quest?: string; type?: JournalEvent["type"] };
 
 export type Journal = {
+  /** Writes the head where the last `append`s left it; the end of every transaction. */
+  settle(): void;
+  /** The transaction failed: what is known of the head is read again. */
+  forget(): void;
   append(events: readonly NewEvent[], context: AppendContext): JournalEvent[];
   readJournal(query: JournalQuery): JournalEvent[];
   head(): Head;
@@ -71,10 +78,20 @@ export function journalOn(sql: Sql, installation: string): Journal {
   const insert = `INSERT INTO journal (seq, id, time_ms, type, quest, actor_role, actor_name, command, body, hash)
     VALUES (@seq, @id, @timeMs, @type, @quest, @actorRole, @actorName, @command, @body, @hash)`;
 
+  let known: Head | null = null;
+  let isWritten = true;
+  /** The last rows, as a read would give them: who passes them on need not read them back. */
+  let tail: JournalEvent[] = [];
+
   const head = (): Head => {
+    if (known) return known;
     const found = sql.get<Head>("SELECT seq, hash FROM head");
     if (!found) throw auditBroken(sql.path, "the head of the journal is missing");
     return found;
+  };
+  const setKnown = (at: Head | null, written: boolean): void => {
+    known = at;
+    isWritten = written;
   };
 
   const appendOne = (event: NewEvent, context: AppendContext, before: Head): JournalEvent => {
@@ -98,10 +115,22 @@ export function journalOn(sql: Sql, installation: string): Journal {
         at = { seq: row.seq, hash: row.hash };
         return row;
       });
-      if (appended.length > 0) sql.run("UPDATE head SET seq = @seq, hash = @hash WHERE one = 1", at);
+      if (appended.length > 0) setKnown(at, false);
+      tail.push(...appended);
+      if (tail.length > 2 * tailRows) tail = tail.slice(-tailRows);
       return appended;
     },
+    settle() {
+      if (known && !isWritten) sql.run("UPDATE head SET seq = @seq, hash = @hash WHERE one = 1", known);
+      isWritten = true;
+    },
+    forget() {
+      setKnown(null, true);
+      tail = [];
+    },
     readJournal({ afterSeq = 0, limit, quest, type }) {
+      const from = tail[0] ? afterSeq + 1 - tail[0].seq : -1;
+      if (from >= 0 && !quest && !type) return tail.slice(from, from + limit);
       const where = [
         "seq > @afterSeq",
         ...(quest ? ["quest = @quest"] : []),

@@ -84,10 +84,23 @@ function openWriter({ dir, nowMs = Date.now }: Where): Store {
       assertHeadHolds(sql);
       const reader = readerOn(sql, dir);
       assertSound(sql, reader.installation);
-      const tx = writesOn(sql, reader.installation);
+      const journal = journalOn(sql, reader.installation);
+      const tx = writesOn(sql, journal);
       const store: Store = {
         ...reader,
-        transact: (action) => sql.atomic("write", () => action(tx)),
+        readJournal: journal.readJournal,
+        transact(action) {
+          try {
+            return sql.atomic("write", () => {
+              const result = action(tx);
+              journal.settle();
+              return result;
+            });
+          } catch (error) {
+            journal.forget();
+            throw error;
+          }
+        },
         close() {
           sql.close();
           lock.release();
@@ -153,8 +166,8 @@ function readsOn(sql: Sql, installation: string): StoreReads {
   return { readJournal, head, answerOf, dueTimers, nextTimerMs, getCursor, ...projectionReaderOn(sql) };
 }
 
-function writesOn(sql: Sql, installation: string): StoreWrites {
-  const parts = { ...journalOn(sql, installation), ...answersOn(sql), ...timersOn(sql), ...cursorsOn(sql) };
+function writesOn(sql: Sql, journal: Journal): StoreWrites {
+  const parts = { ...journal, ...answersOn(sql), ...timersOn(sql), ...cursorsOn(sql) };
   return { ...parts, ...projectionReaderOn(sql), ...projectionWriterOn(sql) };
 }
 

@@ -1,0 +1,100 @@
+import type { Msg } from "@nats-io/transport-node";
+import { inboxPrefixOf, servingSubject } from "./account.ts";
+import { type BusConnection, busUnavailable } from "./connection.ts";
+
+/**
+ * Requests over one subscription: an answer is found by the last token of its subject. The client library's own
+ * `request` makes an error with its stack, a timer and four promises for each, which cost more than all the rest.
+ *
+ * - Q1: a try ends with its answer, its time, the connection's end, or the word that an orchestrator began to serve.
+ * - Q2: what ended is forgotten: an answer that comes later goes nowhere.
+ */
+export type Requests = {
+  send(subject: string, payload: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<Msg>;
+};
+
+type Pending = {
+  subject: string;
+  dueMs: number;
+  resolve(message: Msg): void;
+  reject(error: unknown): void;
+};
+
+/** How often tries are looked at whose time may be over. */
+const lookEveryMs = 100;
+const noResponders = 503;
+
+export function openRequests(connection: BusConnection): Requests {
+  const { nats, role, name, space, url } = connection;
+  const inbox = `${inboxPrefixOf(role, name)}.${crypto.randomUUID()}`;
+  const pending = new Map<string, Pending>();
+  let last = 0;
+  let isLooking = false;
+
+  const rejectAll = (error: () => unknown, of: (each: Pending) => boolean = () => true): void => {
+    for (const [token, each] of pending) {
+      if (!of(each)) continue;
+      pending.delete(token);
+      each.reject(error());
+    }
+  };
+  const look = (): void => {
+    const nowMs = performance.now();
+    rejectAll(
+      () => new Error("no answer came in time"),
+      ({ dueMs }) => dueMs <= nowMs,
+    );
+    isLooking = pending.size > 0;
+    if (isLooking) setTimeout(look, lookEveryMs);
+  };
+
+  nats.subscribe(`${inbox}.*`, {
+    callback: (error, message) => {
+      if (error) return;
+      const token = message.subject.slice(inbox.length + 1);
+      const found = pending.get(token);
+      if (!found) return;
+      pending.delete(token);
+      const isNobody = message.data.length === 0 && message.headers?.code === noResponders;
+      if (isNobody) found.reject(new Error("no orchestrator listens"));
+      else found.resolve(message);
+    },
+  });
+  nats.subscribe(servingSubject(space), {
+    callback: (error) => {
+      if (!error) rejectAll(() => busUnavailable("the orchestrator was started anew", url));
+    },
+  });
+  connection.onDown(() => rejectAll(() => busUnavailable("the connection to the broker was lost", url)));
+  connection.onRefused((refused) =>
+    rejectAll(
+      () => refused,
+      ({ subject }) => subject === refused.subject,
+    ),
+  );
+
+  return {
+    send(subject, payload, timeoutMs, signal) {
+      if (!connection.isUp()) return Promise.reject(busUnavailable("the broker cannot be reached", url));
+      const { promise, resolve, reject } = Promise.withResolvers<Msg>();
+      last += 1;
+      const token = String(last);
+      pending.set(token, { subject, dueMs: performance.now() + timeoutMs, resolve, reject });
+      if (!isLooking) setTimeout(look, lookEveryMs);
+      isLooking = true;
+      try {
+        nats.publish(subject, payload, { reply: `${inbox}.${token}` });
+      } catch (error) {
+        pending.delete(token);
+        reject(error);
+      }
+      if (!signal) return promise;
+      const abort = (): void => {
+        pending.delete(token);
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      return promise.finally(() => signal.removeEventListener("abort", abort));
+    },
+  };
+}
