@@ -66,6 +66,6 @@ test("where the same place twice differs, nothing is said of a bias, and what to
 test("a bench that cannot be measured is a plain error, and leaves nothing", async () => {
   const run = await calibrate({ command: "echo METRIC steps=0" });
   expect(run.exit).not.toBe(0);
-  expect(run.stderr).toContain("error METRIC_NOT_A_NUMBER at measure.metric");
+  expect(run.stderr).toMatch(/error METRIC_NOT_A_NUMBER at \S*quest\.json:\d+:\d+: steps: it is 0/);
   expect(readdirSync(place.path("state"))).toEqual([".gitignore"]);
 });
