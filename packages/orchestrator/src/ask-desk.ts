@@ -92,15 +92,13 @@ export class AskDesk {
     const id = askIdOf(actor, command);
     const known = this.#find(id);
     if (known) return known;
-    this.#commit([decideAsk(id, data, this.#open.size, actor)], command);
-    return this.#open.get(id) as AskState;
+    return this.#commit([decideAsk(id, data, this.#open.size, actor)], command)[0] as AskState;
   }
 
   take(actor: Actor, wanted: number, command: string): AskGrant[] {
     const asks = asksToGrant(this.#offered.get(actor.role)?.values() ?? [], wanted);
     if (asks.length === 0) return [];
-    this.#commit([decideTake(asks, actor)], command);
-    return asks.map(({ id }) => askGrant(this.#open.get(id) as AskState));
+    return this.#commit([decideTake(asks, actor)], command).map(askGrant);
   }
 
   /** Each outcome counts for itself; when none does, the report is refused with all reasons. */
@@ -109,9 +107,9 @@ export class AskDesk {
     const answers = asks.map((outcome): AskReportAnswer["asks"][number] => {
       const { assignment } = outcome;
       try {
-        const event = decideOutcome(this.#find(assignment), outcome, actor);
-        if (event) this.#commit([event], command);
-        const state = this.#find(assignment) as AskState;
+        const before = this.#find(assignment);
+        const event = decideOutcome(before, outcome, actor);
+        const state = (event ? this.#commit([event], command)[0] : before) as AskState;
         if (isOver(state)) return { status: "ended", assignment };
         return { status: "next", assignment, epoch: state.epoch, phase: askPhase(state) as Phase };
       } catch (error) {
@@ -182,17 +180,18 @@ export class AskDesk {
     if (!this.#before.has(id)) this.#before.set(id, this.#open.get(id) ?? null);
   }
 
-  #commit(events: readonly NewEvent[], command: string | null): void {
-    if (events.length === 0) return;
-    const rows = this.#parts.append(events, command);
-    for (const row of rows) {
-      for (const id of asksIn(row)) {
+  /** Gives the asks after each event that is about them. */
+  #commit(events: readonly NewEvent[], command: string | null): AskState[] {
+    if (events.length === 0) return [];
+    return this.#parts.append(events, command).flatMap((row) =>
+      asksIn(row).map((id) => {
         this.#remember(id);
         const after = applyAsk(this.#open.get(id) ?? null, row, id);
         projectAsk(this.#store, row, after);
         this.#set(after);
-      }
-    }
+        return after;
+      }),
+    );
   }
 
   #set(ask: AskState): void {

@@ -52,7 +52,7 @@ const select = `SELECT seq, id, role, phases, text, data, author, asked_ms AS as
 
 export const askReaderOn = (sql: Sql): AskReader => ({
   getAsk(id) {
-    const row = sql.get<Stored>(`${select} WHERE id = @id`, { id });
+    const row = sql.get<Stored>(`${select} WHERE id = ?`, [id]);
     return row && rowOf(row);
   },
   openAsks: () => sql.all<Stored>(`${select} WHERE ended_ms IS NULL ORDER BY seq`).map(rowOf),
@@ -66,34 +66,25 @@ export const askWriterOn = (sql: Sql): AskWriter => ({
   addAsk: ({ seq, id, role, phases, text, data, author, askedMs, status, epoch, offers }) =>
     sql.run(
       `INSERT INTO ask (seq, id, role, phases, text, data, author, asked_ms, status, epoch, offers, results)
-       VALUES (@seq, @id, @role, @phases, @text, @data, @author, @askedMs, @status, @epoch, @offers, '[]')`,
-      {
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '[]')`,
+      [
         seq,
         id,
         role,
-        phases: canonicalText(phases),
+        canonicalText(phases),
         text,
-        data: canonicalText(data),
+        canonicalText(data),
         author,
         askedMs,
         status,
         epoch,
         offers,
-      },
+      ],
     ),
   moveAsk: ({ seq, status, epoch, offers, agent, results, fault, endedMs }) =>
     sql.run(
-      `UPDATE ask SET status = @status, epoch = @epoch, offers = @offers, agent = @agent, results = @results,
-       fault = @fault, ended_ms = @endedMs WHERE seq = @seq`,
-      {
-        seq,
-        status,
-        epoch,
-        offers,
-        agent,
-        results: canonicalText(results),
-        fault: textOf(fault),
-        endedMs,
-      },
+      `UPDATE ask SET status = ?, epoch = ?, offers = ?, agent = ?, results = ?, fault = ?, ended_ms = ?
+       WHERE seq = ?`,
+      [status, epoch, offers, agent, canonicalText(results), textOf(fault), endedMs, seq],
     ),
 });

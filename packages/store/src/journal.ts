@@ -76,7 +76,7 @@ export function assertHeadHolds(sql: Sql): void {
 
 export function journalOn(sql: Sql, installation: string): Journal {
   const insert = `INSERT INTO journal (seq, id, time_ms, type, quest, actor_role, actor_name, command, body, hash)
-    VALUES (@seq, @id, @timeMs, @type, @quest, @actorRole, @actorName, @command, @body, @hash)`;
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
   let known: Head | null = null;
   let isWritten = true;
@@ -101,9 +101,10 @@ export function journalOn(sql: Sql, installation: string): Journal {
     const body = canonicalText(event.body);
     const row: TextRow = { seq, id: rowId(installation, seq), timeMs, type, quest, actor, command, body };
     const hash = rowHash(row, before.hash);
-    const { actor: who, ...columns } = row;
-    sql.run(insert, { ...columns, actorRole: who.role, actorName: who.name, hash });
-    return { ...row, body: JSON.parse(body), hash } as JournalEvent;
+    const { id } = row;
+    sql.run(insert, [seq, id, timeMs, type, quest, actor.role, actor.name, command, body, hash]);
+    const read = { seq, id, timeMs, type, quest, actor, command, body: JSON.parse(body), hash };
+    return read as JournalEvent;
   };
 
   return {

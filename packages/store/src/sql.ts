@@ -2,9 +2,10 @@ import type Database from "better-sqlite3";
 import { guarded } from "./failure.ts";
 
 export type Value = string | number | null;
-type Values = Readonly<Record<string, Value>>;
+/** By name, or by place, which costs half: for what is written with every command. */
+type Values = Readonly<Record<string, Value>> | readonly Value[];
 
-/** The database as the other files of this package use it: named parameters, prepared once, errors made plain. */
+/** The database as the other files of this package use it: parameters by name or place, prepared once, errors made plain. */
 export type Sql = {
   readonly path: string;
   run(text: string, values?: Values): void;
