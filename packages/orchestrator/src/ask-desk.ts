@@ -83,6 +83,11 @@ export class AskDesk {
     return this.#ended;
   }
 
+  /** Asks that are not over. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
   offeredCount(role: string): number {
     return this.#offered.get(role)?.size ?? 0;
   }

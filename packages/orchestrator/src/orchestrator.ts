@@ -36,6 +36,9 @@ const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_L
 /** After a transaction that failed, timers wait this long: what is due would fail again at once. */
 const failedPauseMs = 1_000;
 
+const asksToGather = 32;
+const gatherMs = 1;
+
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
 const unrecorded: readonly Verb[] = ["renew", "requests"];
 
@@ -141,10 +144,13 @@ class Running {
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const begin = (): void => {
       this.#scheduled = false;
       if (!this.#stopped) this.#turn();
-    });
+    };
+    // With many asks open, more commands are about to come: a moment's wait lets them share one flush and one write.
+    if (this.#desk.asks.openCount >= asksToGather) setTimeout(begin, gatherMs);
+    else setImmediate(begin);
   }
 
   /** One turn: due timers and waiting commands in one transaction, then publish, then answer. */
