@@ -132,6 +132,7 @@ describe("commands that people are told to type", () => {
     "README.md",
     "docs/errors.md",
     "docs/architecture.md",
+    "docs/backup.md",
     "docs/fixers.md",
     "docs/gate.md",
     "docs/verdict.md",

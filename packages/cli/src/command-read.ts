@@ -12,13 +12,24 @@ import {
 } from "@questbus/core";
 import { checkReplay } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
-import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
+import {
+  type Checkpoint,
+  checkpointFaults,
+  checkpointsDir,
+  journalRows,
+  openStore,
+  readCheckpoints,
+  type StoreReader,
+  verifierKeyIn,
+  verifyJournal,
+} from "@questbus/store";
 import type { Common } from "./command-run.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
+import { readSettings } from "./setting.ts";
 import { findStack, hasState, notRunning } from "./stack.ts";
 import { exitOf, intentOf, outcomeOf, outcomeText, summaryOf, supplyHint } from "./summary.ts";
 
@@ -168,8 +179,13 @@ function auditLine(row: JournalEvent): string {
   return `${String(row.seq).padStart(5)}  ${time}  ${row.actor.role}/${row.actor.name}  ${paint("bold", row.type)}  ${row.quest ?? "-"}  ${short}`;
 }
 
-/** `questbus audit verify`: the chain, then in one walk every verdict from its own evidence, and the state that follows. */
-export function verifyAudit(common: Common): number {
+export type VerifyOptions = { checkpoints?: string | undefined; key?: string | undefined };
+
+/**
+ * `questbus audit verify`: the chain, what was signed of it, then in one walk every verdict from its own evidence, and the
+ * state that follows.
+ */
+export function verifyAudit(options: VerifyOptions, common: Common): number {
   return withStore(common.state, (store) => {
     const chain = verifyJournal(store);
     if (!chain.ok)
@@ -177,17 +193,43 @@ export function verifyAudit(common: Common): number {
         common,
         chain.faults.map((each) => each.what),
       );
+    const checkpoints = verifyCheckpoints(store, options, common);
     const { verdicts, faults, difference } = replayed(store);
     if (faults.length > 0) throw auditBroken(common, faults.map(verdictFault));
     if (difference) throw difference;
     const { length, head } = chain;
-    if (common.json) printJson({ ok: true, length, head });
+    if (common.json) printJson({ ok: true, length, head, checkpoints });
     else {
       const text = `audit trail intact: ${plural(length, "row")}, ${plural(verdicts, "verdict")} and the state recomputed`;
-      printData(paint("green", `${text}, head ${head.slice(0, 16)}`));
+      const signed = checkpoints.upTo > 0 ? `signed up to row ${checkpoints.upTo}` : "not signed yet";
+      printData(paint("green", `${text}, ${signed}, head ${head.slice(0, 16)}`));
     }
     return exitCode.ok;
   });
+}
+
+/** Holds the journal against the checkpoints beside it, those of the settings, and those that were named. */
+function verifyCheckpoints(
+  store: StoreReader,
+  { checkpoints, key }: VerifyOptions,
+  common: Common,
+): { count: number; upTo: number } {
+  const dirs = [checkpointsDir(store.dir), readSettings(common.state).checkpoints, checkpoints];
+  const found: Checkpoint[] = [];
+  const faults: string[] = [];
+  for (const dir of dirs) {
+    const verifier = dir && (key ?? verifierKeyIn(dir));
+    if (!dir || !verifier) continue;
+    const { signed, unsigned } = readCheckpoints(dir, verifier, store.installation);
+    found.push(...signed);
+    faults.push(...unsigned.map((file) => `${file} was not signed with the key of this installation`));
+  }
+  const hashAt = (seq: number): string | null =>
+    store.readJournal({ afterSeq: seq - 1, limit: 1 }).find((row) => row.seq === seq)?.hash ?? null;
+  found.sort((a, b) => a.seq - b.seq);
+  faults.push(...checkpointFaults(found, store.head(), hashAt));
+  if (faults.length > 0) throw auditBroken(common, faults);
+  return { count: found.length, upTo: found.at(-1)?.seq ?? 0 };
 }
 
 function auditBroken({ state }: Common, messages: readonly string[]): QuestbusError {
@@ -195,7 +237,7 @@ function auditBroken({ state }: Common, messages: readonly string[]): QuestbusEr
     code: "AUDIT_BROKEN" as const,
     message,
     where: join(state, "questbus.db"),
-    next: "keep the state directory as it is, and compare it with a backup",
+    next: "keep the state directory as it is, and compare it with a backup: questbus backup list",
   }));
   if (!first) throw new RangeError("a broken chain has a fault");
   return new QuestbusError(first, ...rest);

@@ -11,6 +11,14 @@ import {
 } from "@questbus/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type AskOptions, askRole } from "./command-ask.ts";
+import {
+  checkBackup,
+  drillBackup,
+  makeBackup,
+  type RestoreOptions,
+  restoreBackup,
+  showBackups,
+} from "./command-backup.ts";
 import { calibrate } from "./command-calibrate.ts";
 import {
   listAgents,
@@ -19,6 +27,7 @@ import {
   replayAudit,
   showAudit,
   showStatus,
+  type VerifyOptions,
   verifyAudit,
   watch,
 } from "./command-read.ts";
@@ -96,6 +105,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addSupply(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
+  addBackup(program, signal, ended);
   addVerdict(program, signal, ended);
   return program;
 }
@@ -254,10 +264,59 @@ function addAudit(program: Command, signal: AbortSignal, ended: Ended): void {
   withCommon(audit)
     .argument("[quest]", "its id", valid(questId))
     .action((quest: string | undefined) => ended(showAudit(quest, commonOf(audit, signal))));
-  const verify = audit.command("verify").description("check the hash chain, and recompute every verdict");
-  withCommon(verify).action(() => ended(verifyAudit(merged(verify, audit, signal))));
+  const verify = audit
+    .command("verify")
+    .description("check the hash chain and its signed checkpoints, and recompute every verdict");
+  withCommon(verify)
+    .option("--checkpoints <dir>", "also hold it against the signed checkpoints in this folder")
+    .option("--key <line>", "the verifier key, as it was kept elsewhere (default: the one in the folder)")
+    .action((options: VerifyOptions) => ended(verifyAudit(options, merged(verify, audit, signal))));
   const replay = audit.command("replay").description("replay the journal into an empty database and compare");
   withCommon(replay).action(() => ended(replayAudit(merged(replay, audit, signal))));
+}
+
+/** `backup create|list|verify|restore|drill`. */
+function addBackup(program: Command, signal: AbortSignal, ended: Ended): void {
+  const backup = program.command("backup").description("keep the state, and bring it back");
+  const from = ["--from <dir>", "folder of the backups (default: that of the settings)"] as const;
+  const at = ["--at <time>", "the state of that moment, as 2026-11-21T18:00:00Z"] as const;
+
+  const create = backup.command("create").description("make a backup, also beside a running stack");
+  withCommon(create)
+    .option("--to <dir>", "folder of the backups (default: that of the settings)")
+    .option("--keep <n>", "then remove all but the newest", wholeNumber)
+    .action(async (options: { to?: string; keep?: number }) =>
+      ended(await makeBackup(options, commonOf(create, signal))),
+    );
+  const list = backup.command("list").description("list the backups, newest first");
+  withCommon(list)
+    .option(...from)
+    .action((options: { from?: string }) => ended(showBackups(options, commonOf(list, signal))));
+  const verify = backup.command("verify").description("check every file and the chain of a backup");
+  withCommon(verify)
+    .argument("<backup>", "its name or folder")
+    .option(...from)
+    .action(async (named: string, options: { from?: string }) =>
+      ended(await checkBackup(named, options, commonOf(verify, signal))),
+    );
+  const restore = backup
+    .command("restore")
+    .description("bring the state back: all that was kept, one backup, or the state of a moment");
+  withCommon(restore)
+    .argument("[backup]", "its name or folder")
+    .option(...at)
+    .option(...from)
+    .option("--to <dir>", "another state directory, which has none yet")
+    .action(async (named: string | undefined, options: RestoreOptions) =>
+      ended(await restoreBackup(named, options, commonOf(restore, signal))),
+    );
+  const practice = backup
+    .command("drill")
+    .description("restore elsewhere, verify it, and say what would have been lost");
+  withCommon(practice)
+    .option(...at)
+    .option(...from)
+    .action(async (options: RestoreOptions) => ended(await drillBackup(options, commonOf(practice, signal))));
 }
 
 type Explain = { pass?: number; html?: string; force: boolean };

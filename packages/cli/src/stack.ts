@@ -28,6 +28,7 @@ import {
 import { type Fault, QuestbusError, roles, spaceDefault } from "@questbus/protocol";
 import { startTimeOf, sweepRunHomes } from "@questbus/workbench";
 import { z } from "zod";
+import { nextBackupMs, readSettings, type Settings } from "./setting.ts";
 
 /**
  * The local stack: broker, orchestrator and one agent a role, as processes of this one.
@@ -65,10 +66,13 @@ const readyMsMax = 20_000;
 const lockWaitMsMax = 3_000;
 const stopMsMax = 8_000;
 const probeMs = 2_000;
+/** Longest that a timer of Node holds is 24 days; a clock that was set is noticed sooner. */
+const timerMsMax = 60_000;
 
 const programOf = {
   orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
   agent: fileURLToPath(import.meta.resolve("@questbus/agent/main")),
+  cli: fileURLToPath(new URL("./main.ts", import.meta.url)),
 };
 
 const ownModules = fileURLToPath(new URL("../../../node_modules", import.meta.url));
@@ -129,8 +133,9 @@ export async function startStack(stateDir: string, options: { space?: string } =
   const dir = resolve(stateDir);
   const space = options.space ?? spaceDefault;
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
+  const settings = readSettings(dir);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
-  const supervisor = new Supervisor(dir, space, credentials);
+  const supervisor = new Supervisor(dir, space, credentials, settings);
   try {
     await supervisor.start();
     return { url: supervisor.url, space, broker: supervisor.brokerName, stop: () => supervisor.stop() };
@@ -144,6 +149,7 @@ class Supervisor {
   readonly #dir: string;
   readonly #space: string;
   readonly #credentials: Credentials;
+  readonly #settings: Settings;
   readonly #children = new Map<string, ChildProcess>();
   readonly #guards: Promise<void>[] = [];
   #broker: Broker | null = null;
@@ -151,7 +157,8 @@ class Supervisor {
   url = "";
   brokerName = "";
 
-  constructor(dir: string, space: string, credentials: Credentials) {
+  constructor(dir: string, space: string, credentials: Credentials, settings: Settings) {
+    this.#settings = settings;
     this.#dir = dir;
     this.#space = space;
     this.#credentials = credentials;
@@ -174,6 +181,7 @@ class Supervisor {
     }
     for (const role of roles)
       this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
+    this.#guards.push(this.#keepBackups());
     const { pid } = process;
     const record = { id: randomUUID(), url: this.url, space: this.#space, pid, start: startTimeOf(pid) };
     const fresh = `${stackFile(this.#dir)}.${process.pid}`;
@@ -183,7 +191,7 @@ class Supervisor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const agents = roles.flatMap((role) => this.#children.get(role) ?? []);
+    const agents = [...roles, "backup"].flatMap((name) => this.#children.get(name) ?? []);
     await Promise.all(agents.map(endChild));
     const orchestrator = this.#children.get("orchestrator");
     if (orchestrator) await endChild(orchestrator);
@@ -266,7 +274,9 @@ class Supervisor {
   }
 
   async #startOrchestrator(): Promise<void> {
-    const begin = (): ChildProcess => this.#fork("orchestrator", programOf.orchestrator, []);
+    const { backups, checkpoints } = this.#settings;
+    const kept = ["--backups", backups.dir, ...(checkpoints ? ["--checkpoints", checkpoints] : [])];
+    const begin = (): ChildProcess => this.#fork("orchestrator", programOf.orchestrator, kept);
     const untilMs = performance.now() + lockWaitMsMax;
     for (;;) {
       const child = begin();
@@ -282,16 +292,36 @@ class Supervisor {
     }
   }
 
+  /** A backup whenever one is due, by a process of its own that gives way to all others. */
+  async #keepBackups(): Promise<void> {
+    const { backups } = this.#settings;
+    const sinceMs = Date.now();
+    while (!this.#stopping.signal.aborted) {
+      const waitMs = nextBackupMs(backups, sinceMs) - Date.now();
+      if (waitMs > 0) await this.#pause(Math.min(waitMs, timerMsMax));
+      else {
+        const args = ["backup", "create", "--keep", `${backups.keep}`];
+        await exitOf(this.#forkOn("backup", programOf.cli, args));
+        await this.#pause(restartWaitMs.max);
+      }
+    }
+  }
+
+  /** Starts a part of the stack. */
   #fork(name: string, program: string, args: string[]): ChildProcess {
+    return this.#forkOn(name, program, [...args, "--url", this.url, "--space", this.#space]);
+  }
+
+  /** Starts a program of ours on the state directory, with a log of its own. */
+  #forkOn(name: string, program: string, args: string[]): ChildProcess {
     const log = openSync(join(this.#dir, "log", `${name}.log`), "a", 0o600);
-    const common = ["--state", this.#dir, "--url", this.url, "--space", this.#space];
     const env: NodeJS.ProcessEnv = {
       ...process.env,
       PATH: userPath(process.env.PATH ?? ""),
       NODE_COMPILE_CACHE: compileCache,
     };
     delete env.NATS_URL;
-    const child = fork(program, [...args, ...common], {
+    const child = fork(program, [...args, "--state", this.#dir], {
       stdio: ["ignore", log, log, "ipc"],
       env,
       execArgv: [],

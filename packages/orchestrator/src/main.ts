@@ -1,13 +1,18 @@
 import { parseArgs } from "node:util";
 import { connectBus, credentialPath, openJournalStream, serveCommands } from "@questbus/bus";
 import { faultsOf } from "@questbus/protocol";
-import { openStore } from "@questbus/store";
+import { backupsDir, checkpointsDir, openStore } from "@questbus/store";
 import { pino } from "pino";
+import { startArchive } from "./archive.ts";
 import { startOrchestrator } from "./orchestrator.ts";
 
-/** The orchestrator's process: `main.ts --state DIR --url NATS_URL --space NAME`. Says `ready` to its parent. */
+/**
+ * The orchestrator's process: `main.ts --state DIR --url NATS_URL --space NAME`. Says `ready` to its parent. With
+ * `--backups DIR` and `--checkpoints DIR` what is kept outside of the database is kept there.
+ */
+const option = { type: "string" } as const;
 const { values } = parseArgs({
-  options: { state: { type: "string" }, url: { type: "string" }, space: { type: "string" } },
+  options: { state: option, url: option, space: option, backups: option, checkpoints: option },
 });
 const { state = "", url = "", space = "" } = values;
 const log = pino(
@@ -27,8 +32,17 @@ try {
     nowMs: Date.now,
     serve: (handlers) => serveCommands(connection, handlers),
   });
+  const archive = startArchive(
+    {
+      stateDir: state,
+      backups: values.backups ?? backupsDir(state),
+      checkpoints: [checkpointsDir(state), ...(values.checkpoints ? [values.checkpoints] : [])],
+    },
+    log,
+  );
   const stop = async (): Promise<void> => {
     await orchestrator.stop();
+    await archive.stop();
     await connection.close();
     store.close();
     process.exit(0);

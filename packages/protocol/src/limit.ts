@@ -80,6 +80,15 @@ export const limit = {
   queueCommandsMax: 10_000,
   /** Journal rows that one page of a read answers. */
   journalPageMax: 500,
+  /** A segment of the journal's copy that has reached this is followed by another; a restore reads whole ones. */
+  segmentBytesMax: 16_777_216,
+  /** How often committed rows are carried to the segments: what is lost with the database's disk is younger. */
+  archiveEveryMs: 250,
+  /** A checkpoint is signed when this many rows came since the last one, or when some did and this time is over. */
+  checkpointEveryRows: 10_000,
+  checkpointEveryMs: 60_000,
+  /** Checkpoints kept; the newest covers every row before it, older ones say since when a row is another. */
+  checkpointsMax: 1_000,
   /** Bytes of a refused message that its dead letter keeps. */
   deadLetterBytesMax: 4_096,
   /** Asks that one claim takes, and one report answers. */

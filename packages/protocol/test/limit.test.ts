@@ -22,6 +22,10 @@ test("a claim is answered before anything between it and the orchestrator gives 
   expect(limit.claimWaitMsMax + limit.answerTimeoutMs).toBeLessThanOrEqual(requestMsMax);
 });
 
+test("committed rows are outside of the database within a second, with time to write them", () => {
+  expect(2 * limit.archiveEveryMs).toBeLessThan(1_000);
+});
+
 test("every time fits into one timer", () => {
   const times = Object.entries(limit).filter(([name]) => /Ms(Max)?$/.test(name));
   expect(times.length).toBeGreaterThan(4);

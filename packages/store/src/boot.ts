@@ -9,7 +9,7 @@ import { verifyTail } from "./verify.ts";
  *
  * It must not grow with the state: the pages of a database up to `checkedWholeBytesMax` are all read (a tenth of a
  * second), of a larger one only those that opening it touches; the last rows of the journal are checked against their
- * hashes whatever its size. All rows are checked by `questbus audit verify`.
+ * hashes whatever its size. All pages of any size are checked by every backup, and all rows by `questbus audit verify`.
  */
 
 const checkedWholeBytesMax = 33_554_432;

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import Database from "better-sqlite3";
-import { guarded } from "./failure.ts";
+import { guarded, wayOut } from "./failure.ts";
 import { type Sql, sqlOn } from "./sql.ts";
 
 /** Below this, two connections that write and checkpoint at once can corrupt the file (sqlite.org/wal.html#walresetbug). */
@@ -97,3 +97,71 @@ export const stateMissing = (dir: string, message: string): QuestbusError =>
     where: dir,
     next: "run questbus up once, or check --state DIR",
   });
+
+/** What a copy of a database is of. */
+export type Copied = {
+  installation: string;
+  schema: number;
+  head: { seq: number; hash: string };
+  lastRowMs: number;
+};
+
+/** Pages that one step copies: some milliseconds, in which nothing else of this process goes on. */
+const pagesPerStep = 2_048;
+
+/**
+ * Copies the database beside its writer, and checks the copy: its structure, page by page. The copy is of one moment: it
+ * is read in one transaction, without which every commit of the writer would start it anew.
+ *
+ * @throws QuestbusError STATE_MISSING, STATE_BROKEN, DISK_FULL
+ */
+export async function copyDatabase(dir: string, to: string): Promise<Copied> {
+  const path = databasePath(dir);
+  if (!existsSync(path) || statSync(path).size === 0) throw stateMissing(dir, "there is no state here yet");
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const copied = guarded(path, () => {
+      db.exec("BEGIN");
+      return copiedOf(db);
+    });
+    await db.backup(to, { progress: () => pagesPerStep });
+    return copied;
+  } catch (error) {
+    return guarded(path, () => {
+      throw error;
+    });
+  } finally {
+    db.close();
+    if (existsSync(to)) settleCopy(to);
+  }
+}
+
+function copiedOf(db: Database.Database): Copied {
+  const one = <T>(text: string): T => db.prepare(text).pluck().get() as T;
+  return {
+    installation: one("SELECT id FROM installation"),
+    schema: db.pragma("user_version", { simple: true }) as number,
+    head: db.prepare("SELECT seq, hash FROM head").get() as Copied["head"],
+    lastRowMs: one<number | null>("SELECT time_ms FROM journal ORDER BY seq DESC LIMIT 1") ?? 0,
+  };
+}
+
+/** A copy that is one file, without a log beside it, and in order. */
+function settleCopy(path: string): void {
+  guarded(path, () => {
+    const db = new Database(path, { fileMustExist: true });
+    try {
+      db.pragma("journal_mode = DELETE");
+      const found = db.pragma("integrity_check(1)", { simple: true });
+      if (found === "ok") return;
+      throw new QuestbusError({
+        code: "STATE_BROKEN",
+        message: `the database is damaged: ${String(found).replace(/\s+/g, " ")}`,
+        where: path,
+        next: wayOut,
+      });
+    } finally {
+      db.close();
+    }
+  });
+}

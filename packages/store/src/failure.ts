@@ -2,7 +2,7 @@ import { type Fault, QuestbusError } from "@questbus/protocol";
 import Database from "better-sqlite3";
 
 /** The way out of a damaged state, said wherever one is found. */
-export const wayOut = "restore the state directory from a backup, or start with another --state DIR";
+export const wayOut = "keep a copy of the state directory, then run questbus backup restore";
 
 /** What SQLite's refusal means to the user; null where it is a mistake of ours. */
 function faultOf(code: string, message: string, path: string): Fault | null {

@@ -1,5 +1,32 @@
 export { actorText, type StoredAnswer } from "./answer.ts";
+export {
+  type Backup,
+  backupsDir,
+  copyArtifacts,
+  createBackup,
+  findBackup,
+  forgetBackups,
+  listBackups,
+  newestBackupMs,
+  segmentsIn,
+  setAsideLater,
+  stateArtifacts,
+  verifyBackup,
+  verifyFiles,
+} from "./backup.ts";
+export {
+  type Checkpoint,
+  checkpointFaults,
+  checkpointsDir,
+  openSigner,
+  readCheckpoints,
+  type Signer,
+  setAsideCheckpoints,
+  storeCheckpoint,
+  verifierKeyIn,
+} from "./checkpoint.ts";
 export { type AppendContext, type Head, type JournalQuery, journalRows } from "./journal.ts";
+export { lockState } from "./lock.ts";
 export type {
   AgentRow,
   AssignmentQuery,
@@ -11,6 +38,7 @@ export type {
   QuestRow,
   QuestSummary,
 } from "./projection.ts";
+export { openSegments, type Segments, segmentRows } from "./segment.ts";
 export {
   openStore,
   projectionLines,

@@ -23,7 +23,14 @@ export type Journal = {
   /** The transaction failed: what is known of the head is read again. */
   forget(): void;
   append(events: readonly NewEvent[], context: AppendContext): JournalEvent[];
+  /**
+   * Puts in a row as it was committed before, in this store or another one of the same installation.
+   * @throws QuestbusError AUDIT_BROKEN when it does not follow from the last row
+   */
+  appendCommitted(row: JournalEvent): void;
   readJournal(query: JournalQuery): JournalEvent[];
+  /** Rows as lines of JSON, put together by the database: for those who pass them on unread. */
+  readLines(afterSeq: number, limit: number): (Head & { text: string })[];
   head(): Head;
 };
 
@@ -64,6 +71,11 @@ const eventOf = (row: Stored, path: string): JournalEvent =>
     hash: row.hash,
   }) as JournalEvent;
 
+const lines = `SELECT seq, hash, '{"seq":' || seq || ',"id":' || json_quote(id) || ',"timeMs":' || time_ms
+  || ',"type":' || json_quote(type) || ',"quest":' || json_quote(quest) || ',"actor":{"role":' || json_quote(actor_role)
+  || ',"name":' || json_quote(actor_name) || '},"command":' || json_quote(command) || ',"body":' || body
+  || ',"hash":' || json_quote(hash) || '}' AS text FROM journal WHERE seq > @afterSeq ORDER BY seq LIMIT @limit`;
+
 /** The head and the last row must agree before anything is appended. */
 export function assertHeadHolds(sql: Sql): void {
   const head = sql.get<Head>("SELECT seq, hash FROM head");
@@ -94,21 +106,41 @@ export function journalOn(sql: Sql, installation: string): Journal {
     isWritten = written;
   };
 
+  /** Writes a row whose hash is known; gives it as a read would. */
+  const put = (row: TextRow, hash: string): JournalEvent => {
+    const { seq, id, timeMs, type, quest, actor, command, body } = row;
+    sql.run(insert, [seq, id, timeMs, type, quest, actor.role, actor.name, command, body, hash]);
+    const read = { seq, id, timeMs, type, quest, actor, command, body: JSON.parse(body), hash };
+    return read as JournalEvent;
+  };
+
   const appendOne = (event: NewEvent, context: AppendContext, before: Head): JournalEvent => {
     const seq = before.seq + 1;
     const { type, quest, actor } = event;
     const { timeMs, command } = context;
     const body = canonicalText(event.body);
     const row: TextRow = { seq, id: rowId(installation, seq), timeMs, type, quest, actor, command, body };
-    const hash = rowHash(row, before.hash);
-    const { id } = row;
-    sql.run(insert, [seq, id, timeMs, type, quest, actor.role, actor.name, command, body, hash]);
-    const read = { seq, id, timeMs, type, quest, actor, command, body: JSON.parse(body), hash };
-    return read as JournalEvent;
+    return put(row, rowHash(row, before.hash));
+  };
+
+  const remember = (appended: readonly JournalEvent[], at: Head): void => {
+    if (appended.length > 0) setKnown(at, false);
+    tail.push(...appended);
+    if (tail.length > 2 * tailRows) tail = tail.slice(-tailRows);
   };
 
   return {
     head,
+    appendCommitted({ seq, id, timeMs, type, quest, actor, command, body, hash }) {
+      const before = head();
+      const row: TextRow = { seq, id, timeMs, type, quest, actor, command, body: canonicalText(body) };
+      const follows = seq === before.seq + 1 && id === rowId(installation, seq);
+      if (!follows || rowHash(row, before.hash) !== hash) {
+        throw auditBroken(sql.path, `row ${seq} does not follow from row ${before.seq} of this journal`);
+      }
+      remember([put(row, hash)], { seq, hash });
+    },
+    readLines: (afterSeq, limit) => sql.all<Head & { text: string }>(lines, { afterSeq, limit }),
     append(events, context) {
       let at = head();
       const appended = events.map((event) => {
@@ -116,9 +148,7 @@ export function journalOn(sql: Sql, installation: string): Journal {
         at = { seq: row.seq, hash: row.hash };
         return row;
       });
-      if (appended.length > 0) setKnown(at, false);
-      tail.push(...appended);
-      if (tail.length > 2 * tailRows) tail = tail.slice(-tailRows);
+      remember(appended, at);
       return appended;
     },
     settle() {

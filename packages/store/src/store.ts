@@ -30,7 +30,7 @@ import { type Verification, verifyChain } from "./verify.ts";
  * It does not decide anything: events and projected rows are computed by its caller.
  */
 
-export type StoreReads = Pick<Journal, "readJournal" | "head"> &
+export type StoreReads = Pick<Journal, "readJournal" | "readLines" | "head"> &
   Pick<Answers, "answerOf"> &
   ProjectionReader &
   Pick<Timers, "dueTimers" | "nextTimerMs"> &
@@ -38,7 +38,7 @@ export type StoreReads = Pick<Journal, "readJournal" | "head"> &
 
 /** What can be done inside a transaction. */
 export type StoreWrites = StoreReads &
-  Pick<Journal, "append"> &
+  Pick<Journal, "append" | "appendCommitted"> &
   Pick<Answers, "rememberAnswer" | "forgetAnswers"> &
   ProjectionWriter &
   Pick<Timers, "setTimer" | "deleteTimer"> &
@@ -59,7 +59,8 @@ export type Store = StoreReader & {
   transact<T>(action: (tx: StoreWrites) => T): T;
 };
 
-type Where = { dir: string; nowMs?: () => number };
+/** `installation`: the id that a new state gets, where it is to take up another one's journal; else a random one. */
+type Where = { dir: string; nowMs?: () => number; installation?: string };
 
 const sqlOf = new WeakMap<StoreReader, Sql>();
 const sqlUnder = (store: StoreReader): Sql => {
@@ -74,13 +75,13 @@ export function openStore(options: Where & { mode: "read" | "write" }): Store | 
   return options.mode === "write" ? openWriter(options) : openReader(options);
 }
 
-function openWriter({ dir, nowMs = Date.now }: Where): Store {
+function openWriter({ dir, nowMs = Date.now, installation }: Where): Store {
   makeStateDir(dir);
   const lock = lockState(dir);
   try {
     const sql = openToWrite(dir);
     try {
-      bringUp(sql, nowMs());
+      bringUp(sql, nowMs(), installation ?? randomBytes(8).toString("hex"));
       assertHeadHolds(sql);
       const reader = readerOn(sql, dir);
       assertSound(sql, reader.installation);
@@ -134,14 +135,13 @@ function openReader({ dir }: Where): StoreReader {
 }
 
 /** Makes or updates the schema, in one transaction. */
-function bringUp(sql: Sql, nowMs: number): void {
+function bringUp(sql: Sql, nowMs: number, id: string): void {
   const migrations = migrationsIn();
   sql.atomic("write", () => {
     const version = schemaVersion(sql, migrations);
     if (version > 0) assertMigrationsHold(sql, migrations, version);
     applyMigrations(sql, migrations.slice(version), nowMs);
     if (version > 0) return;
-    const id = randomBytes(8).toString("hex");
     sql.run("INSERT INTO installation (one, id) VALUES (1, @id)", { id });
     sql.run("INSERT INTO head (one, seq, hash) VALUES (1, 0, @hash)", { hash: genesisHash(id) });
   });
@@ -159,11 +159,20 @@ function installationOf(sql: Sql): string {
 }
 
 function readsOn(sql: Sql, installation: string): StoreReads {
-  const { readJournal, head } = journalOn(sql, installation);
+  const { readJournal, readLines, head } = journalOn(sql, installation);
   const { answerOf } = answersOn(sql);
   const { dueTimers, nextTimerMs } = timersOn(sql);
   const { getCursor } = cursorsOn(sql);
-  return { readJournal, head, answerOf, dueTimers, nextTimerMs, getCursor, ...projectionReaderOn(sql) };
+  return {
+    readJournal,
+    readLines,
+    head,
+    answerOf,
+    dueTimers,
+    nextTimerMs,
+    getCursor,
+    ...projectionReaderOn(sql),
+  };
 }
 
 function writesOn(sql: Sql, journal: Journal): StoreWrites {

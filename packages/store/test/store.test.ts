@@ -146,7 +146,7 @@ describe("damage is found when the writer opens, and the way out is named", () =
     onPageOf('"message 17"', (page) => page.fill(0, 0, 512));
     const error = opening();
     expect(error.code).toBe("STATE_BROKEN");
-    expect(error.faults[0]?.next).toContain("backup");
+    expect(error.faults[0]?.next).toContain("questbus backup restore");
   });
 
   test("one flipped bit in a recent row, which SQLite itself cannot see: AUDIT_BROKEN", () => {
@@ -155,7 +155,7 @@ describe("damage is found when the writer opens, and the way out is named", () =
     const error = opening();
     expect(error.code).toBe("AUDIT_BROKEN");
     expect(error.message).toContain("row 1700");
-    expect(error.faults[0]?.next).toContain("backup");
+    expect(error.faults[0]?.next).toContain("questbus backup restore");
   });
 
   test("every pragma is as it was asked for, also after another program opened the file", () => {

@@ -1,0 +1,181 @@
+import { setPriority } from "node:os";
+import { resolve } from "node:path";
+import { drill, type Restored, restoreState } from "@questbus/orchestrator";
+import { exitCode, QuestbusError } from "@questbus/protocol";
+import {
+  type Backup,
+  createBackup,
+  findBackup,
+  forgetBackups,
+  listBackups,
+  openStore,
+  type StoreReader,
+  verifyBackup,
+} from "@questbus/store";
+import type { Common } from "./command-run.ts";
+import { ago, paint, printData, printJson, table } from "./output.ts";
+import { readSettings } from "./setting.ts";
+import { hasState } from "./stack.ts";
+
+/** The folder that was named, or the one of the settings. */
+const folderOf = (common: Common, named: string | undefined): string =>
+  named === undefined ? readSettings(common.state).backups.dir : resolve(named);
+
+const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
+const timeText = (ms: number): string => new Date(ms).toISOString();
+
+const shown = ({
+  name,
+  dir,
+  timeMs,
+  head,
+  lastRowMs,
+  database,
+  artifacts,
+  installation,
+  schema,
+}: Backup) => ({
+  name,
+  dir,
+  time: timeText(timeMs),
+  installation,
+  schema,
+  head,
+  lastRow: timeText(lastRowMs),
+  sizeBytes: database.sizeBytes,
+  artifacts: artifacts.count,
+});
+
+/** `questbus backup create`: beside a running stack or without one. */
+export async function makeBackup(
+  { to, keep }: { to?: string | undefined; keep?: number | undefined },
+  common: Common,
+): Promise<number> {
+  // One that a stack has started ends with it, and gives way to what is measured.
+  process.once("disconnect", () => process.exit(exitCode.failure));
+  setPriority(19);
+  const folder = folderOf(common, to);
+  const backup = await createBackup(resolve(common.state), folder);
+  const removed = keep === undefined ? [] : forgetBackups(folder, keep);
+  if (common.json) printJson({ ...shown(backup), removed });
+  else {
+    const { name, head, database, artifacts } = backup;
+    printData(
+      `backup ${name}: ${head.seq} rows, ${mib(database.sizeBytes)}, ${artifacts.count} artifacts, checked; in ${backup.dir}`,
+    );
+  }
+  return exitCode.ok;
+}
+
+/** `questbus backup list` */
+export function showBackups({ from }: { from?: string | undefined }, common: Common): number {
+  const backups = listBackups(folderOf(common, from)).toReversed();
+  if (common.json) printJson(backups.map(shown));
+  else if (backups.length === 0) printData("there is no backup yet: questbus backup create");
+  else {
+    const rows = backups.map(({ name, timeMs, head, database }) => [
+      name,
+      ago(timeMs, Date.now()),
+      `${head.seq}`,
+      mib(database.sizeBytes),
+    ]);
+    printData(table(["backup", "made", "rows", "size"], rows));
+  }
+  return exitCode.ok;
+}
+
+/** `questbus backup verify BACKUP` */
+export async function checkBackup(
+  named: string,
+  { from }: { from?: string | undefined },
+  common: Common,
+): Promise<number> {
+  const backup = findBackup(folderOf(common, from), named);
+  await verifyBackup(backup);
+  if (common.json) printJson({ ok: true, ...shown(backup) });
+  else
+    printData(paint("green", `backup ${backup.name} is whole: ${backup.head.seq} rows, every file and hash`));
+  return exitCode.ok;
+}
+
+export type RestoreOptions = { at?: string | undefined; from?: string | undefined; to?: string | undefined };
+
+/** A moment as people write it. @throws QuestbusError USAGE */
+function momentOf(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isFinite(ms)) return ms;
+  throw new QuestbusError({
+    code: "USAGE",
+    message: `--at ${text} is no time`,
+    next: "write it as 2026-11-21T18:00:00Z",
+  });
+}
+
+function wantedOf(named: string | undefined, { at, from }: RestoreOptions, common: Common) {
+  if (named !== undefined && at !== undefined) {
+    throw new QuestbusError({
+      code: "USAGE",
+      message: "name a backup or a time, not both",
+      next: "leave one of them out; with neither, all that was kept is restored",
+    });
+  }
+  return { from: folderOf(common, from), backup: named, atMs: at === undefined ? undefined : momentOf(at) };
+}
+
+const restoredText = ({ backup, replayed, head, lastRowMs }: Restored): string =>
+  `${head.seq} rows, the last of ${timeText(lastRowMs)}: ${backup ?? "no backup"}, and ${replayed} rows from the segments`;
+
+/** `questbus backup restore [BACKUP]`: into the state directory, or into another one that has no state yet. */
+export async function restoreBackup(
+  named: string | undefined,
+  options: RestoreOptions,
+  common: Common,
+): Promise<number> {
+  const to = options.to === undefined ? common.state : options.to;
+  if (options.to !== undefined && hasState(to)) {
+    throw new QuestbusError({
+      code: "FILE_EXISTS",
+      message: "there is a state in this directory already",
+      where: resolve(to),
+      next: "name an empty one, or leave --to out to put what is there aside",
+    });
+  }
+  const restored = await restoreState(wantedOf(named, options, common), to, {
+    replaces: options.to === undefined,
+  });
+  const { aside } = restored;
+  if (common.json) printJson({ ...restored, lastRow: timeText(restored.lastRowMs), to: resolve(to) });
+  else {
+    printData(paint("green", `restored ${restoredText(restored)}`));
+    if (aside) printData(`what was there before: ${aside}`);
+  }
+  return exitCode.ok;
+}
+
+/** The live state, where it can be read. */
+function liveOf(common: Common): StoreReader | null {
+  try {
+    return openStore({ dir: resolve(common.state), mode: "read" });
+  } catch (error) {
+    if (error instanceof QuestbusError) return null;
+    throw error;
+  }
+}
+
+/** `questbus backup drill`: what a disaster now would cost, found out without one. */
+export async function drillBackup(options: RestoreOptions, common: Common): Promise<number> {
+  const live = liveOf(common);
+  try {
+    const done = await drill(wantedOf(undefined, options, common), live);
+    if (common.json) printJson({ ok: true, ...done, lastRow: timeText(done.lastRowMs) });
+    else {
+      printData(paint("green", `restored elsewhere and verified: ${restoredText(done)}`));
+      printData(
+        `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${done.rowsLost} rows committed and not kept yet), RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${done.verdicts} verdicts)`,
+      );
+    }
+    return exitCode.ok;
+  } finally {
+    live?.close();
+  }
+}

@@ -1,0 +1,45 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { readPlacedDocument } from "@questbus/agent";
+import { durationText, parseDurationMs } from "@questbus/protocol";
+import { backupsDir, newestBackupMs } from "@questbus/store";
+import { z } from "zod";
+
+/** `config.yaml` in the state directory: what an operator sets for good. Every key has a default, and the file is optional. */
+const document = z.strictObject({
+  backup: z
+    .strictObject({
+      /** Where backups and segments are kept; relative to the file. */
+      to: z.string().min(1).optional(),
+      every: durationText.default("1h"),
+      keep: z.int().min(1).max(10_000).default(24),
+    })
+    .prefault({}),
+  checkpoints: z.strictObject({ to: z.string().min(1).optional() }).prefault({}),
+});
+
+export type Settings = {
+  backups: { dir: string; everyMs: number; keep: number };
+  /** A second folder for checkpoints; null without one. */
+  checkpoints: string | null;
+};
+
+/** @throws QuestbusError CONFIG_INVALID, with file:line:column of every fault */
+export function readSettings(stateDir: string): Settings {
+  const file = join(resolve(stateDir), "config.yaml");
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "{}";
+  const { data } = readPlacedDocument(text, { file, code: "CONFIG_INVALID", schema: document });
+  const placed = (path: string): string => resolve(dirname(file), path);
+  return {
+    backups: {
+      dir: data.backup.to ? placed(data.backup.to) : backupsDir(resolve(stateDir)),
+      everyMs: parseDurationMs(data.backup.every),
+      keep: data.backup.keep,
+    },
+    checkpoints: data.checkpoints.to ? placed(data.checkpoints.to) : null,
+  };
+}
+
+/** When the next scheduled backup is due: an interval after the newest, and after the stack came up. */
+export const nextBackupMs = ({ dir, everyMs }: Settings["backups"], sinceMs: number): number =>
+  Math.max(newestBackupMs(dir), sinceMs) + everyMs;

@@ -1,0 +1,130 @@
+import { renameSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { limit } from "@questbus/protocol";
+import {
+  openSegments,
+  openSigner,
+  openStore,
+  readCheckpoints,
+  type Segments,
+  type Signer,
+  type StoreReader,
+  segmentsIn,
+  storeCheckpoint,
+} from "@questbus/store";
+import type { Logger } from "pino";
+
+/**
+ * The archive: carries committed rows out of the database's file, into the segments beside the backups, and signs
+ * checkpoints of the chain. It reads the database as anybody may, in a thread of its own, so that no command waits for it.
+ *
+ * - A1: a row is in a segment, and that on the disk, `archiveEveryMs` after its commit plus the time to write it.
+ * - A2: a checkpoint is signed only while the journal still holds what the last one signed.
+ * - A3: segments of another journal are set aside, never continued.
+ */
+export type ArchivePlace = {
+  stateDir: string;
+  backups: string;
+  /** Folders for checkpoints: our own, and the one that the operator names. */
+  checkpoints: readonly string[];
+};
+
+export type Archive = {
+  /** Carries over what was committed; true when there was something. */
+  advance(): boolean;
+  /** Signs where the journal stands, when there is more to sign than the last time. */
+  checkpoint(): void;
+  close(): void;
+};
+
+const linesMax = 2_000;
+
+export function openArchive(place: ArchivePlace, nowMs: () => number = Date.now): Archive {
+  const store = openStore({ dir: place.stateDir, mode: "read" });
+  const signer = openSigner(place.stateDir, store.installation);
+  const segments = openOwnSegments(store, segmentsIn(place.backups), nowMs);
+  const signing = new Signing(store, signer, place.checkpoints, nowMs);
+  return {
+    advance() {
+      const from = segments.last()?.seq ?? 0;
+      for (;;) {
+        const lines = store.readLines(segments.last()?.seq ?? 0, linesMax);
+        if (lines.length === 0) break;
+        segments.append(lines);
+        signing.signIfDue(segments.last()?.seq ?? 0);
+      }
+      const to = segments.last()?.seq ?? 0;
+      signing.signIfDue(to);
+      return to > from;
+    },
+    checkpoint: () => signing.sign(),
+    close() {
+      segments.close();
+      store.close();
+    },
+  };
+}
+
+const hashAt = (store: StoreReader, seq: number): string | null =>
+  store.readJournal({ afterSeq: seq - 1, limit: 1 }).find((row) => row.seq === seq)?.hash ?? null;
+
+function openOwnSegments(store: StoreReader, dir: string, nowMs: () => number): Segments {
+  const segments = openSegments(dir);
+  const last = segments.last();
+  if (!last || hashAt(store, last.seq) === last.hash) return segments;
+  segments.close();
+  renameSync(dir, `${dir}-until-${nowMs()}`);
+  return openSegments(dir);
+}
+
+class Signing {
+  readonly #store: StoreReader;
+  readonly #signer: Signer;
+  readonly #dirs: readonly string[];
+  readonly #nowMs: () => number;
+  #last: { seq: number; hash: string };
+  #lastMs: number;
+
+  constructor(store: StoreReader, signer: Signer, dirs: readonly string[], nowMs: () => number) {
+    this.#store = store;
+    this.#signer = signer;
+    this.#dirs = dirs;
+    this.#nowMs = nowMs;
+    const [own] = dirs;
+    const signed = own
+      ? readCheckpoints(own, signer.verifierKey, store.installation).signed.at(-1)
+      : undefined;
+    this.#last = signed ?? { seq: 0, hash: "" };
+    this.#lastMs = nowMs();
+  }
+
+  signIfDue(seq: number): void {
+    const rows = seq - this.#last.seq;
+    const due = rows >= limit.checkpointEveryRows || this.#nowMs() - this.#lastMs >= limit.checkpointEveryMs;
+    if (rows > 0 && due) this.sign();
+  }
+
+  sign(): void {
+    const head = this.#store.head();
+    if (head.seq === 0 || head.hash === this.#last.hash) return;
+    if (this.#last.seq > 0 && hashAt(this.#store, this.#last.seq) !== this.#last.hash)
+      throw new Error(`row ${this.#last.seq} is not what was signed: run questbus audit verify`);
+    storeCheckpoint(this.#dirs, this.#signer, head);
+    this.#last = head;
+    this.#lastMs = this.#nowMs();
+  }
+}
+
+/** Runs the archive in a thread; what goes wrong there is logged, and tried again. */
+export function startArchive(place: ArchivePlace, log: Logger): { stop(): Promise<void> } {
+  const worker = new Worker(new URL("./archive-thread.ts", import.meta.url), { workerData: place });
+  worker.on("message", (message: string) => log.error({ why: message }, "the archive does not go on"));
+  worker.on("error", (error: unknown) => log.error({ err: error }, "the archive has ended"));
+  const exited = new Promise<void>((done) => worker.once("exit", () => done()));
+  return {
+    stop() {
+      worker.postMessage("stop");
+      return exited;
+    },
+  };
+}

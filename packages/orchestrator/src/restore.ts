@@ -1,0 +1,234 @@
+import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { type JournalEvent, QuestbusError } from "@questbus/protocol";
+import {
+  type Backup,
+  checkpointsDir,
+  copyArtifacts,
+  findBackup,
+  listBackups,
+  lockState,
+  openStore,
+  type Store,
+  type StoreReader,
+  segmentRows,
+  segmentsIn,
+  setAsideCheckpoints,
+  setAsideLater,
+  stateArtifacts,
+  verifyFiles,
+  verifyJournal,
+} from "@questbus/store";
+import { checkReplay, openFollower } from "./replay.ts";
+
+/**
+ * Restoring: a backup, then the rows of the segments behind it, carried out as they were committed. Every row has to
+ * follow from the one before it, so what is restored is the chain that was, or nothing.
+ *
+ * - R1: the state is built beside, whole and checked; what was there is moved aside, and never removed.
+ * - R2: without a backup, segments that begin with the first row are enough.
+ * - R3: answers to commands came from the old process: a command that is sent again after a restore is decided anew.
+ */
+export type Wanted = {
+  /** The folder of backups and segments. */
+  from: string;
+  /** That backup alone; without it the newest that fits, and the segments behind it. */
+  backup?: string | undefined;
+  /** Rows that were committed later are left out. */
+  atMs?: number | undefined;
+};
+
+export type Restored = {
+  backup: string | null;
+  head: { seq: number; hash: string };
+  lastRowMs: number;
+  /** Rows that came out of the segments. */
+  replayed: number;
+};
+
+const rowsPerTransaction = 10_000;
+
+function chosen({ from, backup, atMs }: Wanted): Backup | null {
+  if (backup !== undefined) return findBackup(from, backup);
+  const fits = (each: Backup): boolean => atMs === undefined || Math.max(each.timeMs, each.lastRowMs) <= atMs;
+  return listBackups(from).findLast(fits) ?? null;
+}
+
+/** The id that stands before the number of a row. */
+const installationOf = (row: JournalEvent): string => row.id.slice(0, row.id.lastIndexOf("-"));
+
+function firstRow(from: string): JournalEvent {
+  const rows = segmentRows(segmentsIn(from), 0);
+  const first = rows.next().value;
+  rows.return();
+  if (first && first.seq === 1) return first;
+  throw new QuestbusError({
+    code: "BACKUP_MISSING",
+    message: "there is no backup that reaches back to then, and the segments do not begin with the first row",
+    where: from,
+    next: "list what there is: questbus backup list",
+  });
+}
+
+/** Builds the state in the empty folder `to`. */
+async function restoreInto(wanted: Wanted, to: string): Promise<Restored> {
+  const backup = chosen(wanted);
+  mkdirSync(to, { recursive: true, mode: 0o700 });
+  if (backup) {
+    const { artifacts, paths } = await verifyFiles(backup);
+    copyFileSync(join(backup.dir, "questbus.db"), join(to, "questbus.db"), constants.COPYFILE_FICLONE);
+    copyArtifacts(artifacts, stateArtifacts(to), paths);
+  }
+  const installation = backup?.installation ?? installationOf(firstRow(wanted.from));
+  const store = openStore({ dir: to, mode: "write", installation });
+  try {
+    const replayed = wanted.backup === undefined ? followSegments(store, wanted) : 0;
+    const head = store.head();
+    const [last] = store.readJournal({ afterSeq: head.seq - 1, limit: 1 });
+    return { backup: backup?.name ?? null, head, lastRowMs: last?.timeMs ?? 0, replayed };
+  } finally {
+    store.close();
+  }
+}
+
+/** Carries out what stands in the segments behind the store's head, up to the time that is wanted. */
+function followSegments(store: Store, { from, atMs = Infinity }: Wanted): number {
+  const rows = segmentRows(segmentsIn(from), store.head().seq);
+  let done = 0;
+  try {
+    for (let more = true; more; ) {
+      openFollower(store).transact((take, tx) => {
+        for (let count = 0; count < rowsPerTransaction; count += 1) {
+          const row = rows.next().value;
+          more = row !== undefined && row.timeMs <= atMs;
+          if (!row || !more) return;
+          tx.appendCommitted(row);
+          take(row);
+          done += 1;
+        }
+      });
+    }
+  } catch (error) {
+    throw error instanceof QuestbusError && error.code === "AUDIT_BROKEN"
+      ? segmentsBroken(from, error)
+      : error;
+  } finally {
+    rows.return();
+  }
+  return done;
+}
+
+const segmentsBroken = (from: string, error: QuestbusError): QuestbusError =>
+  new QuestbusError({
+    code: "BACKUP_BROKEN",
+    message: `the segments do not go on from the backup: ${error.message}`,
+    where: segmentsIn(from),
+    next: "restore that backup alone: questbus backup list, then questbus backup restore NAME",
+  });
+
+const replaced = ["questbus.db", "questbus.db-wal", "questbus.db-shm"];
+
+/**
+ * Puts a state into `stateDir`, which no orchestrator may be working on. With `replaces` it is the installation's own, and
+ * goes on from there: later backups, segments and checkpoints are set aside, too.
+ */
+export async function restoreState(
+  wanted: Wanted,
+  stateDir: string,
+  { replaces }: { replaces: boolean },
+  nowMs: () => number = Date.now,
+): Promise<Restored & { aside: string | null }> {
+  const dir = resolve(stateDir);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const lock = lockState(dir);
+  const mark = `before-restore-${nowMs()}`;
+  const fresh = join(dir, `.${mark}`);
+  const aside = join(dir, mark);
+  try {
+    const restored = await restoreInto(wanted, fresh);
+    const { seq } = restored.head;
+    const old = replaced.filter((name) => existsSync(join(dir, name)));
+    copyArtifacts(stateArtifacts(fresh), stateArtifacts(dir));
+    if (old.length > 0) mkdirSync(aside, { mode: 0o700 });
+    for (const name of old) renameSync(join(dir, name), join(aside, name));
+    renameSync(join(fresh, "questbus.db"), join(dir, "questbus.db"));
+    setAsideCheckpoints(checkpointsDir(dir), seq, mark);
+    if (replaces) setAsideLater(wanted.from, seq, mark);
+    return { ...restored, aside: old.length > 0 ? aside : null };
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    lock.release();
+  }
+}
+
+export type Drill = Restored & {
+  /** Rows that the live journal had when the drill began and the restored one has not, and how long the oldest is committed. */
+  rowsLost: number;
+  rpoMs: number;
+  /** From nothing to a state that an orchestrator could open, and from there to one that was verified. */
+  restoreMs: number;
+  verifyMs: number;
+  verdicts: number;
+};
+
+/**
+ * Restores elsewhere, and checks what comes out: chain, verdicts, and the state that the journal gives, compared row by
+ * row. Nothing is left of it.
+ *
+ * @throws QuestbusError AUDIT_BROKEN, REPLAY_DIFFERS, and what a restore throws
+ */
+export async function drill(
+  wanted: Wanted,
+  live: StoreReader | null,
+  nowMs: () => number = Date.now,
+): Promise<Drill> {
+  const head = live?.head() ?? null;
+  const startMs = nowMs();
+  const tmp = mkdtempSync(join(tmpdir(), "questbus-drill-"));
+  try {
+    const fromMs = performance.now();
+    const restored = await restoreInto(wanted, join(tmp, "state"));
+    const restoredMs = performance.now();
+    const { verdicts } = verified(join(tmp, "state"), join(tmp, "replay"));
+    const rowsLost = Math.max(0, (head?.seq ?? 0) - restored.head.seq);
+    const [lost] = rowsLost > 0 && live ? live.readJournal({ afterSeq: restored.head.seq, limit: 1 }) : [];
+    return {
+      ...restored,
+      rowsLost,
+      rpoMs: lost ? Math.max(0, startMs - lost.timeMs) : 0,
+      restoreMs: Math.round(restoredMs - fromMs),
+      verifyMs: Math.round(performance.now() - restoredMs),
+      verdicts,
+    };
+  } finally {
+    rmSync(tmp, { recursive: true, force: true });
+  }
+}
+
+/** Checks the state in `dir` as `questbus audit verify` does; `empty` is made for it. */
+function verified(dir: string, empty: string): { verdicts: number } {
+  const store = openStore({ dir, mode: "read" });
+  const into = openStore({ dir: empty, mode: "write" });
+  try {
+    const chain = verifyJournal(store);
+    if (!chain.ok) throw notRestored(dir, chain.faults[0]?.what ?? "the chain does not hold");
+    const { verdicts, faults, difference } = checkReplay(store, into);
+    const [fault] = faults;
+    if (fault) throw notRestored(dir, `row ${fault.seq}: a verdict is not what its evidence gives`);
+    if (difference) throw difference;
+    return { verdicts };
+  } finally {
+    store.close();
+    into.close();
+  }
+}
+
+const notRestored = (where: string, message: string): QuestbusError =>
+  new QuestbusError({
+    code: "AUDIT_BROKEN",
+    message,
+    where,
+    next: "run questbus audit verify on the live state",
+  });

@@ -1,0 +1,276 @@
+import { createHash } from "node:crypto";
+import {
+  constants,
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { QuestbusError } from "@questbus/protocol";
+import { copyDatabase } from "./database.ts";
+import { syncPath, writeDurably } from "./durable.ts";
+import { forgetSegments, lastOfSegments } from "./segment.ts";
+import { openStore, verifyJournal } from "./store.ts";
+
+/**
+ * Backups: a folder of them, each a copy of the database and its manifest, beside them the artifacts (content by its hash,
+ * shared by all) and the segments of the journal.
+ *
+ * - B1: a backup has its name only when all of it is on the disk, and was opened and checked.
+ * - B2: it is made beside a writer, and is the state of one moment.
+ * - B3: a manifest says what each file must be; nothing is restored that is not.
+ */
+export type Manifest = {
+  version: 1;
+  name: string;
+  timeMs: number;
+  installation: string;
+  schema: number;
+  /** The last row of the journal in it, and when that was committed. */
+  head: { seq: number; hash: string };
+  lastRowMs: number;
+  database: { sizeBytes: number; sha256: string };
+  /** The artifacts that it needs are the lines of `artifacts.txt`. */
+  artifacts: { count: number; sha256: string };
+};
+
+/** `dir`: the backup's own folder. */
+export type Backup = Manifest & { dir: string };
+
+export const backupsDir = (stateDir: string): string => join(stateDir, "backups");
+export const segmentsIn = (backups: string): string => join(backups, "segments");
+const artifactsIn = (backups: string): string => join(backups, "artifacts");
+export const stateArtifacts = (stateDir: string): string => join(stateDir, "artifacts");
+
+const broken = (where: string, message: string): QuestbusError =>
+  new QuestbusError({
+    code: "BACKUP_BROKEN",
+    message,
+    where,
+    next: "take another one: questbus backup list",
+  });
+
+async function hashOfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 1_048_576 })) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** Paths of artifacts below `dir`, as `ab/cd…`, in order. */
+function artifactPaths(dir: string): string[] {
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir)
+    .filter((folder) => /^[0-9a-f]{2}$/.test(folder))
+    .sort()
+    .flatMap((folder) =>
+      readdirSync(join(dir, folder))
+        .filter((name) => /^[0-9a-f]{62}$/.test(name))
+        .sort()
+        .map((name) => join(folder, name)),
+    );
+}
+
+/** Copies what `to` lacks; content never changes under its name. */
+export function copyArtifacts(
+  from: string,
+  to: string,
+  paths: readonly string[] = artifactPaths(from),
+): void {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    const target = join(to, path);
+    if (existsSync(target)) continue;
+    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    copyFileSync(join(from, path), `${target}.new`, constants.COPYFILE_FICLONE);
+    syncPath(`${target}.new`);
+    renameSync(`${target}.new`, target);
+    folders.add(dirname(target));
+  }
+  for (const folder of folders) syncPath(folder);
+}
+
+const nameAt = (timeMs: number): string => `b-${new Date(timeMs).toISOString().replace(/[-:.]/g, "")}`;
+
+/** What a process that was killed has begun; a day later nobody works on it any more. */
+function removeLeftovers(backups: string, nowMs: number): void {
+  for (const name of readdirSync(backups)) {
+    const path = join(backups, name);
+    if (!/^\.b-.*\.partial$/.test(name) || nowMs - statSync(path).mtimeMs < 86_400_000) continue;
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** Makes a backup of a state, also while an orchestrator writes it. */
+export async function createBackup(
+  stateDir: string,
+  backups: string,
+  nowMs: () => number = Date.now,
+): Promise<Backup> {
+  mkdirSync(backups, { recursive: true, mode: 0o700 });
+  const timeMs = nowMs();
+  removeLeftovers(backups, timeMs);
+  const name = nameAt(timeMs);
+  const partial = join(backups, `.${name}.partial`);
+  mkdirSync(partial, { mode: 0o700 });
+  try {
+    const database = join(partial, "questbus.db");
+    const copied = await copyDatabase(stateDir, database);
+    assertChainHolds(partial);
+    syncPath(database);
+    // Whoever commits a reference to an artifact has stored it before: the copy comes second.
+    const paths = artifactPaths(stateArtifacts(stateDir));
+    copyArtifacts(stateArtifacts(stateDir), artifactsIn(backups), paths);
+    const list = paths.map((path) => `${path}\n`).join("");
+    writeDurably(join(partial, "artifacts.txt"), list);
+    const manifest: Manifest = {
+      version: 1,
+      name,
+      timeMs,
+      ...copied,
+      database: { sizeBytes: statSync(database).size, sha256: await hashOfFile(database) },
+      artifacts: { count: paths.length, sha256: createHash("sha256").update(list).digest("hex") },
+    };
+    writeDurably(join(partial, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    const dir = join(backups, name);
+    renameSync(partial, dir);
+    syncPath(backups);
+    return { ...manifest, dir };
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** @throws QuestbusError AUDIT_BROKEN */
+function assertChainHolds(dir: string): void {
+  const store = openStore({ dir, mode: "read" });
+  try {
+    const chain = verifyJournal(store);
+    if (chain.ok) return;
+    const [fault] = chain.faults;
+    throw new QuestbusError({
+      code: "AUDIT_BROKEN",
+      message: fault?.what ?? "the journal does not hold",
+      where: dir,
+      next: "run questbus audit verify, and restore from an earlier one: questbus backup list",
+    });
+  } finally {
+    store.close();
+  }
+}
+
+/** @throws QuestbusError BACKUP_MISSING, BACKUP_BROKEN */
+function readManifest(dir: string): Backup {
+  const path = join(dir, "manifest.json");
+  if (!existsSync(path)) {
+    throw new QuestbusError({
+      code: "BACKUP_MISSING",
+      message: `there is no backup ${basename(dir)}`,
+      where: dir,
+      next: "list them: questbus backup list",
+    });
+  }
+  try {
+    const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest;
+    if (manifest.version !== 1) throw new Error(`its version is ${manifest.version}, and this one reads 1`);
+    return { ...manifest, dir };
+  } catch (error) {
+    throw broken(path, `the manifest cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** The backups of a folder, oldest first. */
+export const listBackups = (backups: string): Backup[] =>
+  existsSync(backups)
+    ? readdirSync(backups)
+        .filter((name) => name.startsWith("b-"))
+        .map((name) => readManifest(join(backups, name)))
+        .sort((a, b) => a.timeMs - b.timeMs)
+    : [];
+
+/** When the newest backup was complete, whatever is in it; 0 without one. */
+export const newestBackupMs = (backups: string): number =>
+  existsSync(backups)
+    ? readdirSync(backups)
+        .filter((name) => name.startsWith("b-"))
+        .reduce((newest, name) => {
+          const found = statSync(join(backups, name, "manifest.json"), { throwIfNoEntry: false });
+          return Math.max(newest, found?.mtimeMs ?? 0);
+        }, 0)
+    : 0;
+
+/** A backup by its name, its folder, or its manifest. */
+export function findBackup(backups: string, named: string): Backup {
+  const path = basename(named) === "manifest.json" ? dirname(named) : named;
+  return readManifest(
+    existsSync(join(path, "manifest.json")) ? resolve(path) : join(backups, basename(path)),
+  );
+}
+
+/** The folder that a backup stands in, with its artifacts and segments. */
+const folderOf = ({ dir }: Backup): string => dirname(dir);
+
+/**
+ * The artifacts of a backup, after every file of it was compared with its manifest, and every artifact with its name.
+ *
+ * @throws QuestbusError BACKUP_BROKEN
+ */
+export async function verifyFiles(backup: Backup): Promise<{ artifacts: string; paths: string[] }> {
+  const database = join(backup.dir, "questbus.db");
+  const found = existsSync(database) ? await hashOfFile(database) : null;
+  if (found !== backup.database.sha256)
+    throw broken(database, found ? "the database is not what its manifest says" : "the database is missing");
+  const listFile = join(backup.dir, "artifacts.txt");
+  const list = existsSync(listFile) ? readFileSync(listFile, "utf8") : "";
+  if (createHash("sha256").update(list).digest("hex") !== backup.artifacts.sha256)
+    throw broken(listFile, "the list of artifacts is not what the manifest says");
+  const artifacts = artifactsIn(folderOf(backup));
+  const paths = list.split("\n").filter((line) => line !== "");
+  for (const path of paths) {
+    const file = join(artifacts, path);
+    if (!existsSync(file)) throw broken(file, "an artifact is missing");
+    if ((await hashOfFile(file)) !== path.replace("/", "")) throw broken(file, "an artifact was altered");
+  }
+  return { artifacts, paths };
+}
+
+/**
+ * Every file of a backup as its manifest says, and the chain of its journal.
+ *
+ * @throws QuestbusError BACKUP_BROKEN, AUDIT_BROKEN
+ */
+export async function verifyBackup(backup: Backup): Promise<void> {
+  await verifyFiles(backup);
+  assertChainHolds(backup.dir);
+}
+
+/** Removes all but the newest `keep` backups, and the segments that the oldest one left does not need. */
+export function forgetBackups(backups: string, keep: number): string[] {
+  const all = listBackups(backups);
+  const old = all.slice(0, Math.max(0, all.length - keep));
+  for (const { dir } of old) rmSync(dir, { recursive: true });
+  const oldest = all.at(-keep) ?? all[0];
+  if (oldest && old.length > 0) forgetSegments(segmentsIn(backups), oldest.head.seq);
+  return old.map(({ name }) => name);
+}
+
+/**
+ * After a restore to row `seq`: segments and backups that hold later rows are of a journal that does not go on. They are
+ * moved to a folder of their own, so that nobody takes them for this one's.
+ */
+export function setAsideLater(backups: string, seq: number, name: string): void {
+  const aside = join(backups, name);
+  const later = listBackups(backups).filter(({ head }) => head.seq > seq);
+  const segments = segmentsIn(backups);
+  const isPast = existsSync(segments) && (lastOfSegments(segments)?.seq ?? 0) > seq;
+  if (later.length === 0 && !isPast) return;
+  mkdirSync(aside, { recursive: true, mode: 0o700 });
+  for (const { dir } of later) renameSync(dir, join(aside, basename(dir)));
+  if (isPast) renameSync(segments, join(aside, "segments"));
+}

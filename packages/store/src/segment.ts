@@ -1,0 +1,148 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
+import { syncPath } from "./durable.ts";
+import type { Head } from "./journal.ts";
+
+/**
+ * Segments: the journal's rows once more, as lines of JSON in files beside the backups. With a backup, or alone where
+ * they begin with the first row, they give the state of any moment.
+ *
+ * - G1: a file is named by the number of its first row; files and lines follow each other without a gap.
+ * - G2: what `append` returned from is on the disk. A line that a crash cut short is taken away at the next start.
+ * - G3: nothing here is trusted when it is read back: every row must carry the hash that follows from the one before it.
+ */
+export type Line = Head & { text: string };
+
+export type Segments = {
+  /** The last row that is on the disk; null before the first. */
+  last(): Head | null;
+  append(lines: readonly Line[]): void;
+  close(): void;
+};
+
+const fileOf = (seq: number): string => `${String(seq).padStart(15, "0")}.jsonl`;
+const firstOf = (file: string): number => Number.parseInt(file, 10);
+
+/** Files in the order of their rows. */
+const filesIn = (dir: string): string[] =>
+  existsSync(dir)
+    ? readdirSync(dir)
+        .filter((name) => /^\d{15}\.jsonl$/.test(name))
+        .sort()
+    : [];
+
+/** Takes away what is no whole line at the end of a file; gives its last row and its size. */
+function mended(path: string): { last: Head | null; sizeBytes: number } {
+  const bytes = readFileSync(path);
+  const sizeBytes = bytes.lastIndexOf(0x0a) + 1;
+  if (sizeBytes < bytes.length) truncateSync(path, sizeBytes);
+  const text = bytes.subarray(bytes.lastIndexOf(0x0a, sizeBytes - 2) + 1, sizeBytes).toString("utf8");
+  if (text === "") return { last: null, sizeBytes };
+  const { seq, hash } = JSON.parse(text) as Head;
+  return { last: { seq, hash }, sizeBytes };
+}
+
+export function openSegments(dir: string, fileBytesMax: number = limit.segmentBytesMax): Segments {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  let last: Head | null = null;
+  let open: { file: number; sizeBytes: number } | null = null;
+  for (const name of filesIn(dir).toReversed()) {
+    const path = join(dir, name);
+    const found = mended(path);
+    if (found.last) {
+      last = found.last;
+      open = { file: openSync(path, "r+"), sizeBytes: found.sizeBytes };
+      break;
+    }
+    rmSync(path);
+  }
+
+  const close = (): void => {
+    if (open) closeSync(open.file);
+    open = null;
+  };
+  const fileFor = (seq: number): { file: number; sizeBytes: number } => {
+    if (open && open.sizeBytes < fileBytesMax) return open;
+    close();
+    open = { file: openSync(join(dir, fileOf(seq)), "wx+", 0o600), sizeBytes: 0 };
+    syncPath(dir);
+    return open;
+  };
+  return {
+    last: () => last,
+    append(lines) {
+      const [first] = lines;
+      const end = lines.at(-1);
+      if (!first || !end) return;
+      const to = fileFor(first.seq);
+      const bytes = Buffer.from(lines.map(({ text }) => `${text}\n`).join(""));
+      // What an earlier try left behind, on a disk that was full, say.
+      ftruncateSync(to.file, to.sizeBytes);
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(to.file, bytes, done, bytes.length - done, to.sizeBytes + done);
+      fdatasyncSync(to.file);
+      to.sizeBytes += bytes.length;
+      last = { seq: end.seq, hash: end.hash };
+    },
+    close,
+  };
+}
+
+/** The last whole row of a folder of segments. */
+export function lastOfSegments(dir: string): Head | null {
+  const segments = openSegments(dir);
+  segments.close();
+  return segments.last();
+}
+
+/** @throws QuestbusError BACKUP_BROKEN */
+function rowOf(text: string, file: string, at: number): JournalEvent {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new QuestbusError({
+      code: "BACKUP_BROKEN",
+      message: "a line of a segment cannot be read",
+      where: `${file}:${at + 1}`,
+      next: "restore to a time before it: questbus backup restore --at TIME",
+    });
+  }
+}
+
+/** The rows behind `afterSeq`, in order; a last line that a crash cut short does not count. */
+export function* segmentRows(dir: string, afterSeq: number): Generator<JournalEvent, void> {
+  const files = filesIn(dir);
+  for (const [at, name] of files.entries()) {
+    const next = files[at + 1];
+    if (next !== undefined && firstOf(next) <= afterSeq + 1) continue;
+    const path = join(dir, name);
+    // Behind the last end of a line stands nothing, or a torn one.
+    const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
+    for (const [line, text] of lines.entries()) {
+      const row = rowOf(text, path, line);
+      if (row.seq > afterSeq) yield row;
+    }
+  }
+}
+
+/** Removes files whose rows are all up to `seq`; the newest stays. */
+export function forgetSegments(dir: string, seq: number): void {
+  const files = filesIn(dir);
+  for (const [at, name] of files.entries()) {
+    const next = files[at + 1];
+    if (next !== undefined && firstOf(next) <= seq + 1) rmSync(join(dir, name));
+  }
+}

@@ -1,0 +1,262 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openStore } from "@questbus/store";
+import {
+  type BareStack,
+  openPlace,
+  type Place,
+  questbus,
+  startBareStack,
+  tamper,
+  until,
+} from "@questbus/testkit";
+import { submission } from "@questbus/testkit/scripted-report";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { expectClearError, faultsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+/** What is kept outside of the database brings it back, and shows what was done to it: real broker, orchestrator and files. */
+
+let place: Place;
+let lived: string;
+/** Rows and time when the first backup was made, and when the stack ended. */
+const moments = { backup: 0, between: "", betweenRows: 0, end: 0 };
+
+const cli = (dir: string, ...args: string[]) => questbus(place, [...args, "--state", dir, "--json"]);
+const json = async (dir: string, ...args: string[]) => {
+  const done = await cli(dir, ...args);
+  expect(done.exit, done.stderr).toBe(0);
+  return JSON.parse(done.stdout);
+};
+const rowsOf = (dir: string): number => {
+  const store = openStore({ dir, mode: "read" });
+  try {
+    return store.head().seq;
+  } finally {
+    store.close();
+  }
+};
+const segmentText = (dir: string): string =>
+  readdirSync(join(dir, "backups/segments"))
+    .sort()
+    .map((name) => readFileSync(join(dir, "backups/segments", name), "utf8"))
+    .join("");
+
+async function submitMany(stack: BareStack, count: number): Promise<void> {
+  const operator = await stack.clientAs("operator");
+  for (let at = 0; at < count; at += 1) {
+    const title = `Quest ${process.hrtime.bigint()}`;
+    const { quest } = (await operator.request("submit", submission({ title }))) as { quest: string };
+    await operator.request("cancel", { quest, reason: "enough" });
+  }
+}
+
+let copies = 0;
+/** A copy of the state as it was when the stack ended. */
+function copied(): string {
+  copies += 1;
+  const dir = place.path(`copy-${copies}`);
+  cpSync(lived, dir, { recursive: true });
+  return dir;
+}
+
+beforeAll(async () => {
+  place = openPlace("backup");
+  lived = place.path("state");
+  mkdirSync(join(lived, "artifacts/ab"), { recursive: true });
+  const stack = await startBareStack(lived);
+  await submitMany(stack, 5);
+  const made = await json(lived, "backup", "create");
+  moments.backup = made.head.seq;
+  await submitMany(stack, 5);
+  moments.betweenRows = rowsOf(lived);
+  moments.between = new Date().toISOString();
+  await until("the clock to go on", () => new Date().toISOString() !== moments.between);
+  await submitMany(stack, 5);
+  await stack.stop();
+  moments.end = rowsOf(lived);
+});
+afterAll(() => place.close());
+
+test("the segments hold every row that was committed, and the journal is signed to its end", async () => {
+  expect(segmentText(lived).trim().split("\n").length).toBe(moments.end);
+  expect(await json(lived, "audit", "verify")).toMatchObject({
+    length: moments.end,
+    checkpoints: { upTo: moments.end },
+  });
+  expect(await json(lived, "backup", "list")).toMatchObject([{ head: { seq: moments.backup } }]);
+});
+
+test("a drill restores elsewhere, and says what would be lost", async () => {
+  expect(await json(lived, "backup", "drill")).toMatchObject({
+    ok: true,
+    head: { seq: moments.end },
+    replayed: moments.end - moments.backup,
+    rowsLost: 0,
+    rpoMs: 0,
+  });
+  expect(place.leftInTmp()).toEqual([]);
+});
+
+test("the orchestrator is killed: what was answered a second ago is in the segments", async () => {
+  const dir = place.path("killed");
+  mkdirSync(dir);
+  const stack = await startBareStack(dir);
+  await submitMany(stack, 20);
+  const rows = rowsOf(dir);
+  const answeredMs = performance.now();
+  await until(
+    "the segments to have them",
+    () => existsSync(join(dir, "backups/segments")) && segmentText(dir).split("\n").length > rows,
+  );
+  expect(performance.now() - answeredMs).toBeLessThan(1_000);
+  await stack.stop();
+});
+
+describe("restore", () => {
+  test.each([
+    ["all that was kept", [], () => moments.end],
+    ["the state of a moment", ["--at", "MOMENT"], () => moments.betweenRows],
+  ])("%s; it goes on from there, and verifies", async (_, args, rows) => {
+    const dir = copied();
+    for (const name of ["questbus.db", "questbus.db-wal", "questbus.db-shm"])
+      rmSync(join(dir, name), { force: true });
+    const given = args.map((each) => (each === "MOMENT" ? moments.between : each));
+    expect(await json(dir, "backup", "restore", ...given)).toMatchObject({ head: { seq: rows() } });
+    expect(await json(dir, "audit", "verify")).toMatchObject({ length: rows() });
+    const stack = await startBareStack(dir);
+    await submitMany(stack, 1);
+    await stack.stop();
+    expect(await json(dir, "audit", "verify")).toMatchObject({ length: rowsOf(dir) });
+    expect(await json(dir, "backup", "drill")).toMatchObject({ head: { seq: rowsOf(dir) }, rowsLost: 0 });
+  });
+
+  test("one backup by its name, elsewhere; the one here stays as it is", async () => {
+    const dir = copied();
+    const [{ name }] = await json(dir, "backup", "list");
+    const to = place.path(`to-${copies}`);
+    expect(await json(dir, "backup", "restore", name, "--to", to)).toMatchObject({
+      head: { seq: moments.backup },
+      replayed: 0,
+    });
+    expect(rowsOf(to)).toBe(moments.backup);
+    expect(rowsOf(dir)).toBe(moments.end);
+    expectClearError(
+      await questbus(place, ["backup", "restore", name, "--to", to, "--state", dir]),
+      "FILE_EXISTS",
+      5,
+    );
+  });
+
+  test("segments alone are enough where they begin with the first row", async () => {
+    const dir = copied();
+    const [{ dir: backup }] = await json(dir, "backup", "list");
+    rmSync(backup, { recursive: true });
+    rmSync(join(dir, "questbus.db"));
+    expect(await json(dir, "backup", "restore")).toMatchObject({ backup: null, head: { seq: moments.end } });
+    expect(await json(dir, "audit", "verify")).toMatchObject({ length: moments.end });
+  });
+
+  test("a torn page is found at the start, and the way out works", async () => {
+    const dir = copied();
+    const path = join(dir, "questbus.db");
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf('"quest.submitted"') > 0 ? bytes.indexOf("quest.submitted") : 40_960;
+    bytes.fill(0, at - (at % 4_096), at - (at % 4_096) + 1_024);
+    writeFileSync(path, bytes);
+    const up = await questbus(place, ["up", "--state", dir]);
+    expect(up.exit).toBe(1);
+    expect(up.stderr).toContain("questbus backup restore");
+    await json(dir, "backup", "restore");
+    expect(await json(dir, "audit", "verify")).toMatchObject({ length: moments.end });
+  });
+
+  test("while a stack works on the state it is refused", async () => {
+    const dir = copied();
+    const stack = await startBareStack(dir);
+    expectClearError(await questbus(place, ["backup", "restore", "--state", dir]), "STATE_LOCKED", 5);
+    await stack.stop();
+  });
+});
+
+describe("what was altered is not restored", () => {
+  test.each([
+    ["the database", "questbus.db"],
+    ["the list of artifacts", "artifacts.txt"],
+  ])("%s of a backup: BACKUP_BROKEN", async (_, file) => {
+    const dir = copied();
+    const [backup] = await json(dir, "backup", "list");
+    writeFileSync(join(backup.dir, file), "x", { flag: "a" });
+    expectClearError(
+      await questbus(place, ["backup", "verify", backup.name, "--state", dir]),
+      "BACKUP_BROKEN",
+      1,
+    );
+    expectClearError(await questbus(place, ["backup", "restore", "--state", dir]), "BACKUP_BROKEN", 1);
+    expect(rowsOf(dir)).toBe(moments.end);
+  });
+
+  test("a row of a segment: BACKUP_BROKEN, and the row is named", async () => {
+    const dir = copied();
+    const [name] = readdirSync(join(dir, "backups/segments"));
+    const path = join(dir, "backups/segments", name ?? "");
+    const lines = readFileSync(path, "utf8").split("\n");
+    lines[moments.backup] = (lines[moments.backup] ?? "")
+      .replace("enough", "Enough")
+      .replace("Quest ", "QUEST ");
+    writeFileSync(path, lines.join("\n"));
+    const done = await cli(dir, "backup", "restore");
+    expect(faultsOf(done)).toMatchObject([{ code: "BACKUP_BROKEN" }]);
+    expect(faultsOf(done)[0]?.message).toContain(`row ${moments.backup + 1}`);
+  });
+});
+
+describe("checkpoints show what a chain in order does not", () => {
+  test("the last rows cut off, with the head moved", async () => {
+    const dir = copied();
+    tamper(dir, "DELETE FROM journal WHERE seq > ?", moments.end - 3);
+    tamper(dir, "UPDATE head SET (seq, hash) = (SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1)");
+    const done = await cli(dir, "audit", "verify");
+    expect(done.exit).toBe(1);
+    expect(faultsOf(done)[0]?.message).toContain(`rows ${moments.end - 2} to ${moments.end} are missing`);
+  });
+
+  test("the whole journal of another life under the same id", async () => {
+    const dir = copied();
+    const before = openStore({ dir, mode: "read" });
+    const { installation } = before;
+    const events = before.readJournal({ limit: 10_000 });
+    before.close();
+    rmSync(join(dir, "questbus.db"));
+    rmSync(join(dir, "questbus.db-wal"), { force: true });
+    const forged = openStore({ dir, mode: "write", installation });
+    forged.transact((tx) => {
+      for (const event of events) tx.append([event], { timeMs: event.timeMs + 1, command: event.command });
+    });
+    forged.close();
+    const done = await cli(dir, "audit", "verify");
+    expect(faultsOf(done)[0]?.message).toContain("written anew");
+  });
+
+  test("a checkpoint that somebody else signed", async () => {
+    const dir = copied();
+    const [name] = readdirSync(join(dir, "checkpoints")).filter((each) => each.endsWith(".checkpoint"));
+    const path = join(dir, "checkpoints", name ?? "");
+    writeFileSync(path, readFileSync(path, "utf8").replace(/[A-Za-z0-9+/]{8}==?\n$/, "AAAAAAAA=\n"));
+    const done = await cli(dir, "audit", "verify");
+    expect(faultsOf(done)[0]?.message).toContain("was not signed");
+  });
+});
+
+test("config.yaml names other folders; a mistake in it is told with its place", async () => {
+  const dir = copied();
+  writeFileSync(join(dir, "config.yaml"), "backup:\n  to: ../kept\n  keep: 2\n");
+  for (let made = 0; made < 3; made += 1) await json(dir, "backup", "create", "--keep", "2");
+  expect(await json(dir, "backup", "list")).toHaveLength(2);
+  expect(readdirSync(place.path("kept")).filter((name) => name.startsWith("b-"))).toHaveLength(2);
+  writeFileSync(join(dir, "config.yaml"), "backup:\n  evry: 1h\n");
+  const wrong = await questbus(place, ["backup", "list", "--state", dir]);
+  expectClearError(wrong, "CONFIG_INVALID", 2);
+  expect(wrong.stderr).toContain("config.yaml:2:3");
+});
