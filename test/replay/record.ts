@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { workAsks } from "@questbus/agent";
 import type { BusClient } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
 import { type ClaimAnswer, type Role, roles } from "@questbus/protocol";
@@ -57,6 +58,18 @@ await play(cancelled, [], 4);
 await operator.request("cancel", { quest: cancelled, reason: "not wanted" });
 await play(await submit({ title: "Waits for a ruling" }), [{ gain: 0 }, { suite: "red" }, { gain: 0 }]);
 await play(await submit({ title: "Runs" }), [], 7);
+const ask = { role: "qa", phases: ["test", "validate"], data: { tries: 2 } } as const;
+const stopping = new AbortController();
+const answering = workAsks({
+  client: agents.qa,
+  signal: stopping.signal,
+  answer: (task) => (task.text === "Answered" ? { phase: task.phase } : Promise.reject(new Error("no idea"))),
+});
+await operator.request("ask", { ...ask, phases: [...ask.phases], text: "Answered", waitMs: 20_000 });
+await operator.request("ask", { ...ask, phases: [...ask.phases], text: "Failed", waitMs: 20_000 });
+stopping.abort();
+await answering;
+await operator.request("ask", { ...ask, phases: ["fix"], text: "Open", waitMs: 0 });
 store.close();
 await stack.stop();
 
