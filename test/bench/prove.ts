@@ -1,6 +1,6 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
-import { proveCrashes, proveWipes } from "./faults.ts";
+import { proveCrashes, proveMutations, proveSimulation, proveWipes } from "./faults.ts";
 import { proveAttempts, proveHonest, proveImpossible } from "./gaming.ts";
 import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
@@ -16,6 +16,8 @@ const areas: Record<string, Area> = {
   "gate/impossible": proveImpossible,
   "faults/crash": proveCrashes,
   "faults/broker": proveWipes,
+  "faults/simulation": proveSimulation,
+  "faults/mutations": proveMutations,
 };
 
 const { values, positionals } = parseArgs({

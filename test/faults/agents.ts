@@ -4,11 +4,12 @@ import {
   type ClaimAnswer,
   type CommandData,
   type Grant,
+  limit,
+  type Principal,
   QuestbusError,
   roles,
   type Verb,
 } from "@questbus/protocol";
-import type { BareStack } from "@questbus/testkit";
 import type { Answered } from "./invariant.ts";
 import { reportIn } from "./scenario.ts";
 
@@ -22,13 +23,18 @@ export type Agents = {
   stop(): Promise<void>;
 };
 
-const claimWaitMs = 2_000;
-
-export async function startAgents(stack: BareStack): Promise<Agents> {
+export async function startAgents(clientAs: (role: Principal) => Promise<BusClient>): Promise<Agents> {
   const stopping = new AbortController();
   const answered: Answered[] = [];
   const lives = await Promise.all(
-    roles.map(async (role) => live(await stack.clientAs(role), answered, stopping.signal)),
+    roles.map(async (role) => ({
+      ended: liveAsAgent({
+        client: await clientAs(role),
+        answered,
+        signal: stopping.signal,
+        newId: randomUUID,
+      }),
+    })),
   );
   return {
     answered,
@@ -41,22 +47,43 @@ export async function startAgents(stack: BareStack): Promise<Agents> {
 
 type Sending = { id?: string; signal?: AbortSignal };
 
-/** Sends a command until it is answered; null when it was refused. */
+/**
+ * Sends a command until it is answered; null when it was refused. A full disk is no refusal: a copy of the message that
+ * is still on its way may be carried out.
+ */
 export async function insist<V extends Verb>(
   client: BusClient,
   verb: V,
   data: CommandData[V],
   { id = randomUUID(), signal }: Sending = {},
 ): Promise<unknown> {
-  try {
-    return await client.request(verb, data, { id, retryForMs: Number.POSITIVE_INFINITY, signal });
-  } catch (error) {
-    if (signal?.aborted || !(error instanceof QuestbusError)) throw error;
-    return null;
+  for (;;) {
+    try {
+      return await client.request(verb, data, { id, retryForMs: Number.POSITIVE_INFINITY, signal });
+    } catch (error) {
+      if (signal?.aborted || !(error instanceof QuestbusError)) throw error;
+      if (error.code !== "DISK_FULL") return null;
+    }
   }
 }
 
-function live(client: BusClient, answered: Answered[], signal: AbortSignal): { ended: Promise<void> } {
+type Life = {
+  client: BusClient;
+  answered: Answered[];
+  signal: AbortSignal;
+  newId: () => string;
+  /** How long a task takes; false: it is forgotten, and never reported. */
+  work?: () => Promise<boolean>;
+};
+
+/** Says hello, then claims and reports until the signal aborts. */
+export async function liveAsAgent({
+  client,
+  answered,
+  signal,
+  newId,
+  work = async () => true,
+}: Life): Promise<void> {
   const report = async (grant: Grant, id: string): Promise<void> => {
     const given = reportIn(grant);
     if (given === null) return;
@@ -64,25 +91,24 @@ function live(client: BusClient, answered: Answered[], signal: AbortSignal): { e
     answered.push({ id, verb: "report", yes: data !== null });
   };
   const turn = async (count: number): Promise<void> => {
-    const claimId = randomUUID();
+    const claimId = newId();
     const found = (await insist(
       client,
       "claim",
-      { waitMs: claimWaitMs },
+      { waitMs: limit.claimWaitMsMax },
       { id: claimId, signal },
     )) as ClaimAnswer | null;
     if (found?.status !== "granted") return;
     answered.push({ id: claimId, verb: "claim", yes: true });
-    const id = randomUUID();
+    if (!(await work()) || signal.aborted) return;
+    const id = newId();
     await Promise.all([report(found.grant, id), ...(count % 5 === 0 ? [report(found.grant, id)] : [])]);
-    if (count % 7 === 0) await report(found.grant, randomUUID());
+    if (count % 7 === 0) await report(found.grant, newId());
   };
-  const run = async (): Promise<void> => {
-    await insist(client, "hello", { incarnation: randomUUID(), pid: process.pid }, { signal });
+  try {
+    await insist(client, "hello", { incarnation: newId(), pid: process.pid }, { id: newId(), signal });
     for (let count = 1; !signal.aborted; count += 1) await turn(count);
-  };
-  const ended = run().catch((error: unknown) => {
+  } catch (error) {
     if (!signal.aborted) throw error;
-  });
-  return { ended };
+  }
 }

@@ -13,7 +13,7 @@ import {
 } from "@questbus/testkit";
 import { submission } from "@questbus/testkit/scripted-report";
 import { type Agents, insist, startAgents } from "./agents.ts";
-import { answerProblems, journalProblems } from "./invariant.ts";
+import { answerProblems, effectsIn, journalProblems } from "./invariant.ts";
 import { type ScenarioName, scenarioNames } from "./scenario.ts";
 
 /**
@@ -48,7 +48,7 @@ export async function openCrashRig(name: string): Promise<CrashRig> {
   const state = place.path("state");
   const crashes = openCrashes(place.path("crash"));
   const stack = await startBareStack(state, { env: crashes.env });
-  const agents = await startAgents(stack);
+  const agents = await startAgents(stack.clientAs);
   const [operator, arbiter] = [await stack.clientAs("operator"), await stack.clientAs("arbiter")];
   const store = openStore({ dir: state, mode: "read" });
   return new Rig({ place, stack, agents, crashes, operator, arbiter, store });
@@ -81,7 +81,7 @@ class Rig implements CrashRig {
   readonly #parts: Parts;
   #checkedSeq = 0;
   /** Commands that left a row; an answer can arrive after the rows of its run were looked at. */
-  readonly #commands = new Set<string>();
+  readonly #effects = new Set<string>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -134,8 +134,8 @@ class Rig implements CrashRig {
     const { store, agents } = this.#parts;
     const rows = [...journalRows(store, undefined, this.#checkedSeq)];
     this.#checkedSeq = rows.at(-1)?.seq ?? this.#checkedSeq;
-    for (const { command } of rows) if (command !== null) this.#commands.add(command);
-    return [...journalProblems(rows), ...answerProblems(agents.answered.splice(0), this.#commands)];
+    for (const command of effectsIn(rows)) this.#effects.add(command);
+    return [...journalProblems(rows), ...answerProblems(agents.answered.splice(0), this.#effects)];
   }
 
   settle(): string[] {

@@ -1,4 +1,4 @@
-import type { JournalEvent, Verb } from "@questbus/protocol";
+import { type JournalEvent, limit, type Verb } from "@questbus/protocol";
 
 /**
  * What must hold of a journal, whatever was killed, lost or repeated while it was written. Pure: rows and answers in,
@@ -13,15 +13,23 @@ export function journalProblems(rows: readonly JournalEvent[]): string[] {
     ...writesUnderOldEpochs(rows),
     ...writesAfterTheEnd(rows),
     ...endings(rows),
+    ...tooManyPasses(rows),
   ];
 }
 
-/** What was answered with yes is in the journal. */
-export function answerProblems(answered: readonly Answered[], commands: ReadonlySet<string>): string[] {
-  return answered.flatMap(({ id, verb, yes }) =>
-    yes && !commands.has(id) ? [`${verb} ${id} was answered, and no row is its effect`] : [],
-  );
+/** What was answered with yes is in the journal, and nothing else is. `effects`: the commands that left a row there. */
+export function answerProblems(answered: readonly Answered[], effects: ReadonlySet<string>): string[] {
+  return answered.flatMap(({ id, verb, yes }) => {
+    if (yes === effects.has(id)) return [];
+    return [
+      yes ? `${verb} ${id} was answered, and no row is its effect` : `${verb} ${id} was refused, and done`,
+    ];
+  });
 }
+
+/** The commands whose effect these rows are: the record of a refusal is none. */
+export const effectsIn = (rows: readonly JournalEvent[]): string[] =>
+  rows.flatMap(({ type, command }) => (type === "command.refused" ? [] : (command ?? [])));
 
 const gaps = (rows: readonly JournalEvent[]): string[] =>
   rows.flatMap((row, at) => {
@@ -107,5 +115,20 @@ function endings(rows: readonly JournalEvent[]): string[] {
     const times = integrated.get(row.quest) ?? 0;
     const wanted = row.body.ending === "accepted" ? 1 : 0;
     return times === wanted ? [] : [`${row.quest} ended as ${row.body.ending} with ${times} integrations`];
+  });
+}
+
+/** No more passes than the quest's budget, and what an arbiter granted. */
+function tooManyPasses(rows: readonly JournalEvent[]): string[] {
+  const left = new Map<string, number>();
+  return rows.flatMap((row) => {
+    if (row.quest === null) return [];
+    const now = left.get(row.quest) ?? 0;
+    if (row.type === "quest.submitted")
+      left.set(row.quest, row.body.document.budget?.passes ?? limit.passesMax);
+    if (row.type === "ruling.made" && row.body.decision === "retry") left.set(row.quest, now + 1);
+    if (row.type !== "pass.started") return [];
+    left.set(row.quest, now - 1);
+    return now > 0 ? [] : [`row ${row.seq}: pass ${row.body.pass} of ${row.quest} is one too many`];
   });
 }

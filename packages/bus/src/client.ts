@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { errors } from "@nats-io/transport-node";
 import {
   type Answer,
@@ -24,6 +23,7 @@ import {
 import { type BusConnection, busUnavailable } from "./connection.ts";
 import { faultsOfIssues } from "./incoming.ts";
 import { openRequests, type Requests } from "./request.ts";
+import { pause, systemTime, type Time } from "./time.ts";
 
 /**
  * The caller's side of the bus: agents and the command line.
@@ -60,7 +60,7 @@ export type BusClient = {
   watchEvents(options: WatchOptions, handler: (row: JournalRow) => void): Promise<() => void>;
 };
 
-export type ClientInputs = { nowMs?: () => number; newId?: () => string };
+export type ClientInputs = { time?: Time; newId?: () => string };
 
 const backoffMs = { first: 50, max: 500 } as const;
 /** Rows that a watcher remembers, to drop those that arrive again. */
@@ -146,6 +146,7 @@ type Try = { subject: string; payload: Uint8Array; timeoutMs: number; retryForMs
 async function untilAnswered(
   connection: BusConnection,
   requests: Requests,
+  time: Time,
   { subject, payload, timeoutMs, retryForMs, verb }: Try,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
@@ -157,22 +158,23 @@ async function untilAnswered(
       signal?.throwIfAborted();
       const final = finalFault(error, `${connection.role}/${connection.name}`, verb);
       if (final) throw final;
-      const nowMs = performance.now();
+      const nowMs = time.steadyMs();
       untilMs ??= nowMs + retryForMs;
       if (nowMs + waitMs > untilMs || connection.nats.isClosed()) {
         throw busUnavailable(`the command ${verb} was not answered: ${whyOf(error)}`, connection.url);
       }
     }
-    await delay(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
-    await unlessAborted(connection.whenUp(untilMs - performance.now()), signal);
+    await pause(time, waitMs, signal);
+    signal?.throwIfAborted();
+    await unlessAborted(connection.whenUp(untilMs - time.steadyMs()), signal);
   }
 }
 
 /** A client that speaks as the connection's role and name. */
 export function createClient(connection: BusConnection, inputs: ClientInputs = {}): BusClient {
-  const { nowMs = Date.now, newId = randomUUID } = inputs;
+  const { time = systemTime, newId = randomUUID } = inputs;
   const { nats, space, name } = connection;
-  const requests = openRequests(connection);
+  const requests = openRequests(connection, time);
   return {
     async request(verb, data, options = {}) {
       const role = principal.safeParse(connection.role).data;
@@ -180,13 +182,13 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
       const { id = newId(), traceparent = newTraceparent(), signal } = options;
       const valid = checked(verb, data);
       const source = `questbus/${space}/${role}/${name}`;
-      const message = wrap(`command.${verb}`, { id, source, timeMs: nowMs(), traceparent }, valid);
+      const message = wrap(`command.${verb}`, { id, source, timeMs: time.nowMs(), traceparent }, valid);
       const ownWaitMs = "waitMs" in valid ? valid.waitMs : 0;
       const { timeoutMs = limit.answerTimeoutMs + ownWaitMs, retryForMs = limit.answerTimeoutMs } = options;
       const subject = commandSubject(space, { role, name }, verb);
       const payload = encoded(message);
       const wanted: Try = { subject, payload, timeoutMs, retryForMs, verb };
-      return dataOf(await untilAnswered(connection, requests, wanted, signal));
+      return dataOf(await untilAnswered(connection, requests, time, wanted, signal));
     },
 
     async watchEvents({ quest, onInvalid }, handler) {

@@ -27,3 +27,4 @@ export {
 export type { DeadMessage } from "./incoming.ts";
 export { type Command, type CommandHandlers, serveCommands } from "./server.ts";
 export { type JournalStream, openJournalStream } from "./stream.ts";
+export { systemTime, type Time } from "./time.ts";

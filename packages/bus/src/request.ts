@@ -1,6 +1,7 @@
 import type { Msg } from "@nats-io/transport-node";
 import { inboxPrefixOf, servingSubject } from "./account.ts";
 import { type BusConnection, busUnavailable } from "./connection.ts";
+import type { Time } from "./time.ts";
 
 /**
  * Requests over one subscription: an answer is found by the last token of its subject. The client library's own
@@ -24,7 +25,7 @@ type Pending = {
 const lookEveryMs = 100;
 const noResponders = 503;
 
-export function openRequests(connection: BusConnection): Requests {
+export function openRequests(connection: BusConnection, time: Time): Requests {
   const { nats, role, name, space, url } = connection;
   const inbox = `${inboxPrefixOf(role, name)}.${crypto.randomUUID()}`;
   const pending = new Map<string, Pending>();
@@ -39,13 +40,13 @@ export function openRequests(connection: BusConnection): Requests {
     }
   };
   const look = (): void => {
-    const nowMs = performance.now();
+    const nowMs = time.steadyMs();
     rejectAll(
       () => new Error("no answer came in time"),
       ({ dueMs }) => dueMs <= nowMs,
     );
     isLooking = pending.size > 0;
-    if (isLooking) setTimeout(look, lookEveryMs);
+    if (isLooking) time.after(lookEveryMs, look);
   };
 
   nats.subscribe(`${inbox}.*`, {
@@ -79,8 +80,8 @@ export function openRequests(connection: BusConnection): Requests {
       const { promise, resolve, reject } = Promise.withResolvers<Msg>();
       last += 1;
       const token = String(last);
-      pending.set(token, { subject, dueMs: performance.now() + timeoutMs, resolve, reject });
-      if (!isLooking) setTimeout(look, lookEveryMs);
+      pending.set(token, { subject, dueMs: time.steadyMs() + timeoutMs, resolve, reject });
+      if (!isLooking) time.after(lookEveryMs, look);
       isLooking = true;
       try {
         nats.publish(subject, payload, { reply: `${inbox}.${token}` });

@@ -1,2 +1,4 @@
+export type { Random } from "./desk.ts";
+export { type Orchestrator, type OrchestratorParts, startOrchestrator } from "./orchestrator.ts";
 export { checkReplay, openFollower } from "./replay.ts";
 export { type Drill, drill, type Restored, restoreState } from "./restore.ts";

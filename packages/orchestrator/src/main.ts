@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { connectBus, credentialPath, openJournalStream, serveCommands } from "@questbus/bus";
+import { connectBus, credentialPath, openJournalStream, serveCommands, systemTime } from "@questbus/bus";
 import { faultsOf } from "@questbus/protocol";
 import { backupsDir, checkpointsDir, openStore } from "@questbus/store";
 import { pino } from "pino";
@@ -29,7 +29,7 @@ try {
     store,
     stream,
     log,
-    nowMs: Date.now,
+    time: systemTime,
     serve: (handlers) => serveCommands(connection, handlers),
   });
   const archive = startArchive(

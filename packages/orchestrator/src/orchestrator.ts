@@ -1,4 +1,4 @@
-import type { Command, CommandHandlers, DeadMessage, JournalStream } from "@questbus/bus";
+import type { Command, CommandHandlers, DeadMessage, JournalStream, Time } from "@questbus/bus";
 import { askAnswer } from "@questbus/core";
 import {
   type Answer,
@@ -13,7 +13,7 @@ import {
 } from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
-import { Desk } from "./desk.ts";
+import { Desk, type Random } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
 import { isLate, type Received, Waiting } from "./waiting.ts";
 
@@ -55,7 +55,9 @@ export type OrchestratorParts = {
   stream: JournalStream;
   serve: (handlers: CommandHandlers) => Promise<{ stop(): Promise<void> }>;
   log: Logger;
-  nowMs: () => number;
+  time: Time;
+  /** Ids and seeds; from the system by default. */
+  random?: Random;
 };
 
 export async function startOrchestrator(parts: OrchestratorParts): Promise<Orchestrator> {
@@ -82,20 +84,21 @@ class Running {
   /** Answers to commands before `fromSeq` are older than `answersKeptMs`. */
   #kept = { atMs: 0, fromSeq: 0, toSeq: 0 };
   #scheduled = false;
-  #timer: NodeJS.Timeout | null = null;
+  /** Takes the timer back. */
+  #disarm: (() => void) | null = null;
   #stopped = false;
   #failed = false;
 
   constructor(parts: OrchestratorParts) {
     this.#parts = parts;
-    this.#desk = new Desk(parts.store, parts.nowMs);
-    this.#publisher = openPublisher(parts.store, parts.stream, parts.log);
+    this.#desk = new Desk(parts.store, parts.time.nowMs, parts.random);
+    this.#publisher = openPublisher(parts);
   }
 
   /** After a restart: agents that live on get a full lease to renew; rows not yet on the stream are published. */
   resume(): void {
-    const { store, nowMs } = this.#parts;
-    const dueAtMs = nowMs() + limit.leaseMs;
+    const { store, time } = this.#parts;
+    const dueAtMs = time.nowMs() + limit.leaseMs;
     store.transact((tx) => {
       const leases = tx.dueTimers(dueAtMs, limit.queueCommandsMax).filter(({ kind }) => kind === "lease");
       for (const lease of leases) tx.setTimer({ ...lease, dueAtMs });
@@ -113,7 +116,7 @@ class Running {
       };
       return command.respond({ ok: false, faults: [fault], retryable: true });
     }
-    this.#queue.push({ command, atMs: this.#parts.nowMs() });
+    this.#queue.push({ command, atMs: this.#parts.time.nowMs() });
     this.#schedule();
   }
 
@@ -128,14 +131,14 @@ class Running {
       this.#parts.log.error({ err: error, subject }, "a dead letter could not be stored");
     }
     this.#parts.stream
-      .publishDead({ ...message, timeMs: this.#parts.nowMs() })
+      .publishDead({ ...message, timeMs: this.#parts.time.nowMs() })
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, "dead letter not published"));
     this.#publisher.kick();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#disarm?.();
     const { claims } = this.#waiting.late(Number.POSITIVE_INFINITY);
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
     await this.#publisher.settled();
@@ -144,13 +147,14 @@ class Running {
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
+    const { soon, after } = this.#parts.time;
     const begin = (): void => {
       this.#scheduled = false;
       if (!this.#stopped) this.#turn();
     };
     // With many asks open, more commands are about to come: a moment's wait lets them share one flush and one write.
-    if (this.#desk.asks.openCount >= asksToGather) setTimeout(begin, gatherMs);
-    else setImmediate(begin);
+    if (this.#desk.asks.openCount >= asksToGather) after(gatherMs, begin);
+    else soon(begin);
   }
 
   /** One turn: due timers and waiting commands in one transaction, then publish, then answer. */
@@ -257,14 +261,14 @@ class Running {
 
   /** An ask that is not answered yet waits for it. */
   #waitsOn(received: Received, { ask, status }: AskAnswer): boolean {
-    if (status !== "pending" || isLate(received, this.#parts.nowMs())) return false;
+    if (status !== "pending" || isLate(received, this.#parts.time.nowMs())) return false;
     this.#waiting.parkAnswer(ask, received);
     return true;
   }
 
   /** Answers are kept for some rows and some time, whichever is more: many asks fill rows fast. */
   #forgetAnswers(tx: StoreWrites): void {
-    const nowMs = this.#parts.nowMs();
+    const nowMs = this.#parts.time.nowMs();
     const { lastSeq } = this.#desk;
     if (nowMs - this.#kept.atMs >= limit.answersKeptMs)
       this.#kept = { atMs: nowMs, fromSeq: this.#kept.toSeq, toSeq: lastSeq };
@@ -283,7 +287,7 @@ class Running {
   }
 
   #fireTimers(tx: StoreWrites): void {
-    for (const timer of tx.dueTimers(this.#parts.nowMs(), limit.batchCommandsMax)) {
+    for (const timer of tx.dueTimers(this.#parts.time.nowMs(), limit.batchCommandsMax)) {
       tx.deleteTimer(timer.id);
       this.#desk.timer(timer.kind, timer.subject);
       crashPoint("timer.fired");
@@ -299,7 +303,7 @@ class Running {
   }
 
   #answerLate(): void {
-    const { claims, asks } = this.#waiting.late(this.#parts.nowMs());
+    const { claims, asks } = this.#waiting.late(this.#parts.time.nowMs());
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
     for (const { ask, received } of asks)
       received.command.respond({ ok: true, seq: this.#desk.lastSeq, data: { ask, status: "pending" } });
@@ -307,7 +311,7 @@ class Running {
 
   /** Sleeps until the next due row or the next claim that has waited long enough. */
   #armTimer(): void {
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#disarm?.();
     const next = Math.min(
       this.#parts.store.nextTimerMs() ?? Infinity,
       this.#waiting.nextMs(),
@@ -315,8 +319,8 @@ class Running {
     );
     if (!Number.isFinite(next)) return;
     const leastMs = this.#failed ? failedPauseMs : 0;
-    const delayMs = Math.min(Math.max(leastMs, next - this.#parts.nowMs()) + 1, 60_000);
-    this.#timer = setTimeout(() => this.#schedule(), delayMs);
+    const delayMs = Math.min(Math.max(leastMs, next - this.#parts.time.nowMs()) + 1, 60_000);
+    this.#disarm = this.#parts.time.after(delayMs, () => this.#schedule());
   }
 }
 

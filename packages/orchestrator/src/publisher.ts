@@ -1,4 +1,4 @@
-import type { JournalStream } from "@questbus/bus";
+import type { JournalStream, Time } from "@questbus/bus";
 import { crashPoint, limit } from "@questbus/protocol";
 import type { Store } from "@questbus/store";
 import type { Logger } from "pino";
@@ -14,12 +14,15 @@ const cursorName = "journal-stream";
 /** Each mark is a commit of its own; what was published since the last one is published again after a crash. */
 const markEveryMs = 50;
 
-export function openPublisher(store: Store, stream: JournalStream, log: Logger): Publisher {
+type Parts = { store: Store; stream: JournalStream; log: Logger; time: Time };
+
+export function openPublisher({ store, stream, log, time }: Parts): Publisher {
   let running: Promise<void> | null = null;
   let again = false;
   let atSeq = store.getCursor(cursorName);
   let markedSeq = atSeq;
-  let marking: NodeJS.Timeout | null = null;
+  /** Takes the next mark back. */
+  let unplan: (() => void) | null = null;
 
   async function drain(): Promise<void> {
     do {
@@ -32,14 +35,14 @@ export function openPublisher(store: Store, stream: JournalStream, log: Logger):
         await stream.publish(rows);
         crashPoint("publish.done");
         atSeq = last.seq;
-        marking ??= setTimeout(mark, markEveryMs).unref();
+        unplan ??= time.after(markEveryMs, mark);
       }
     } while (again);
   }
 
   function mark(): void {
-    if (marking) clearTimeout(marking);
-    marking = null;
+    unplan?.();
+    unplan = null;
     if (atSeq === markedSeq) return;
     const seq = atSeq;
     try {

@@ -1,3 +1,4 @@
+import { systemTime } from "@questbus/bus";
 import { limit } from "@questbus/protocol";
 import { describe, expect, it, vi } from "vitest";
 import { openPublisher } from "../src/publisher.ts";
@@ -10,7 +11,7 @@ const event = (pid: number) =>
 function rig() {
   const store = freshStore();
   const stream = fakeStream();
-  const publisher = openPublisher(store, stream, silent);
+  const publisher = openPublisher({ store, stream, log: silent, time: systemTime });
   const append = (count: number): void => {
     const events = Array.from({ length: count }, (_, at) => event(at + 1));
     store.transact((tx) => tx.append(events, { timeMs: 1, command: null }));
@@ -83,11 +84,16 @@ describe("the journal stream", () => {
     const full = vi.fn(() => {
       throw new Error("disk full");
     });
-    const publisher = openPublisher({ ...store, transact: full }, stream, silent);
+    const publisher = openPublisher({
+      store: { ...store, transact: full },
+      stream,
+      log: silent,
+      time: systemTime,
+    });
     publisher.kick();
     await publisher.settled();
     expect(full).toHaveBeenCalled();
-    const healthy = openPublisher(store, stream, silent);
+    const healthy = openPublisher({ store, stream, log: silent, time: systemTime });
     healthy.kick();
     await healthy.settled();
     expect(seqs()).toEqual([1, 1]);

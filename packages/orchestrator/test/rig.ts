@@ -1,7 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Command, CommandHandlers, DeadMessage, JournalStream } from "@questbus/bus";
+import {
+  type Command,
+  type CommandHandlers,
+  type DeadMessage,
+  type JournalStream,
+  systemTime,
+} from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
 import {
   type Actor,
@@ -41,7 +47,7 @@ export type Rig = {
   orchestrator: Orchestrator;
 };
 
-type Options = Partial<Pick<OrchestratorParts, "store" | "nowMs" | "stream">> & { dir?: string };
+type Options = Partial<Pick<OrchestratorParts, "store" | "stream">> & { nowMs?: () => number; dir?: string };
 
 const opened: { dirs: Set<string>; rigs: Set<Rig>; stores: Set<Store> } = {
   dirs: new Set(),
@@ -96,7 +102,7 @@ export async function openRig(options: Options = {}): Promise<Rig> {
   const orchestrator = await startOrchestrator({
     store,
     stream: options.stream ?? stream,
-    nowMs: options.nowMs ?? (() => clock.nowMs),
+    time: { ...systemTime, nowMs: options.nowMs ?? (() => clock.nowMs) },
     log: silent,
     serve: async (given) => {
       handlers = given;

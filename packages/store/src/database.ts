@@ -83,6 +83,9 @@ export function openToWrite(dir: string): Sql {
   return opened(path, { fileMustExist: true }, { ...connectionSettings, ...writerSettings });
 }
 
+/** An empty database of this process alone. */
+export const openInMemory = (): Sql => opened(":memory:", {}, { foreign_keys: 1, trusted_schema: 0 });
+
 /** Opens the database to read, beside a writer or without one. */
 export function openToRead(dir: string): Sql {
   const path = databasePath(dir);

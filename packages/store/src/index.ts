@@ -40,6 +40,7 @@ export type {
 } from "./projection.ts";
 export { openSegments, type Segments, segmentRows } from "./segment.ts";
 export {
+  openMemoryStore,
   openStore,
   projectionLines,
   type Store,

@@ -4,7 +4,7 @@ import { type Answers, answersOn } from "./answer.ts";
 import { assertSound } from "./boot.ts";
 import { genesisHash } from "./chain.ts";
 import { type Cursors, cursorsOn } from "./cursor.ts";
-import { makeStateDir, openToRead, openToWrite, stateMissing } from "./database.ts";
+import { makeStateDir, openInMemory, openToRead, openToWrite, stateMissing } from "./database.ts";
 import { wayOut } from "./failure.ts";
 import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
@@ -83,32 +83,8 @@ function openWriter({ dir, nowMs = Date.now, installation }: Where): Store {
     try {
       bringUp(sql, nowMs(), installation ?? randomBytes(8).toString("hex"));
       assertHeadHolds(sql);
-      const reader = readerOn(sql, dir);
-      assertSound(sql, reader.installation);
-      const journal = journalOn(sql, reader.installation);
-      const tx = writesOn(sql, journal);
-      const store: Store = {
-        ...reader,
-        readJournal: journal.readJournal,
-        transact(action) {
-          try {
-            return sql.atomic("write", () => {
-              const result = action(tx);
-              journal.settle();
-              return result;
-            });
-          } catch (error) {
-            journal.forget();
-            throw error;
-          }
-        },
-        close() {
-          sql.close();
-          lock.release();
-        },
-      };
-      sqlOf.set(store, sql);
-      return store;
+      assertSound(sql, installationOf(sql));
+      return writerOn(sql, dir, () => lock.release());
     } catch (error) {
       sql.close();
       throw error;
@@ -132,6 +108,13 @@ function openReader({ dir }: Where): StoreReader {
     sql.close();
     throw error;
   }
+}
+
+/** A store that is gone with this process and writes to no disk: for simulations. */
+export function openMemoryStore(installation: string): Store {
+  const sql = openInMemory();
+  bringUp(sql, 0, installation);
+  return writerOn(sql, sql.path);
 }
 
 /** Makes or updates the schema, in one transaction. */
@@ -188,6 +171,34 @@ function readerOn(sql: Sql, dir: string): StoreReader {
     installation,
     snapshot: (action) => sql.atomic("read", action),
     close: () => sql.close(),
+  };
+  sqlOf.set(store, sql);
+  return store;
+}
+
+function writerOn(sql: Sql, dir: string, closed: () => void = () => {}): Store {
+  const reader = readerOn(sql, dir);
+  const journal = journalOn(sql, reader.installation);
+  const tx = writesOn(sql, journal);
+  const store: Store = {
+    ...reader,
+    readJournal: journal.readJournal,
+    transact(action) {
+      try {
+        return sql.atomic("write", () => {
+          const result = action(tx);
+          journal.settle();
+          return result;
+        });
+      } catch (error) {
+        journal.forget();
+        throw error;
+      }
+    },
+    close() {
+      sql.close();
+      closed();
+    },
   };
   sqlOf.set(store, sql);
   return store;

@@ -1,0 +1,126 @@
+/**
+ * Bugs planted on purpose, each in one place of the product: a simulation that does not find them would prove nothing.
+ * `from` stands in the file once; a change of the product that moves it fails the list's own test.
+ */
+export type Mutation = { name: string; file: string; from: string; to: string };
+
+const orchestrator = "packages/orchestrator/src/orchestrator.ts";
+const publisher = "packages/orchestrator/src/publisher.ts";
+const desk = "packages/orchestrator/src/desk.ts";
+const projection = "packages/orchestrator/src/projection.ts";
+const decide = "packages/core/src/quest/decide.ts";
+const machine = "packages/core/src/assignment/machine.ts";
+const client = "packages/bus/src/client.ts";
+const journal = "packages/store/src/journal.ts";
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: "a command that comes again is carried out again",
+    file: orchestrator,
+    from: "isOwnRecord(command) ? null : tx.answerOf(command.id);",
+    to: "null as ReturnType<typeof tx.answerOf>;",
+  },
+  {
+    name: "answers are not remembered",
+    file: orchestrator,
+    from: "tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);",
+    to: "{}",
+  },
+  {
+    name: "a report is answered before it is committed",
+    file: orchestrator,
+    from: "this.#queue.push({ command, atMs: this.#parts.time.nowMs() });",
+    to: 'this.#queue.push({ command, atMs: this.#parts.time.nowMs() }); if (command.verb === "report") command.respond({ ok: true, seq: 0, data: {} });',
+  },
+  {
+    name: "a transaction that failed stays in memory",
+    file: orchestrator,
+    from: "      this.#desk.rollback();\n",
+    to: "",
+  },
+  {
+    name: "a timer is taken away and not carried out",
+    file: orchestrator,
+    from: "this.#desk.timer(timer.kind, timer.subject);",
+    to: "",
+  },
+  {
+    name: "claims that wait are granted nothing",
+    file: orchestrator,
+    from: "done.push(...this.#grantClaims(tx, taken));",
+    to: "",
+  },
+  {
+    name: "rows count as published before they are",
+    file: publisher,
+    from: "await stream.publish(rows);",
+    to: "store.transact((tx) => tx.setCursor(cursorName, last.seq)); await stream.publish(rows);",
+  },
+  {
+    name: "a publication that failed counts as done",
+    file: publisher,
+    from: "await stream.publish(rows);",
+    to: "await stream.publish(rows).catch(() => {});",
+  },
+  {
+    name: "an old epoch may report",
+    file: decide,
+    from: 'held.status !== "leased" || held.epoch !== epoch ||',
+    to: 'held.status !== "leased" ||',
+  },
+  {
+    name: "a lease that ran out may report",
+    file: decide,
+    from: 'if (held.status !== "leased" || held.epoch',
+    to: "if (held.epoch",
+  },
+  {
+    name: "a claim does not raise the epoch",
+    file: decide,
+    from: "epoch: assignment.epoch + 1,",
+    to: "epoch: Math.max(1, assignment.epoch),",
+  },
+  {
+    name: "an ended quest can be cancelled",
+    file: decide,
+    from: "export function decideCancel(state: QuestState, reason: string, context: DecideContext): Draft {\n  const draft: Draft = { state, events: [], context };\n  if (isEnded(state))",
+    to: 'export function decideCancel(state: QuestState, reason: string, context: DecideContext): Draft {\n  const draft: Draft = { state, events: [], context };\n  if (state.id === "")',
+  },
+  {
+    name: "one pass more than the limit",
+    file: machine,
+    from: "context.pass < context.passesMax,",
+    to: "context.pass <= context.passesMax,",
+  },
+  {
+    name: "a lease has no timer",
+    file: projection,
+    from: 'case "assignment.claimed": {\n      const { assignment } = event.body;',
+    to: 'case "assignment.claimed": {\n      const { assignment } = event.body;\n      if (assignment) break;',
+  },
+  {
+    name: "an event is not projected",
+    file: desk,
+    from: "project(this.#store, row, current);",
+    to: 'if (row.type !== "assignment.claimed") project(this.#store, row, current);',
+  },
+  {
+    name: "a caller takes silence for a yes",
+    file: client,
+    from: "if (final) throw final;",
+    to: 'if (final) throw final; if (verb === "report") return { ok: true, seq: 0, data: {} };',
+  },
+  {
+    name: "the head of the journal stands still",
+    file: journal,
+    from: "if (known && !isWritten) sql.run(",
+    to: "if (known && !isWritten && known.seq % 7 > 0) sql.run(",
+  },
+];
+
+/** The file's text with the bug in it. */
+export function mutate(text: string, { name, from, to }: Mutation): string {
+  const parts = text.split(from);
+  if (parts.length !== 2) throw new Error(`mutation "${name}": its place is there ${parts.length - 1} times`);
+  return parts.join(to);
+}

@@ -1,0 +1,102 @@
+import type { Time } from "@questbus/bus";
+
+/**
+ * Simulated time: what is due runs in the order of its time, each to the end of its promises before the next. Nothing
+ * waits in earnest, so that an hour takes milliseconds.
+ */
+export type Scheduler = {
+  readonly nowMs: number;
+  /** Runs `work` after `ms`; the result takes that back. */
+  after(ms: number, work: () => void): () => void;
+  pause(ms: number): Promise<void>;
+  /** The clock of a process: what it has planned is dropped once it is gone. */
+  timeOf(isAlive: () => boolean): Time;
+  /** Runs until `isOver`, or nothing is left, or `untilMs` has come. */
+  run(isOver: () => boolean, untilMs: number): Promise<void>;
+};
+
+type Due = { atMs: number; turn: number; work: (() => void) | null };
+
+/** The first day of the simulated world. */
+const epochMs = 1_800_000_000_000;
+
+/** `onError` gets what `work` throws. */
+export function openScheduler(onError: (error: unknown) => void): Scheduler {
+  const heap = new Heap();
+  let nowMs = 0;
+  let turn = 0;
+  const after = (ms: number, work: () => void): (() => void) => {
+    turn += 1;
+    const due: Due = { atMs: nowMs + Math.max(0, ms), turn, work };
+    heap.push(due);
+    return () => {
+      due.work = null;
+    };
+  };
+  return {
+    get nowMs() {
+      return nowMs;
+    },
+    after,
+    pause: (ms) => new Promise((done) => after(ms, done)),
+    timeOf: (isAlive) => ({
+      nowMs: () => epochMs + Math.floor(nowMs),
+      steadyMs: () => nowMs,
+      soon: (work) => void after(0, () => isAlive() && work()),
+      after: (ms, work) => after(ms, () => isAlive() && work()),
+    }),
+    async run(isOver, untilMs) {
+      while (!isOver()) {
+        const due = heap.pop();
+        if (!due || due.atMs > untilMs) return;
+        nowMs = due.atMs;
+        try {
+          due.work?.();
+        } catch (error) {
+          onError(error);
+        }
+        await promisesSettled();
+      }
+    },
+  };
+}
+
+/** Every promise that can settle has, once the event loop turns. */
+const promisesSettled = (): Promise<void> => new Promise((done) => void setImmediate(done));
+
+/** What is due first is on top; of what is due at once, what was planned first. */
+class Heap {
+  readonly #list: Due[] = [];
+
+  push(due: Due): void {
+    const list = this.#list;
+    let at = list.push(due) - 1;
+    while (at > 0) {
+      const up = (at - 1) >> 1;
+      if (!isBefore(due, list[up] as Due)) break;
+      list[at] = list[up] as Due;
+      at = up;
+    }
+    list[at] = due;
+  }
+
+  pop(): Due | undefined {
+    const list = this.#list;
+    const top = list[0];
+    const last = list.pop();
+    if (!top || !last || list.length === 0) return top;
+    let at = 0;
+    for (;;) {
+      let down = 2 * at + 1;
+      if (down >= list.length) break;
+      if (down + 1 < list.length && isBefore(list[down + 1] as Due, list[down] as Due)) down += 1;
+      if (!isBefore(list[down] as Due, last)) break;
+      list[at] = list[down] as Due;
+      at = down;
+    }
+    list[at] = last;
+    return top;
+  }
+}
+
+const isBefore = (a: Due, b: Due): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.turn < b.turn);

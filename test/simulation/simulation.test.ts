@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { mutate, mutations } from "./mutations.ts";
+import { playWorld } from "./world.ts";
+
+/** `npm run prove -- faults` plays thousands, and lets them find every planted bug. */
+describe("simulated worlds", () => {
+  test("break no invariant", async () => {
+    for (let seed = 1; seed <= 40; seed += 1)
+      expect((await playWorld(seed)).problems, `seed ${seed}`).toEqual([]);
+  }, 120_000);
+
+  test("are the same for the same seed", async () => {
+    const told = async (): Promise<unknown> => {
+      const { rows, crashes, tookMs } = await playWorld(6);
+      return { crashes, tookMs, rows: rows.map(({ hash }) => hash) };
+    };
+    expect(await told()).toEqual(await told());
+  });
+});
+
+test("every planted bug has its place", () => {
+  for (const mutation of mutations) {
+    const text = readFileSync(join(import.meta.dirname, "../..", mutation.file), "utf8");
+    expect(mutate(text, mutation)).not.toBe(text);
+  }
+  expect(new Set(mutations.map(({ name }) => name)).size).toBe(mutations.length);
+});

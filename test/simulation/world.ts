@@ -1,0 +1,215 @@
+import { type BusClient, createClient } from "@questbus/bus";
+import { checkReplay } from "@questbus/orchestrator";
+import {
+  armCrashPoints,
+  type CommandData,
+  endings,
+  type JournalEvent,
+  limit,
+  type Principal,
+  type Role,
+  roles,
+} from "@questbus/protocol";
+import { journalRows, openMemoryStore, type Store, verifyJournal } from "@questbus/store";
+import { submission } from "@questbus/testkit/scripted-report";
+import { insist, liveAsAgent } from "../faults/agents.ts";
+import { type Answered, answerProblems, effectsIn, journalProblems } from "../faults/invariant.ts";
+import { scenarioNames } from "../faults/scenario.ts";
+import { openSimulatedBus } from "./bus.ts";
+import { type Numbers, numbersOf } from "./numbers.ts";
+import { isCrash, openSimulatedOrchestrator } from "./orchestrator.ts";
+import { openScheduler, type Scheduler } from "./scheduler.ts";
+import { openSimulatedStream } from "./stream.ts";
+
+/**
+ * One simulated world: an orchestrator, four agents, an operator and an arbiter over a bad bus, and a storm of faults
+ * that ends at some time. All of it follows from the seed. Then it is quiet, every quest has to end, and the invariants
+ * are checked.
+ */
+export type World = {
+  seed: number;
+  problems: string[];
+  rows: readonly JournalEvent[];
+  crashes: number;
+  /** Simulated milliseconds until all was over. */
+  tookMs: number;
+};
+
+/** In the quiet after the storm a quest takes less: a lease runs out, a few tasks are done. */
+const quietMsMax = 200_000;
+const stormMs = [0, 5_000, 30_000, 90_000] as const;
+const rulings = ["abandon", "retry", "accept", "revert"] as const;
+
+export async function playWorld(seed: number): Promise<World> {
+  const numbers = numbersOf(seed);
+  const thrown: unknown[] = [];
+  const scheduler = openScheduler((error) => {
+    if (!isCrash(error)) thrown.push(error);
+  });
+  const store = openMemoryStore(numbers.hex(16));
+  const bus = openSimulatedBus(scheduler, numbers);
+  const stream = openSimulatedStream(scheduler, numbers);
+  const orchestrator = openSimulatedOrchestrator({ scheduler, numbers, bus, stream, store });
+  const answered: Answered[] = [];
+  const newId = (): string => numbers.hex(16);
+  const clientAs = (role: Principal): BusClient =>
+    createClient(bus.connectionOf(role, role), { time: scheduler.timeOf(() => true), newId });
+  const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown });
+  const quests = submitQuests({ scheduler, numbers, client: clientAs("operator"), answered, newId });
+  ruleNowAndThen({ scheduler, numbers, client: clientAs("arbiter"), store, newId });
+
+  const calmAtMs = numbers.one(stormMs);
+  scheduler.after(calmAtMs, () => {
+    bus.calm();
+    stream.calm();
+    orchestrator.calm();
+    crew.calm();
+  });
+  let seenSeq = -1;
+  /** The quests are read again only when there are rows that were not seen yet. */
+  const isOver = (): boolean => {
+    if (scheduler.nowMs <= calmAtMs || stream.rows.length === seenSeq) return false;
+    seenSeq = stream.rows.length;
+    return allOver();
+  };
+  const allOver = (): boolean =>
+    quests.every((quest) => quest.id !== null && isEnded(store.getQuest(quest.id)?.status)) &&
+    stream.rows.at(-1)?.seq === store.head().seq;
+  await scheduler.run(isOver, calmAtMs + quietMsMax);
+  armCrashPoints(null);
+  const rows = [...journalRows(store)];
+  const problems = [
+    ...(allOver() ? [] : [stuck(quests, store)]),
+    ...[...orchestrator.errors, ...thrown].map((error) => `thrown: ${textOf(error)}`),
+    ...journalProblems(rows),
+    ...answerProblems(answered, new Set(effectsIn(rows))),
+    ...streamProblems(stream.rows, rows),
+    ...auditProblems(store, numbers),
+  ];
+  store.close();
+  return { seed, problems, rows, crashes: orchestrator.crashes, tookMs: scheduler.nowMs };
+}
+
+const isEnded = (status: string | undefined): boolean =>
+  status !== undefined && endings.some((each) => each === status);
+
+const textOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
+
+type Crew = {
+  scheduler: Scheduler;
+  numbers: Numbers;
+  clientAs: (role: Principal) => BusClient;
+  answered: Answered[];
+  newId: () => string;
+  thrown: unknown[];
+};
+
+/** One agent a role; in the storm they die, and come back under their names. */
+function openCrew({ scheduler, numbers, clientAs, answered, newId, thrown }: Crew): { calm(): void } {
+  let stormy = true;
+  const [slow, forgets] = [numbers.one([0, 0.05, 0.3]), numbers.one([0, 0.02])];
+  const livesMs = numbers.one([Number.POSITIVE_INFINITY, 30_000, 5_000]);
+  /** Now and then a task outlasts its lease, or is forgotten. */
+  const work = async (): Promise<boolean> => {
+    if (!stormy) return true;
+    if (numbers.chance(slow)) await scheduler.pause(numbers.below(2 * limit.leaseMs));
+    return !numbers.chance(forgets);
+  };
+  const live = (role: Role): void => {
+    const life = new AbortController();
+    const client = clientAs(role);
+    liveAsAgent({ client, answered, signal: life.signal, newId, work }).catch((error: unknown) =>
+      thrown.push(error),
+    );
+    if (!Number.isFinite(livesMs)) return;
+    scheduler.after(numbers.below(livesMs), () => {
+      if (!stormy) return;
+      life.abort();
+      scheduler.after(numbers.below(15_000), () => live(role));
+    });
+  };
+  for (const role of roles) live(role);
+  return {
+    calm() {
+      stormy = false;
+    },
+  };
+}
+
+type Submitting = Omit<Crew, "clientAs" | "thrown"> & { client: BusClient };
+
+/** One to three quests; some of them are cancelled on the way. */
+function submitQuests({ scheduler, numbers, client, answered, newId }: Submitting): { id: string | null }[] {
+  return Array.from({ length: 1 + numbers.below(2) }, (_, at) => {
+    const quest: { id: string | null } = { id: null };
+    const scenario = numbers.one(scenarioNames);
+    // Who hangs for ever would take longer than the quiet lasts.
+    const wallClock = scenario === "no time left" ? "20s" : numbers.one(["30m", "30m", "20s"]);
+    const title = `${scenario}: ${at}`;
+    const data = submission({ title, budget: { passes: 1 + numbers.below(3), wallClock } });
+    const cancels = numbers.chance(0.2);
+    const follow = async (): Promise<void> => {
+      const id = newId();
+      const sent = (await insist(client, "submit", data, { id })) as { quest: string } | null;
+      answered.push({ id, verb: "submit", yes: sent !== null });
+      quest.id = sent?.quest ?? null;
+      if (!cancels || !sent) return;
+      await scheduler.pause(numbers.below(60_000));
+      const cancelId = newId();
+      const done = await insist(client, "cancel", { quest: sent.quest, reason: "enough" }, { id: cancelId });
+      answered.push({ id: cancelId, verb: "cancel", yes: done !== null });
+    };
+    scheduler.after(numbers.below(2_000), () => void follow());
+    return quest;
+  });
+}
+
+/** An arbiter who looks every few seconds, and rules on what is open. */
+function ruleNowAndThen({
+  scheduler,
+  numbers,
+  client,
+  store,
+  newId,
+}: Pick<Crew, "scheduler" | "numbers" | "newId"> & { client: BusClient; store: Store }): void {
+  const look = async (): Promise<void> => {
+    for (const { id } of store.listEscalations({ status: "open" })) {
+      const ruling = { escalation: id, reason: "seen", guidance: null };
+      const rule = (decision: (typeof rulings)[number]): Promise<unknown> =>
+        insist(client, "rule", { ...ruling, decision } as CommandData["rule"], { id: newId() });
+      if ((await rule(numbers.one(rulings))) === null) await rule("abandon");
+    }
+    scheduler.after(2_000 + numbers.below(4_000), () => void look());
+  };
+  scheduler.after(numbers.below(4_000), () => void look());
+}
+
+const stuck = (quests: readonly { id: string | null }[], store: Store): string => {
+  const states = quests.map(({ id }) => (id ? `${id} ${store.getQuest(id)?.status}` : "not taken"));
+  return `not over ${quietMsMax / 1_000} s after the storm: ${states.join(", ")}; journal ${store.head().seq}`;
+};
+
+/** Every committed row is on the stream, and the rows stand there in order when repetitions are left out. */
+function streamProblems(published: readonly JournalEvent[], rows: readonly JournalEvent[]): string[] {
+  const seen = new Set<string>();
+  const first = published.filter(({ id }) => !seen.has(id) && seen.add(id));
+  const at = rows.findIndex((row, index) => first[index]?.hash !== row.hash);
+  if (at < 0 && first.length === rows.length) return [];
+  return [`the stream has ${first[at]?.id ?? "nothing"} where row ${rows[at]?.seq ?? "(none)"} belongs`];
+}
+
+function auditProblems(store: Store, numbers: Numbers): string[] {
+  const chain = verifyJournal(store);
+  const empty = openMemoryStore(numbers.hex(16));
+  try {
+    const { difference, faults } = checkReplay(store, empty);
+    return [
+      ...(chain.ok ? [] : chain.faults.map(({ seq, what }) => `row ${seq}: ${what}`)),
+      ...(difference ? [difference.message] : []),
+      ...faults.map((fault) => JSON.stringify(fault)),
+    ];
+  } finally {
+    empty.close();
+  }
+}
