@@ -71,8 +71,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a lease that ran out may report",
     file: decide,
-    from: 'if (held.status !== "leased" || held.epoch',
-    to: "if (held.epoch",
+    from: 'if (held.status !== "leased" || held.epoch !== epoch || held.agent !== context.actor.name) {',
+    to: "if (held.epoch !== epoch) {",
   },
   {
     name: "a claim does not raise the epoch",
@@ -81,10 +81,10 @@ export const mutations: readonly Mutation[] = [
     to: "epoch: Math.max(1, assignment.epoch),",
   },
   {
-    name: "an ended quest can be cancelled",
-    file: decide,
-    from: "export function decideCancel(state: QuestState, reason: string, context: DecideContext): Draft {\n  const draft: Draft = { state, events: [], context };\n  if (isEnded(state))",
-    to: 'export function decideCancel(state: QuestState, reason: string, context: DecideContext): Draft {\n  const draft: Draft = { state, events: [], context };\n  if (state.id === "")',
+    name: "what could not be stored is answered with yes",
+    file: orchestrator,
+    from: "return [...taken].map(({ command }) => ({ command, answer: refusal(error) }));",
+    to: 'return [...taken].map(({ command }) => ({ command, answer: { ok: true, seq: 0, data: { status: "none", quest: "q-00000000" } } }));',
   },
   {
     name: "one pass more than the limit",
