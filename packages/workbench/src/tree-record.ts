@@ -20,14 +20,14 @@ import { privateGit, type Workspace, withIndex } from "./workspace.ts";
  * be, 100 files about 1 ms (Node 24). It is taken after each run and never inside one. An edit cannot hide from it: no
  * program sets ctime. Reading the contents too takes several times as long: rejected, except for prepared files that
  * have a second name. Package managers link them from one store, and whoever links or removes such a name anywhere on
- * the machine changes the ctime of all.
+ * the machine changes the ctime of all, and nothing else.
  */
 export type TreeRecord = {
   /** By path, byte for byte (latin1). */
   entries: Map<string, string>;
   /** Files that stand in the commit as they stood in the tree when it was recorded. */
   readonly restorable: ReadonlySet<string>;
-  /** Mode and hash of the files that cannot be restored and had more than one name. */
+  /** Mode, mtime and hash of the files that cannot be restored and had more than one name. */
   readonly linked: Map<string, string>;
   readonly commit: string;
 };
@@ -91,33 +91,43 @@ export async function recordTree(
   return { entries, restorable, linked, commit };
 }
 
-/** Mode and hash of a plain file that has more than one name; null for any other. */
+/** Mode, mtime and hash of a plain file that has more than one name; null for any other, and for one that is not to be read. */
 function linkedContent(file: string): string | null {
   const stat = lstatSync(bytes(file), { throwIfNoEntry: false });
   return stat?.isFile() && stat.nlink > 1 ? contentOf(file, stat) : null;
 }
 
 /** Read piece by piece; streams take ten times as long for small files. */
-function contentOf(file: string, { mode }: Stats): string {
+function contentOf(file: string, { mode, mtimeMs }: Stats): string | null {
   const hash = createHash("sha256");
   const piece = Buffer.allocUnsafe(65_536);
-  const open = openSync(bytes(file), "r");
+  const open = openedOf(file);
+  if (open === null) return null;
   try {
     for (let size = readSync(open, piece); size > 0; size = readSync(open, piece))
       hash.update(piece.subarray(0, size));
   } finally {
     closeSync(open);
   }
-  return `${mode} ${hash.digest("hex")}`;
+  return `${mode} ${mtimeMs} ${hash.digest("hex")}`;
 }
 
-/** Whether a file of which lstat tells something new has another content, as far as that was recorded. */
+/** Null where this user may not read it, or nothing is left of it. */
+function openedOf(file: string): number | null {
+  try {
+    return openSync(bytes(file), "r");
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a file of which lstat tells something new has another content or time, as far as that was recorded and can be read. */
 function isEdited(root: string, file: string, { linked }: TreeRecord): boolean {
   const before = linked.get(file);
   const stat = before === undefined ? null : lstatSync(bytes(`${root}/${file}`), { throwIfNoEntry: false });
   if (!stat?.isFile()) return true;
   const content = contentOf(`${root}/${file}`, stat);
-  linked.set(file, content);
+  if (content !== null) linked.set(file, content);
   return content !== before;
 }
 

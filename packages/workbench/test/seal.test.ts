@@ -1,5 +1,7 @@
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -287,11 +289,11 @@ describe("arms", () => {
     write(bench.path, { "src/main.js": "sneaky\n" });
     const made = await commitCandidate(bench.ws, bench.path, bench.ws.commit, "candidate");
     const store = tempDir();
-    write(store, { one: "1\n", two: "2\n" });
+    write(store, { one: "1\n", two: "2\n", old: "3\n" });
     const arms = await openArms(bench.ws, {
       base: bench.ws.commit,
       candidate: made?.commit,
-      prepare: `mkdir -p node_modules/dep && ln ${store}/one ${store}/two node_modules/dep; echo 3 > node_modules/three`,
+      prepare: `mkdir -p node_modules/dep && ln ${store}/* node_modules/dep; echo 3 > node_modules/three`,
       sealOf: (commit) => guardOf(bench.ws, commit),
     });
     const inArm = (name: "base" | "candidate", command: string) =>
@@ -306,10 +308,54 @@ describe("arms", () => {
     );
     await inArm("base", "true");
     expect(changedWhileParked(arms)).toEqual(["node_modules/dep/two", "node_modules/three"]);
+    await inArm("candidate", `touch -d 2001-01-01 ${store}/old`);
+    await inArm("base", "true");
+    expect(changedWhileParked(arms)).toContain("node_modules/dep/old");
     await inArm("candidate", `echo 9 > ${store}/one`);
     await inArm("base", "true");
     expect(changedWhileParked(arms)).toContain("node_modules/dep/one");
     await closeArms(arms);
+  });
+
+  it("tell of a prepared file with a second name that is not to be read any more", () => {
+    const dir = tempDir();
+    const own = process.getuid?.() === 0 ? 65_534 : undefined;
+    if (own) chownSync(dir, own, own);
+    const source = (file: string): string => JSON.stringify(join(import.meta.dirname, "../src", file));
+    const script = `
+      import { execFileSync } from "node:child_process";
+      import { chmodSync, linkSync, mkdirSync, writeFileSync } from "node:fs";
+      import { checkout } from ${source("tree.ts")};
+      import { lookAt, putBack, recordTree } from ${source("tree-record.ts")};
+      import { openWorkspace } from ${source("workspace.ts")};
+      const git = (...args) =>
+        execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@example.org", ...args], { cwd: "target", encoding: "utf8" });
+      mkdirSync("target");
+      writeFileSync("target/one", "1");
+      git("init", "-q");
+      git("add", ".");
+      git("commit", "-q", "-m", "one");
+      const targetRoot = process.cwd() + "/target";
+      const ws = await openWorkspace({ dir: process.cwd() + "/quest", targetRoot, commit: git("rev-parse", "HEAD").trim() });
+      const path = await checkout(ws, "work", ws.commit);
+      const laidOut = lookAt(path);
+      for (const [name, mode] of [["read", 0o644], ["closed", 0o000]]) {
+        writeFileSync(name, name, { mode });
+        linkSync(name, path + "/" + name);
+      }
+      const record = await recordTree(ws, path, ws.commit, laidOut);
+      const first = await putBack(ws, path, record);
+      chmodSync("read", 0o000);
+      chmodSync("closed", 0o644);
+      console.log(JSON.stringify([first, await putBack(ws, path, record), await putBack(ws, path, record)]));`;
+    const done = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      ...(own ? { uid: own, gid: own } : {}),
+      env: { ...process.env, HOME: dir },
+      cwd: dir,
+      encoding: "utf8",
+    });
+    expect(done.stderr).toBe("");
+    expect(JSON.parse(done.stdout)).toEqual([[], ["closed", "read"], []]);
   });
 
   it("are not looked at without a seal", async () => {
