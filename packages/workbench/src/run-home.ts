@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,8 +64,22 @@ export async function withRunHome<T>(
 }
 
 const ownerFile = "owner";
-const ownerText = (pid: number, start: string | null): string => `${pid} ${start}`;
+const ownerText = (pid: number, start: string | null): string => `${pid} ${start} ${pidSpace()}`;
 let ownText = "";
+
+/** Where process ids mean what they mean here: a container that shares the temporary directory has others. */
+function pidSpace(): string {
+  const linked = attempt(() => readlinkSync("/proc/self/ns/pid"));
+  return linked ?? attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()) ?? "-";
+}
+
+function attempt(read: () => string): string | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
 
 /** Says of a folder in the temporary directory that it is this process's. */
 export function nameOwner(dir: string): Promise<void> {
@@ -73,9 +87,12 @@ export function nameOwner(dir: string): Promise<void> {
   return writeFile(join(dir, ownerFile), ownText, { mode: 0o600 });
 }
 
-/** Removes what processes that are gone left of their runs in `dir`, the system's temporary directory by default. */
+/**
+ * Removes what processes that are gone left of their runs in `dir`, the system's temporary directory by default; nothing
+ * where it cannot be read.
+ */
 export async function sweepRunHomes(dir: string = tmpdir()): Promise<void> {
-  for (const name of await readdir(dir)) {
+  for (const name of await readdir(dir).catch(() => [])) {
     const path = join(dir, name);
     if (!/^questbus-(?:run|load)-/.test(name) || !(await isLeft(path))) continue;
     const aside = join(dir, `questbus-run-gone-${randomUUID()}`);
@@ -92,8 +109,8 @@ export async function sweepRunHomes(dir: string = tmpdir()): Promise<void> {
 
 async function isLeft(path: string): Promise<boolean> {
   const text = await readFile(join(path, ownerFile), "utf8").catch(() => "");
-  const pid = /^(\d+) ./.exec(text)?.[1];
-  return pid !== undefined && text !== ownerText(Number(pid), startTimeOf(Number(pid)));
+  const [pid, space] = /^(\d+) .* (\S+)$/.exec(text)?.slice(1) ?? [];
+  return space === pidSpace() && text !== ownerText(Number(pid), startTimeOf(Number(pid)));
 }
 
 const toolchainEnvironment = (): Record<string, string> =>

@@ -70,6 +70,22 @@ it("a run that was killed leaves no HOME behind once the next stack starts, and 
   });
 });
 
+it("what a process of another container left is not touched, and a temporary directory that cannot be read holds nothing up", async () => {
+  const tmp = tempDir();
+  const path = join(tmp, "questbus-run-theirs");
+  let owner = "";
+  await withRunHome(path, async () => {
+    owner = readFileSync(join(path, "owner"), "utf8");
+  });
+  const [, start, ...space] = owner.split(" ");
+  // no process of this machine has this id
+  const ofGone = (...of: string[]): string => ["99999999", start, ...of].join(" ");
+  write(tmp, { "questbus-run-theirs/owner": ofGone("pid:[1]"), "questbus-run-ours/owner": ofGone(...space) });
+  await sweepRunHomes(tmp);
+  expect(readdirSync(tmp)).toEqual(["questbus-run-theirs"]);
+  await sweepRunHomes(join(tmp, "not-there"));
+});
+
 it.each(killPoints)("a workspace survives a kill -9 when %s", async (_, point) => {
   const many = Object.fromEntries(Array.from({ length: 200 }, (__, at) => [`many/${at}.txt`, `${at}\n`]));
   const target = makeTarget({ ...sourceFiles, ...many });
