@@ -116,9 +116,10 @@ const stations: Station[] = [
   { phase: "test", task: "plan", role: "architect", point: "git-architect", also: [] },
   { phase: "test", task: "fitness", role: "ops", point: "git-ops", also: [] },
   { phase: "test", task: "base-suite", role: "qa", point: "run-qa", also: ["orchestrator", "broker"] },
+  // A red suite is looked into before anything is measured.
+  { phase: "fix", task: "separate", role: "qa", point: "run-qa", also: [] },
   { phase: "test", task: "base-measure", role: "performance", point: "run-performance", also: [] },
   { phase: "fix", task: "choose", role: "architect", point: "git-architect", also: [] },
-  { phase: "fix", task: "separate", role: "qa", point: "run-qa", also: [] },
   { phase: "fix", task: "prepare", role: "ops", point: "git-ops", also: [] },
   {
     phase: "fix",
