@@ -58,12 +58,23 @@ function readSource(
   return { path, language, entry, base: withoutComments(base ?? "", language), candidate: plain, excerpt };
 }
 
+/** What a file is loaded by, with the names that a program gives to a `require` of its own. */
+const loadersIn = (text: string): string[] => [
+  ...["require", "import", "from", "fork", "Worker"],
+  ...[...text.matchAll(/\b(\w{1,99})\s{0,99}=\s{0,99}(?:\w{1,99}\s{0,99}\.\s{0,99})?createRequire\b/g)].map(
+    (found) => found[1] as string,
+  ),
+];
+
 /** Whether new code loads a file as code: Node takes an ending that it does not know, or none, for JavaScript. */
-const isLoaded = (path: string, added: string): boolean =>
-  !path.toLowerCase().endsWith(".json") &&
-  new RegExp(
-    String.raw`\b(?:require|import|from|fork|Worker)\s{0,99}\(?\s{0,99}["'\`](?:[^"'\`\n]{0,400}/)?${literal(fileName(path))}["'\`]`,
-  ).test(added);
+function isLoaded(path: string, added: string, loaders: ReadonlySet<string>): boolean {
+  if (path.toLowerCase().endsWith(".json")) return false;
+  const named = new RegExp(
+    String.raw`\b(\w{1,99})\s{0,99}\(?\s{0,99}(?:new\s{1,99}URL\s{0,99}\(\s{0,99})?["'\`](?:[^"'\`\n]{0,400}/)?${literal(fileName(path))}["'\`]`,
+    "g",
+  );
+  return [...added.matchAll(named)].some((found) => loaders.has(found[1] as string));
+}
 
 /** How often a form stands in the texts with just these words. */
 const countOf = (texts: readonly string[], each: RegExp, words: string): number =>
@@ -167,7 +178,8 @@ export function scanChange(input: ScanInput): Suspicion[] {
   );
   const written = named.map((each) => readSource(input, each, isNew));
   const added = written.flatMap((each) => each.candidate.split("\n").filter(isNew)).join("\n");
-  const loaded = others.filter(({ path }) => isLoaded(path, added));
+  const loaders = new Set(written.flatMap((each) => loadersIn(each.candidate)));
+  const loaded = others.filter(({ path }) => isLoaded(path, added, loaders));
   const sources = [...written, ...loaded.map((each) => readSource(input, each, isNew, "js"))];
   const before = sources.map((each) => each.base).join("\n");
   return distinct([

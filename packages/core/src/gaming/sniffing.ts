@@ -5,6 +5,16 @@ const runnerName = String.raw`(?:QUESTBUS_\w{0,40}|\w{0,40}BENCH\w{0,40}|VITEST\
 const quote = `["'\`]`;
 const looks = "(?:includes|match|matchAll|indexOf|search|startsWith|endsWith)";
 const ownPlace = String.raw`(?:__filename|__dirname|import\.meta \. (?:url|filename|dirname)|process \. cwd \( \))`;
+/**
+ * What follows a name that is defined, or called with nothing: a first argument with a type, or a body on the same line.
+ * No call has either; but a class has a body after what it extends.
+ */
+const defined = String.raw`(?<!\bextends\s{1,99}\w{1,9}) \( (?:\)|(?:\.{3})?[\w$]{1,99} \?? :|[^()"'\`/]{0,400}\)[^\S\n]{0,99}\{)`;
+/** `import` or `require`, unless something else has a member of that name. */
+const loading = String.raw`(?<!(?<!\.\.|\bmodule )\. )\b(?:import|require)(?!${defined})`;
+const computed = String.raw`(?![\s"'\`)]|new\s+URL \( ["'])`;
+const maker = String.raw`(?:\??\. constructor\b|(?:\?\.)? \[ ${quote}constructor${quote} \])`;
+const noNew = String.raw`(?<!\bnew\s{1,99}(?:\([^()\n]{0,99}\))?[\w$.[\]]{0,99})`;
 const decideNothing = "decide nothing by how or by whom the program is run";
 
 /** Forms that look at how, where or by whom the program is run. */
@@ -160,12 +170,19 @@ export const sniffingRules: readonly FormRule[] = [
     does: "runs code that no file of code shows, or loads a module whose name it computes",
     instead: "write the code out in a file of its own, and import it by its name",
     forms: [
-      form(String.raw`(?<![\w$."'\`/-])eval(?![\w$"'\`/-]| :)`),
+      form(String.raw`(?<![\w$."'\`/-])eval(?![\w$"'\`/-]| :|${defined})`),
       form(
         String.raw`\b(?:globalThis|global|window|self) (?:\?? \. eval\b|(?:\?\.)? \[ ${quote}eval${quote})`,
       ),
       form(String.raw`(?<![\w$.])Function \(|\bglobalThis \. Function\b`),
-      form(String.raw`\. constructor (?:\. constructor\b|\( ${quote})`),
+      form(String.raw`\. constructor (?:\. constructor\b|\( ${quote})`, `|${noNew}${maker} \\(`),
+      form(String.raw`(?:=>|\bfunction\b)[^;\n]{0,200}\) ${maker}(?! \. name\b| [!=]==?)`),
+      form(
+        String.raw`\b(\w{1,40}) = [\w$.]{1,80}\. constructor\b[\s\S]{0,4000}?(?<![\w$.]|\bnew\s{1,99})\1 \(`,
+      ),
+      form(
+        String.raw`\bconstructor : (\w{1,40})\b[^{}]{0,200}\} = [\s\S]{0,4000}?(?<![\w$.]|\bnew\s{1,99})\1 \(`,
+      ),
       form(String.raw`\bset(?:Timeout|Interval) \( ${quote}`),
       form(
         String.raw`\b(?:runIn(?:This|New)?Context|compileFunction|SourceTextModule)\b|\bvm \. Script\b|\. _compile \(`,
@@ -174,8 +191,14 @@ export const sniffingRules: readonly FormRule[] = [
       form(
         String.raw`\beval : (?:true|!0)\b|\bexecPath , \[[^\]\n]{0,400}${quote}(?:-e|-p|-pe|--eval|--print)${quote}`,
       ),
-      form(String.raw`\b(?:import|require) \( (?![\s"'\`)]|new\s+URL \( ["'])`),
-      form(String.raw`\b(?:import|require) \( (?:\`[^\`\n]{0,400}\$\{|${quote}[^"'\`\n]{0,400}${quote} \+)`),
+      form(String.raw`${loading} \( ${computed}`),
+      form(
+        String.raw`${loading} \( (?:new\s+URL \( )?(?:\`[^\`\n]{0,400}\$\{|${quote}[^"'\`\n]{0,400}${quote} \+)`,
+      ),
+      form(
+        String.raw`\b(\w{1,40}) = (?:\w{1,40} \. )?createRequire \( [^()\n]{0,200} \)`,
+        String.raw`[\s\S]{0,4000}?(?<![\w$.])\1 \( ${computed}`,
+      ),
       form(String.raw`\bimport (?:\(|[^;"'\`]{0,400}\bfrom)? ${quote}(?:data|blob):`),
     ],
   },
@@ -186,7 +209,7 @@ export const sniffingRules: readonly FormRule[] = [
     does: "runs code that no file of code shows, or loads a module whose name it computes",
     instead: "write the code out in a file of its own, and import it by its name",
     forms: [
-      form(String.raw`(?<![\w.$-])(?:eval|exec) \(`),
+      form(String.raw`(?<![\w.$-]|\bdef\s{1,99})(?:eval|exec) \(`),
       form(String.raw`\b(?:import_module|__import__) \( (?![\s"'])|\b(?:runpy|execfile)\b`),
       form(String.raw`\b(?:instance|class|module)_eval \(|\bbinding \. eval\b`),
       /(?<![\w./$-])eval[ \t]+["'`$]/g,

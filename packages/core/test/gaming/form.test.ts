@@ -95,6 +95,20 @@ describe("a new line that games its evaluation is found, by kind and rule", () =
     ["sniffing evaluated", 'await import("data:text/javascript,1");'],
     ["sniffing evaluated", 'import one from "data:text/javascript,1";'],
     ["sniffing evaluated", "setTimeout('work()', 1);"],
+    ["sniffing evaluated", "const all = [...require(name)];"],
+    ["sniffing evaluated", "const work = module.require(name);"],
+    ["sniffing evaluated", "class Work extends require(name) {}"],
+    ["sniffing evaluated", "const work = quick ? require(name) : {};"],
+    ["sniffing evaluated", "require(name)\n{ run(); }"],
+    ["sniffing evaluated", 'await import(new URL("./" + name, import.meta.url));'],
+    ["sniffing evaluated", "(() => {}).constructor(text)();"],
+    ["sniffing evaluated", "const make = (async () => {}).constructor;"],
+    ["sniffing evaluated", "const Make = Object.getPrototypeOf(async function () {}).constructor;"],
+    ["sniffing evaluated", '(() => {})["constructor"](text)();'],
+    ["sniffing evaluated", "work.constructor(text)();"],
+    ["sniffing evaluated", "const make = work.constructor;\nmake(text)();"],
+    ["sniffing evaluated", "const { constructor: make } = work;\nmake(text)();"],
+    ["sniffing evaluated", "const load = createRequire(import.meta.url);\nconst impl = load(name);"],
     ["clock mocked", "vi.useFakeTimers();"],
     ["clock mocked", 'import { syncBuiltinESMExports } from "node:module";'],
     ["clock mocked", "Module._load = (name) => fake(name);"],
@@ -159,6 +173,15 @@ describe("a file is read for what it is, not for what it is called", () => {
     expect(named(scan(files, change))).toContain("sniffing process");
   });
 
+  test.each([
+    ['await import(new URL("./impl", import.meta.url));', "impl"],
+    ['new Worker(new URL("./NOTES.md", import.meta.url));', "NOTES.md"],
+    ['const load = createRequire(import.meta.url);\nload("./impl.inc");', "impl.inc"],
+  ])("what is loaded by %s", (line, name) => {
+    const change = { "src/work.mjs": withLine(line), [`src/${name}`]: "use(process.ppid);\n" };
+    expect(named(scan({ "src/work.mjs": base }, change))).toEqual(["sniffing process"]);
+  });
+
   test("what nothing loads as code is none", () => {
     const texts = {
       "README.txt": "process.ppid\n",
@@ -212,6 +235,18 @@ describe("a new line of an honest change is not", () => {
     "const sorted = Float64Array.from(values).sort();",
     "const pattern = /['\"`]/; const rest = a / b / c;",
     "if (map.size === 100000) map.clear();",
+    "registry.import(rows); registry\n  .import(rows);",
+    "const found = v.require(x);",
+    "async import(file) {",
+    "function require(name) {",
+    "  eval(node) {",
+    "log(this.constructor.name);",
+    "return new this.constructor(size);",
+    "const Type = value.constructor; return new Type(size);",
+    "const { constructor: Type } = this; return new Type(size);",
+    "const names = list.map((each) => typeOf(each).constructor.name);",
+    "if (value.constructor === Object) return copy(value);",
+    'const load = createRequire(import.meta.url); const lib = load("./lib.cjs");',
   ])("%s", (line) => {
     expect(found(line)).toEqual([]);
   });
@@ -228,6 +263,11 @@ describe("a new line of an honest change is not", () => {
     ["src/work.py", "pattern = re.compile(r'x'); m = model.eval()"],
     ["src/work.py", "@functools.lru_cache(maxsize=None)"],
     ["src/work.py", 'with open(path, "rb") as f:'],
+    ["src/work.py", "def eval(self, x):"],
+    ["src/work.py", "async def exec(self, op):"],
+    ["lib/work.rb", "def eval(x)"],
+    ["src/work.ts", "eval(node: Node, scope: Scope): Value {"],
+    ["src/work.ts", "import(file: string): Promise<void>;"],
     ["src/a.awk", 'print "steps " steps > "/dev/stderr"'],
     ["src/a.awk", "if (a > b && c >= d) x = 1"],
     ["run.sh", "sort -u names.txt 2>/dev/null | wc -l"],
@@ -330,6 +370,9 @@ describe("only what is new counts", () => {
     ["many slashes", (size: number) => "a / b ) / ".repeat(size / 10)],
     ["many quotes", (size: number) => "'a/".repeat(size / 3)],
     ["many errors", (size: number) => "x = Error(); ".repeat(size / 13)],
+    ["many constructors", (size: number) => "x = a.constructor; ".repeat(size / 19)],
+    ["many functions", (size: number) => "=> new (a) ".repeat(size / 11)],
+    ["many imports", (size: number) => "import(a ? ".repeat(size / 11)],
   ])("a text that is made to take long does not: %s", (_, make) => {
     for (const path of ["a.mjs", "a.py", "a.awk", "a.json"]) {
       const begun = performance.now();
