@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { removeTree } from "./removal.ts";
@@ -58,19 +58,30 @@ export function openSealGuard(
 }
 
 /**
- * Paths that runs under `guard` changed or added, and runs under none of `others`; sorted. In a folder that is sealed as a
- * whole, as that of the tests is, any new path of the others will do: tests name their temporary files as they like.
+ * Paths that runs under `guard` changed or added, and runs under none of `others`; sorted. An added path is usual where
+ * the others added one that differs in its digits alone, such as a time. In a folder that is sealed as a whole, as that
+ * of the tests is, any new path of the others will do: tests name their temporary files as they like. What is sealed by
+ * its own name, such as `conftest.py`, is nowhere a temporary file.
  */
 export function changedOnlyUnder({ places, ...guard }: SealGuard, others: readonly SealGuard[]): string[] {
   const rewritten = new Set(others.flatMap((each) => [...each.rewritten]));
-  const added = new Set(others.flatMap((each) => [...each.added]));
-  const folders = new Set([...added].map(dirname));
+  const added = others.flatMap((each) => [...each.added]);
+  const patterns = new Set(added.map(withoutDigits));
+  const folders = new Set(added.map(dirname));
   const isUsual = (path: string): boolean =>
-    added.has(path) || (folders.has(dirname(path)) && places.isSealed(`${dirname(path)}/x`));
+    patterns.has(withoutDigits(path)) || (folders.has(dirname(path)) && isSealedByFolder(places, path));
   return [
     ...[...guard.rewritten].filter((path) => !rewritten.has(path)),
     ...[...guard.added].filter((path) => !isUsual(path)),
   ].sort();
+}
+
+const withoutDigits = (path: string): string => path.replaceAll(/\d+/g, "0");
+
+/** Whether it would not be sealed elsewhere. */
+function isSealedByFolder({ isSealed }: SealedPlaces, path: string): boolean {
+  const name = basename(path);
+  return isSealed(`${dirname(path)}/x`) && !isSealed(name) && !isSealed(`${name}/x`);
 }
 
 /**

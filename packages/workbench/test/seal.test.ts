@@ -27,7 +27,7 @@ import {
 } from "../src/arms.ts";
 import { commitCandidate } from "../src/candidate.ts";
 import { runCommand } from "../src/command.ts";
-import { openSealGuard, type SealGuard, underSeal } from "../src/seal.ts";
+import { changedOnlyUnder, openSealGuard, type SealGuard, underSeal } from "../src/seal.ts";
 import { listFiles, putBack, readBlobs, readChanges } from "../src/sealed-tree.ts";
 import { checkout } from "../src/tree.ts";
 import { openWorkspace, treeOf, type Workspace } from "../src/workspace.ts";
@@ -205,6 +205,56 @@ const settled = (file: string): Promise<void> => {
   const { ctimeMs } = statSync(file);
   return until(() => Date.now() - ctimeMs > 150);
 };
+
+describe("what runs add in sealed places", () => {
+  const places = {
+    tracked: new Set(["bench.sh", "src/main.js", "test/deep/main.js"]),
+    isSealed: (path: string) =>
+      /^test\/|(^|\/)(__mocks__\/|conftest\.py$|vitest\.setup\.ts$|bench[^/]*$)/.test(path),
+  };
+  const guardAfter = async (texts: Record<string, string>): Promise<SealGuard> => {
+    const root = tempDir();
+    write(root, Object.fromEntries([...places.tracked].map((path) => [path, "x"])));
+    const guard = openSealGuard({} as Workspace, [], places);
+    await underSeal(guard, root, async () => write(root, texts));
+    return guard;
+  };
+
+  it("is noted by its topmost new path, and not what is built elsewhere or what tools make everywhere", async () => {
+    const guard = await guardAfter({
+      "bench-1.json": "",
+      "conftest.py": "",
+      "test/deep/tmp/a": "",
+      "src/__mocks__/fs.js": "",
+      "test/node_modules/a/index.js": "",
+      "src/other.js": "",
+      "out/conftest.py": "",
+    });
+    expect([...guard.added].sort()).toEqual([
+      "bench-1.json",
+      "conftest.py",
+      "src/__mocks__",
+      "test/deep/tmp",
+    ]);
+    expect(changedOnlyUnder(guard, [])).toEqual([...guard.added].sort());
+  });
+
+  const both: [string, string[], string[], string[]][] = [
+    ["the same", ["conftest.py", "test/tmp"], ["conftest.py", "test/tmp"], []],
+    ["names with another time", ["bench-2026-1.json"], ["bench-2025-12.json"], []],
+    ["another name in the folder of the tests", ["test/tmp-a/x"], ["test/tmp-b/x"], []],
+    ["another name, in another folder of the tests", ["test/deep/a"], ["test/b"], ["test/deep/a"]],
+    ["another name outside of it", ["benchmark.json"], ["bench-1.json"], ["benchmark.json"]],
+    ["what has a meaning by its name", ["test/conftest.py"], ["test/tmp"], ["test/conftest.py"]],
+    ["a folder that has one", ["test/__mocks__/fs.js"], ["test/tmp"], ["test/__mocks__"]],
+    ["settings", ["test/vitest.setup.ts"], ["test/a.log"], ["test/vitest.setup.ts"]],
+  ];
+  it.each(both)("by candidate and base: %s", async (_, candidate, base, told) => {
+    const textsOf = (paths: string[]) => Object.fromEntries(paths.map((path) => [path, "x"]));
+    const [own, other] = [await guardAfter(textsOf(candidate)), await guardAfter(textsOf(base))];
+    expect(changedOnlyUnder(own, [other])).toEqual(told);
+  });
+});
 
 it("is not satisfied with a content that the repository has lost", async () => {
   const bench = await open();
