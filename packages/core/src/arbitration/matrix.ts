@@ -1,5 +1,5 @@
 import type { Decision, SignOff, VerdictWord } from "@questbus/protocol";
-import { isFixerLeft } from "../quest/brief.ts";
+import { isFixerLeft } from "../fixer/left.ts";
 import { describeEffect } from "../quest/change.ts";
 import { hasKept, machineOf, provenGood, provenPasses, type QuestState } from "../quest/state.ts";
 
@@ -50,7 +50,7 @@ function retryOption(state: QuestState): Omit<DecisionOption, "decision"> {
   if (!isFixerLeft(state, true))
     return {
       allowed: false,
-      why: "no candidate is left to try: each patch was tried and refused, and there is no other fixer; a new quest can bring one",
+      why: "no candidate is left to try: each patch was tried, and there is no other fixer; a new quest can bring one",
     };
   return { allowed: true, why: `grants one more pass, pass ${pass + 1}` };
 }

@@ -1,5 +1,5 @@
 import type { Brief, ErrorCode, FixerSpec } from "@questbus/protocol";
-import type { QuestState } from "../quest/state.ts";
+import { historyOf, provenPasses, type QuestState } from "../quest/state.ts";
 
 /** Faults of a fixer that it would meet again in the next pass. */
 const lasting: readonly ErrorCode[] = ["FIXER_MISSING", "FIXER_QUOTA"];
@@ -52,3 +52,28 @@ function mostPromising({ spec, history }: FixersTried): number {
     .sort((a, b) => openVerdicts.indexOf(a.verdict) - openVerdicts.indexOf(b.verdict));
   return spec.fixers.findIndex((fixer) => fixer.name === best?.fixer);
 }
+
+const isGranted = ({ escalation }: QuestState): boolean => escalation?.ruling?.decision === "retry";
+
+/**
+ * What is known of the fixers for the next choice; an arbiter who grants a pass has seen to those that were gone. A
+ * fixer is not used up by a pass that the machine spoiled, nor by a gain that could not be kept or integrated.
+ */
+export function fixersTried(state: QuestState, granted = isGranted(state)): FixersTried {
+  const kept = provenPasses(state);
+  const counted = state.passes.filter((pass) => {
+    const word = pass.verdict?.verdict;
+    return word !== "ENV_UNFIT" && word !== "ACCEPT" && (word !== "KEEP" || kept.includes(pass));
+  });
+  return {
+    spec: state.spec,
+    fixersUsed: counted.flatMap(({ fixer }) => (fixer === null ? [] : [fixer])),
+    fixersGone: granted ? [] : fixersGone(state),
+    history: historyOf(state),
+    granted,
+  };
+}
+
+/** Whether a further pass could have a candidate; `granted`: one that the arbiter grants. */
+export const isFixerLeft = (state: QuestState, granted = isGranted(state)): boolean =>
+  fixersLeft(fixersTried(state, granted)).length > 0;

@@ -176,7 +176,7 @@ const isUnfit = (report: Report): boolean =>
   report.task === "prepare" ||
   ["DIGEST_UNSTABLE", "DISK_FULL", "MACHINE_UNFIT", "PREPARE_FAILED"].includes(report.fault?.code ?? "");
 
-/** Without a fixer there is no candidate to go on with. */
+/** Without a fixer there is no candidate to go on with. Only early journals have that as a result, and so their code for it. */
 function chosen(result: TaskResult["choose"] | null): Partial<PassState> {
   if (!result || result.fixer !== null) return { fixer: result?.fixer ?? null };
   return {

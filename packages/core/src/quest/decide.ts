@@ -218,12 +218,22 @@ function checkedReport(state: QuestState, report: Report): Report {
       "result.samples.total",
     );
   }
+  if (report.task === "choose" && report.result?.fixer === null) return noCandidate(report, report.result);
   if (report.task === "settle" && report.result) checkSettled(state, report.result);
   if (report.task !== "produce" || !report.result?.candidate) return report;
   const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
   if (forbidden.length === 0) return report;
   return { ...report, result: { ...report.result, candidate: null, forbiddenPaths: forbidden } };
 }
+
+/** A choice of nothing is told as an architect tells it that finds nothing to choose. */
+const noCandidate = (
+  report: Extract<Report, { task: "choose" }>,
+  { reason }: TaskResult["choose"],
+): Report => {
+  const message = `no candidate was chosen: ${reason}`.slice(0, limit.reasonCharsMax);
+  return { ...report, result: null, fault: { code: "NO_CANDIDATE_LEFT", message } };
+};
 
 /** An order counts as carried out only with its proof: the tree that was asked for, or the branch and its commit. */
 function checkSettled({ settle: order }: QuestState, result: TaskResult["settle"]): void {

@@ -8,9 +8,8 @@ import {
 } from "@questbus/protocol";
 import { stepMachine } from "../assignment/machine.ts";
 import { nextStep, stepOf } from "../assignment/schedule.ts";
-import { fixersGone } from "../fixer/left.ts";
+import { fixersGone, isFixerLeft } from "../fixer/left.ts";
 import { supplierOf, supplyRefused } from "../supply/supply.ts";
-import { isFixerLeft } from "./brief.ts";
 import { changeMessage } from "./change.ts";
 import { type Draft, emit } from "./draft.ts";
 import { judgePass } from "./judge-pass.ts";
@@ -164,8 +163,10 @@ function afterPass(draft: Draft, pass: PassState): void {
   const mayGoOn = stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
   const noFixer = pass.fixer === null || (mayGoOn && !isFixerLeft(state));
   if (mayGoOn && !noFixer && !outOfTime) return startPass(draft);
+  // A pass that time cut short before its choice is no evidence that nothing was left to choose.
+  const why = outOfTime ? "the wall-clock budget is used up" : noFixer ? noFixerText(state, pass) : null;
   if (state.spec.intent === "improve" && !state.escalation)
-    return finishImprove(draft, noFixer ? `; ${noFixerText(state, pass)}` : "");
+    return finishImprove(draft, why === null ? "" : `; ${why}`);
   if (outOfTime) return escalate(draft, "budget-used-up", "the wall-clock budget is used up");
   if (noFixer) return escalate(draft, "no-fixer-left", noFixerText(state, pass));
   escalate(

@@ -8,6 +8,7 @@ import type {
   EscalationReason,
   Fault,
   GateSamples,
+  PassSummary,
   QuestSpec,
   Role,
   SettleOrder,
@@ -167,3 +168,21 @@ export function keptGain(state: QuestState): number {
 const isKept = ({ verdict }: PassState): boolean => verdict?.verdict === "KEEP";
 
 export const machineOf = (state: QuestState): MachineState => state.assignments.architect.machine;
+
+function summaryOf(state: QuestState, pass: PassState): PassSummary[] {
+  if (!pass.verdict) return [];
+  const fixer = pass.fixer === null ? null : (state.spec.fixers[pass.fixer]?.name ?? null);
+  return [
+    {
+      n: pass.n,
+      fixer,
+      tree: pass.candidate?.tree ?? null,
+      verdict: pass.verdict.verdict,
+      reasons: pass.verdict.reasons,
+    },
+  ];
+}
+
+/** The passes that were judged, as later passes and people see them. */
+export const historyOf = (state: QuestState): PassSummary[] =>
+  state.passes.flatMap((each) => summaryOf(state, each));

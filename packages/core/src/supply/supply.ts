@@ -1,7 +1,13 @@
 import type { CandidateRequest, ErrorCode, Fault } from "@questbus/protocol";
 import { limit } from "@questbus/protocol";
-import { historyOf } from "../quest/brief.ts";
-import { analysisOf, currentPass, keptGain, type PassState, type QuestState } from "../quest/state.ts";
+import {
+  analysisOf,
+  currentPass,
+  historyOf,
+  keptGain,
+  type PassState,
+  type QuestState,
+} from "../quest/state.ts";
 
 /**
  * Candidates from outside: of a person, or of a program on the bus. A pass whose fixer is one of these stops before

@@ -64,6 +64,11 @@ describe("what an arbiter may rule", () => {
     expect(why(play.state, "retry")).toBe("the extra pass was already granted");
   });
 
+  it("says of a patch that was kept not that it was refused", () => {
+    const kept = run(openPlay({ fixers: [{ patch: "a.patch" }] }), [keep]).state;
+    expect(why(kept, "retry")).toContain("each patch was tried, and there is no other fixer");
+  });
+
   it("says what each would do", () => {
     const failed = run(openPlay(), [none, none, none]).state;
     expect(why(failed, "accept")).toContain("nothing was proven");

@@ -1,7 +1,7 @@
 import { improving, type PassScript } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
 import { grantOf } from "../../src/quest/brief.ts";
-import { codeOf, openPlay, rule, run, until, words } from "../quest/play.ts";
+import { codeOf, deadline, openPlay, rule, run, until, words } from "../quest/play.ts";
 
 /** Which passes begin, by what its fixers can still give. */
 
@@ -105,6 +105,19 @@ describe("a quest with no candidate left", () => {
     expect(run(openPlay({ ...improving, ...one }), [none]).state.ending?.reason).toBe(
       "no pass showed a gain; no candidate is left to try: each patch was tried",
     );
+  });
+
+  it("is not what ended a quest whose time ran out before a candidate was chosen", () => {
+    const play = openPlay({ ...improving, fixers: [{ patch: "a.patch" }, { patch: "b.patch" }] });
+    until(play, "plan");
+    play.nowMs = play.state.deadlineMs ?? 0;
+    deadline(play);
+    expect(run(play).state.ending?.reason).toBe("no pass showed a gain; the wall-clock budget is used up");
+  });
+
+  it("has one code for it, also where the architect chose none", () => {
+    const { state } = run(openPlay(), [none, { fixer: null }]);
+    expect(state.passes[1]?.crash?.code).toBe("NO_CANDIDATE_LEFT");
   });
 
   it("keeps no worktree for a pass that does not come", () => {
