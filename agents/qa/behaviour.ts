@@ -1,6 +1,7 @@
 import {
   type Behaviour,
   guardOf,
+  isWatch,
   no,
   type Outcome,
   plural,
@@ -29,7 +30,6 @@ export const behaviour: Behaviour = { test: baseSuite, fix: separate, validate: 
 const repetitions = 2;
 
 /** A watch accepts nothing, so the suite that its quest names does nothing. */
-const isWatch = ({ brief }: TaskContext): boolean => brief.spec.watch !== null;
 const notRun = "the suite is not run in a recheck";
 
 const seconds = (run: SuiteRun): string => `${(run.durationMs / 1000).toFixed(1)} s`;

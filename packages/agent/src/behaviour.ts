@@ -28,6 +28,9 @@ export type TaskContext = {
   workspace(): Promise<Workspace>;
 };
 
+/** Both trees of a watch are states of the target: what differs is what its authors wanted, and nothing is accepted. */
+export const isWatch = ({ brief }: Pick<TaskContext, "brief">): boolean => brief.spec.watch !== null;
+
 /** What a task found. A task that cannot be done throws a `QuestbusError`, which is reported as its fault. */
 export type Outcome<T extends Task = Task> = {
   result: TaskResult[T];

@@ -33,7 +33,7 @@ import {
   runArm,
   takeMeasurementLock,
 } from "@questbus/workbench";
-import type { TaskContext } from "./behaviour.ts";
+import { isWatch, type TaskContext } from "./behaviour.ts";
 import { guardOf, reachedRivals, rewrittenSeal } from "./seal.ts";
 
 /** How often it is looked whether another stack on this machine has finished measuring. */
@@ -126,16 +126,17 @@ export async function measurePairs(context: TaskContext): Promise<Measured> {
     const remeasure = proven ? await remeasured(course, pairs.slice(0, step.pairs)) : null;
     return { samples: { seed, workloadKey: course.key, pairs, confirmation, total, remeasure }, step };
   });
-  return { ...measured, suspicions: isWatch(course) ? [] : course.suspicions, stopped: course.stopped };
+  return {
+    ...measured,
+    suspicions: isWatch(course.context) ? [] : course.suspicions,
+    stopped: course.stopped,
+  };
 }
-
-/** In a watch both arms are states of the target: other output is what its authors wanted. */
-const isWatch = ({ context }: Course): boolean => context.brief.spec.watch !== null;
 
 /** A gain too large to be believed is measured again: other trees, another path, other seeds. */
 async function remeasured(course: Course, decided: readonly Pair[]): Promise<Pair[] | null> {
   const { spec, seed } = course.context.brief;
-  const believed = isWatch(course) || !isImplausible(decided, spec.measure.metric);
+  const believed = isWatch(course.context) || !isImplausible(decided, spec.measure.metric);
   if (course.stopped !== null || believed) return null;
   await course.context.note("the gain is very large: it is measured again in fresh trees");
   return inArms(course, { apart: "again" }, (arms) => freshPairs(course, arms, "base", remeasureSeed(seed)));
@@ -234,7 +235,7 @@ async function nextPair(
     seen[name] = run;
   }
   const pair: Pair = { first, base: seen[rival] as Observation, candidate: seen.candidate as Observation };
-  if (digestDiffers(pair) && !isWatch(course)) {
+  if (digestDiffers(pair) && !isWatch(course.context)) {
     const again = await observeArm(course.context, arms, rival, workload);
     refuseUnstableDigest(pair.base, again);
     course.stopped = "the candidate's output is not the base's";
@@ -253,7 +254,7 @@ async function observeIn(
     return await observeArm(course.context, arms, name, seed);
   } catch (error) {
     const left = error instanceof QuestbusError && error.code === "BENCH_LEFT_PROCESS";
-    if (!left || name !== "candidate" || isWatch(course)) throw error;
+    if (!left || name !== "candidate" || isWatch(course.context)) throw error;
     const message = `With the candidate ${error.message}; with the base it does not.`;
     course.suspicions.push({
       kind: "left-process",
