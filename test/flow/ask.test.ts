@@ -54,6 +54,16 @@ test("what the agent cannot do is said with its fault", async () => {
   expect(said.stderr).toContain("no idea");
 });
 
+test("an ask that nobody takes says at once for whom it waits, and ends when its wait is over", async () => {
+  const said = await ask("anyone?", "--role", "ops", "--wait", "1500ms");
+  expect(said.exit).toBe(1);
+  expect(said.stderr).toMatch(/^asked a-[0-9a-f]{24}; waiting for an agent of role ops that takes asks/);
+  expect(said.stdout).toMatch(/^pending a-[0-9a-f]{24}\n$/);
+  const json = await ask("anyone?", "--role", "ops", "--wait", "1ms", "--json");
+  expect([json.exit, json.stderr]).toEqual([1, ""]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ status: "pending", ask: expect.stringMatching(/^a-/) });
+});
+
 test("many at once, each answered once", async () => {
   const operator = await stack.clientAs("operator");
   const asks = Array.from({ length: 200 }, (_, n) =>

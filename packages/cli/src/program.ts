@@ -1,9 +1,11 @@
 import {
   type Decision,
   decisions,
+  durationText,
   escalationId,
   limit,
   type Phase,
+  parseDurationMs,
   phases,
   QuestbusError,
   questId,
@@ -153,8 +155,14 @@ function addAsk(program: Command, signal: AbortSignal, ended: Ended): void {
         .default(["test"]),
     )
     .addOption(new Option("--data <json>", "what goes with it").argParser(jsonValue))
-    .action(async (text: string, options: AskOptions) =>
-      ended(await askRole(text, options, commonOf(command, signal))),
+    .addOption(
+      new Option("--wait <duration>", "stop waiting after that, as 30s: prints pending and its id, exit 1")
+        .argParser(durationOf)
+        .default(null, "until it is answered"),
+    )
+    .action(
+      async (text: string, { wait, ...options }: Omit<AskOptions, "waitMs"> & { wait: number | null }) =>
+        ended(await askRole(text, { ...options, waitMs: wait }, commonOf(command, signal))),
     );
 }
 
@@ -163,6 +171,12 @@ function phaseList(text: string): Phase[] {
   const found = phases.filter((each) => named.includes(each));
   if (found.length === named.length) return found;
   throw new InvalidArgumentError(`some of ${phases.join(",")}`);
+}
+
+function durationOf(text: string): number {
+  const read = durationText.safeParse(text);
+  if (read.success) return parseDurationMs(text);
+  throw new InvalidArgumentError(read.error.issues[0]?.message ?? "write a duration");
 }
 
 function jsonValue(text: string): unknown {
