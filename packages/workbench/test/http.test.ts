@@ -21,12 +21,16 @@ const child = spawn("sleep", ["600"]);
 writeFileSync("child", String(child.pid));
 const wait = Number(process.argv[2] ?? 0);
 const since = Date.now();
+let count = 0;
 const serve = (request, response) => {
   const { url, method, headers } = request;
   if (url === "/late") response.statusCode = Date.now() - since < 150 ? 503 : 200;
   if (url === "/bad" || (url === "/post" && (method !== "POST" || headers["x-kind"] !== "test"))) response.statusCode = 500;
   if (url === "/exit") process.exit(7);
-  setTimeout(() => response.end(url === "/other" ? "well" : "fine"), wait);
+  count += 1;
+  const bodies = { "/other": "well", "/each": String(count), "/ff": Buffer.of(255), "/fe": Buffer.of(254), "/whole": "caf\u00e9" };
+  if (url === "/split") response.write(Buffer.of(0x63, 0x61, 0x66, 0xc3));
+  setTimeout(() => response.end(url === "/split" ? Buffer.of(0xa9) : (bodies[url] ?? "fine")), wait);
 };
 createServer(serve).listen(Number(process.env.PORT), process.argv[3] ?? "127.0.0.1");
 `;
@@ -118,6 +122,19 @@ describe("the digest of a server", () => {
     expect(same).toBe(one);
     expect(other).not.toBe(one);
     expect(await of("/", false)).toBe(null);
+  });
+
+  it("is one of their bytes, however they came", async () => {
+    const of = async (url: string) =>
+      (await look({ http: target({ digest: true }, { url, duration: "100ms" }) })).digest;
+    expect(await of("/ff")).not.toBe(await of("/fe"));
+    expect(await of("/split")).toBe(await of("/whole"));
+  });
+
+  it("is not given of more answers than it is kept of: which came first would be a matter of time", async () => {
+    const start = `"${process.execPath}" server.mjs`;
+    const http = target({ start, digest: true }, { url: "/each", duration: "2s", connections: 8 });
+    expect((await look({ http })).digest).toBe(null);
   });
 });
 

@@ -13,13 +13,13 @@ export type LoadOrder = {
   load: HttpTarget["load"];
   /** Answers whose time is kept; more end the load. */
   answersMax: number;
-  /** Whether a line DIGEST tells which bodies were answered. */
+  /** Whether a line DIGEST tells which bodies were answered, if they are not too many. */
   digest: boolean;
 };
 
-/** Bodies of which each is another: with more of them the digest says only that they are many. */
+/** Bodies of which each is another. With more of them there is no digest: which of them came would be a matter of time. */
 const bodiesMax = 1_000;
-const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+const hashOf = (content: string | Buffer): string => createHash("sha256").update(content).digest("hex");
 
 /** Percentiles that autocannon names; each needs a sample above it. */
 const percentiles = {
@@ -96,7 +96,7 @@ async function runLoad(
           method: load.method,
           headers: load.headers,
           ...(load.body === null ? {} : { body: load.body }),
-          ...(digest ? { verifyBody: (body: unknown) => kept(bodies, String(body ?? "")) } : {}),
+          ...(digest ? { setupClient: keepBytes, verifyBody: (body: unknown) => kept(bodies, body) } : {}),
           // Its correction for a given rate takes every request for one of a millisecond's interval.
           ...(load.rate === null ? {} : { overallRate: load.rate, ignoreCoordinatedOmission: true }),
         },
@@ -123,9 +123,19 @@ async function runLoad(
   };
 }
 
-/** Keeps the hash of a body; a body may be any. */
-function kept(bodies: Set<string>, body: string): true {
-  if (bodies.size < bodiesMax) bodies.add(hashOf(body));
+/**
+ * autocannon appends each piece of a body to a text, as UTF-8: what is none, or is cut within a character, would be lost.
+ * As latin1 each byte stays.
+ */
+function keepBytes(client: unknown): void {
+  const { pipelinedRequests } = client as { pipelinedRequests: { addBody(piece: Buffer | string): void } };
+  const add = pipelinedRequests.addBody.bind(pipelinedRequests);
+  pipelinedRequests.addBody = (piece) => add(piece.toString("latin1"));
+}
+
+/** Keeps the hash of a body, and of one too many; a body may be any. */
+function kept(bodies: Set<string>, body: unknown): true {
+  if (bodies.size <= bodiesMax) bodies.add(hashOf(Buffer.from(String(body ?? ""), "latin1")));
   return true;
 }
 
@@ -133,5 +143,6 @@ const order = JSON.parse(await readFile(process.argv[2] as string, "utf8")) as L
 const bodies = new Set<string>();
 if (order.load.warmupMs > 0) await runLoad(order, order.load.warmupMs, bodies);
 const result = await runLoad(order, order.load.durationMs, bodies);
-if (order.digest) process.stdout.write(`DIGEST ${hashOf([...bodies].sort().join())}\n`);
+if (order.digest && bodies.size <= bodiesMax)
+  process.stdout.write(`DIGEST ${hashOf([...bodies].sort().join())}\n`);
 process.stdout.write(`${JSON.stringify(result)}\n`);
