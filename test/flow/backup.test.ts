@@ -12,7 +12,7 @@ import {
 } from "@questbus/testkit";
 import { submission } from "@questbus/testkit/scripted-report";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { expectClearError, faultsOf } from "./expectation.ts";
+import { expectClearError, expectFault, faultsOf } from "./expectation.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -171,6 +171,28 @@ describe("restore", () => {
     await json(dir, "backup", "restore");
     expect(await json(dir, "audit", "verify")).toMatchObject({ length: moments.end });
   });
+
+  test("a moment before all that was kept is refused, with the earliest there is; nothing is touched", async () => {
+    const dir = copied();
+    const before = readdirSync(dir);
+    const store = openStore({ dir, mode: "read" });
+    const [first] = store.readJournal({ limit: 1 });
+    store.close();
+    const done = await cli(dir, "backup", "restore", "--at", "2020-01-01T00:00:00Z");
+    expectFault(done, "BACKUP_MISSING", 3);
+    expect(faultsOf(done)[0]?.next).toContain(new Date(first?.timeMs ?? 0).toISOString());
+    expect(readdirSync(dir)).toEqual(before);
+    expect(rowsOf(dir)).toBe(moments.end);
+  });
+
+  test.each(["2026-11-21", "2026-11-21T18:00:00", "1 2"])(
+    "--at %s, which is no moment, is refused",
+    async (at) => {
+      const done = await cli(lived, "backup", "restore", "--at", at, "--to", place.path("never"));
+      expectFault(done, "USAGE", 2);
+      expect(existsSync(place.path("never"))).toBe(false);
+    },
+  );
 
   test("while a stack works on the state it is refused", async () => {
     const dir = copied();

@@ -100,14 +100,16 @@ export async function checkBackup(
 
 export type RestoreOptions = { at?: string | undefined; from?: string | undefined; to?: string | undefined };
 
-/** A moment as people write it. @throws QuestbusError USAGE */
+const momentForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+
+/** A moment with its time and zone; without them it could mean several. @throws QuestbusError USAGE */
 function momentOf(text: string): number {
-  const ms = Date.parse(text);
+  const ms = momentForm.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(ms)) return ms;
   throw new QuestbusError({
     code: "USAGE",
-    message: `--at ${text} is no time`,
-    next: "write it as 2026-11-21T18:00:00Z",
+    message: `--at ${text} is no moment: a date, a time and a zone are`,
+    next: "write it as 2026-11-21T18:00:00Z, or 2026-11-21T18:00:00+01:00",
   });
 }
 

@@ -29,7 +29,8 @@ import { checkReplay, openFollower } from "./replay.ts";
  *
  * - R1: the state is built beside, whole and checked; what was there is moved aside, and never removed.
  * - R2: without a backup, segments that begin with the first row are enough.
- * - R3: answers to commands came from the old process: a command that is sent again after a restore is decided anew.
+ * - R3: a state without a row is never put in the place of another.
+ * - R4: answers to commands came from the old process: a command that is sent again after a restore is decided anew.
  */
 export type Wanted = {
   /** The folder of backups and segments. */
@@ -50,42 +51,62 @@ export type Restored = {
 
 const rowsPerTransaction = 10_000;
 
-function chosen({ from, backup, atMs }: Wanted): Backup | null {
+/** The first moment whose state a backup is. */
+const momentOf = ({ timeMs, lastRowMs }: Backup): number => Math.max(timeMs, lastRowMs);
+
+function chosen({ from, backup, atMs = Infinity }: Wanted): Backup | null {
   if (backup !== undefined) return findBackup(from, backup);
-  const fits = (each: Backup): boolean => atMs === undefined || Math.max(each.timeMs, each.lastRowMs) <= atMs;
-  return listBackups(from).findLast(fits) ?? null;
+  return listBackups(from).findLast((each) => momentOf(each) <= atMs) ?? null;
 }
 
 /** The id that stands before the number of a row. */
 const installationOf = (row: JournalEvent): string => row.id.slice(0, row.id.lastIndexOf("-"));
 
-function firstRow(from: string): JournalEvent {
+/** The first row of the journal, when the segments begin with it. */
+function firstRow(from: string): JournalEvent | null {
   const rows = segmentRows(segmentsIn(from), 0);
   const first = rows.next().value;
   rows.return();
-  if (first && first.seq === 1) return first;
-  throw new QuestbusError({
+  return first?.seq === 1 ? first : null;
+}
+
+/** There is no state to restore: nothing was kept, or nothing from that far back. */
+function nothingKept({ from, atMs }: Wanted): QuestbusError {
+  const first = firstRow(from);
+  const moments = listBackups(from)
+    .filter(({ head }) => head.seq > 0)
+    .map(momentOf);
+  const earliestMs = Math.min(...moments, first?.timeMs ?? Infinity);
+  return new QuestbusError({
     code: "BACKUP_MISSING",
-    message: "there is no backup that reaches back to then, and the segments do not begin with the first row",
+    message:
+      atMs === undefined
+        ? "there is nothing to restore: no backup that holds a row, and no segments that begin with the first one"
+        : `nothing that was kept reaches back to ${new Date(atMs).toISOString()}`,
     where: from,
-    next: "list what there is: questbus backup list",
+    next: Number.isFinite(earliestMs)
+      ? `the earliest moment that can be restored is ${new Date(earliestMs).toISOString()}`
+      : "name the folder of the backups: --from DIR",
   });
 }
 
 /** Builds the state in the empty folder `to`. */
 async function restoreInto(wanted: Wanted, to: string): Promise<Restored> {
   const backup = chosen(wanted);
+  const first = backup ? null : firstRow(wanted.from);
+  const installation = backup?.installation ?? (first && installationOf(first));
+  if (!installation) throw nothingKept(wanted);
   mkdirSync(to, { recursive: true, mode: 0o700 });
   if (backup) {
     const { artifacts, paths } = await verifyFiles(backup);
     copyFileSync(join(backup.dir, "questbus.db"), join(to, "questbus.db"), constants.COPYFILE_FICLONE);
     copyArtifacts(artifacts, stateArtifacts(to), paths);
   }
-  const installation = backup?.installation ?? installationOf(firstRow(wanted.from));
   const store = openStore({ dir: to, mode: "write", installation });
   try {
     const replayed = wanted.backup === undefined ? followSegments(store, wanted) : 0;
     const head = store.head();
+    if (head.seq === 0) throw nothingKept(wanted);
     const [last] = store.readJournal({ afterSeq: head.seq - 1, limit: 1 });
     return { backup: backup?.name ?? null, head, lastRowMs: last?.timeMs ?? 0, replayed };
   } finally {
