@@ -180,4 +180,6 @@ async function withoutAdded(context: TaskContext, added: readonly string[]): Pro
 
 /** The line of the output that most likely names what failed. */
 const failing = (run: SuiteRun): string =>
-  firstFailure(run.excerpt) ?? (run.excerpt.trim().split("\n").at(-1)?.trim().slice(0, 200) || "no output");
+  firstFailure(run.excerpt) ??
+  (run.excerpt.trim().split("\n").at(-1)?.trim().slice(0, 200) ||
+    `no output${run.exit === null ? "" : `, exit code ${run.exit}`}`);

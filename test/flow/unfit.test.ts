@@ -63,6 +63,12 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
   });
 });
 
+test("a suite that fails and prints nothing is told with its exit code", async () => {
+  const run = await cli("run", quest({ tests: { command: "exit 7" } }));
+  expect(run.stderr).toMatch(/error SUITE_FAILED .*: no output, exit code 7\n/);
+  expect((await cli("status")).stdout).toContain("✗ 1 baseline");
+});
+
 test("a red suite is told before anything is measured, with its place in the quest file", async () => {
   const run = await cli("run", quest({ tests: { command: "echo not ok 1; exit 1" } }));
   expectClearError(run, "SUITE_FAILED", 1);

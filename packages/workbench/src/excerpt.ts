@@ -11,6 +11,16 @@ export function firstFailure(output: string): string | null {
   return line?.slice(0, failureCharsMax).toWellFormed() ?? null;
 }
 
+/** How programs begin the line that says what was thrown, below or above its stack. */
+const thrownLine = /^(?:Uncaught )?(?:[\w.$]*(?:Error|Exception)|\S+: can't open file)\b[^\n]*$/gm;
+
+/** The last line that says what was thrown, without colours; null where none does. */
+export function thrown(output: string): string | null {
+  const line = stripVTControlCharacters(output).match(thrownLine)?.at(-1)?.trim();
+  return line?.slice(0, thrownCharsMax).toWellFormed() ?? null;
+}
+
+const thrownCharsMax = 1_000;
 const failureCharsMax = 200;
 
 /** The last lines of the output of a red suite, after the first line that names a failure where they leave it out. */

@@ -9,7 +9,7 @@ import {
 } from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
-import { lastLines } from "./excerpt.ts";
+import { lastLines, thrown } from "./excerpt.ts";
 import { runHttp } from "./http/run-http.ts";
 import { type MeasuredRun, readMetric } from "./metric.ts";
 import { readResults, removeResults } from "./results.ts";
@@ -85,14 +85,24 @@ function refuseFailure(run: CommandRun, options: ObserveOptions): void {
   if (run.exit === 0) return refuseLeft(run);
   if (blamesDisk(run.output)) throw diskFull(options.cwd);
   if (run.exit === 127) throw programMissing(run, options.command);
-  const message = `the benchmark failed with ${endOf(run)}${quote(run)}`;
+  const tree = `${options.cwd}/`;
+  const said = thrown(run.output)?.replaceAll(`file://${tree}`, "./").replaceAll(tree, "./");
+  const message = `the benchmark failed with ${endOf(run)}${said ? `: ${said}` : quote(run)}`;
+  const next =
+    said && fileMissing.test(said)
+      ? missingNext
+      : "run it yourself in the target, with an empty HOME and TMPDIR";
   throw new QuestbusError({
     code: "BENCH_FAILED",
     message,
     where,
-    next: `run it yourself in the target, with an empty HOME and TMPDIR: ${options.command.slice(0, 300)}`,
+    next: `${next}: ${options.command.slice(0, 300)}`,
   });
 }
+
+/** A file of the target that is not there. */
+const fileMissing = /(?:Cannot find module|can't open file) '\.\//;
+const missingNext = "is it committed at target.ref? A run has only what that commit has";
 
 /** How shells and `env` name a program that they do not find. */
 const notFound = [
@@ -112,7 +122,7 @@ function programMissing(run: CommandRun, command: string): QuestbusError {
     code: "BENCH_FAILED",
     message: `the benchmark failed with exit code 127: ${what} ${place}${name ? "" : quote(run)}`,
     where,
-    next: `install ${name ?? "it"}, in target.prepare where it is a package of the target, or correct the command: ${command.slice(0, 300)}`,
+    next: `${name?.includes("/") ? missingNext : `install ${name ?? "it"}, in target.prepare where it is a package of the target, or correct the command`}: ${command.slice(0, 300)}`,
   });
 }
 

@@ -106,6 +106,19 @@ describe("observe refuses", () => {
     expect((await refused("BENCH_FAILED", () => look("kill -9 $$"))).message).toContain("SIGKILL");
   });
 
+  it("one whose script is not in the commit, in a line, with the path as it is in the repository", async () => {
+    const fault = await refused("BENCH_FAILED", () => look("node bensh.mjs"));
+    expect(fault.message).toBe(
+      "the benchmark failed with exit code 1: Error: Cannot find module './bensh.mjs'",
+    );
+    expect(fault.next).toMatch(/^is it committed at target\.ref\? .*: node bensh\.mjs$/);
+    const thrown = await refused("BENCH_FAILED", () => look("node -e 'throw new TypeError(\"no x\")'"));
+    expect(thrown.message).toBe("the benchmark failed with exit code 1: TypeError: no x");
+    expect(thrown.next).not.toContain("committed");
+    const missing = await refused("BENCH_FAILED", () => look("./bench/none.sh"));
+    expect(missing.next).toContain("is it committed at target.ref?");
+  });
+
   it.each([
     ["no-such-tool --json", "no-such-tool is not on the PATH"],
     ["./bench/none.sh", "./bench/none.sh is not there"],

@@ -199,7 +199,7 @@ function header(view: View): Markup {
 export function explanationPage(view: View): string {
   const { pass } = view;
   const content = markup`${header(view)}
-<section><h2>Rules</h2>${facts(ruleLines(pass.rules))}</section>
+${pass.samples ? markup`<section><h2>Rules</h2>${facts(ruleLines(pass.rules))}</section>` : null}
 ${pass.samples ? sampleSections(pass.samples, pass.rules) : markup`<p>Nothing was measured in this pass.</p>`}
 <section><h2>What else was found</h2>${facts(foundLines(pass))}</section>
 ${sourceSection(view)}`;

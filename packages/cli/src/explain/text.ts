@@ -184,9 +184,11 @@ export function explanationText(view: View, columns: number): string {
   const pass: ExplainedPass = view.pass;
   return [
     ...headLines(view, columns),
-    ...section("Rules", entries(ruleLines(pass.rules), columns)),
     ...(pass.samples
-      ? sampleLines(pass.samples, pass.rules, columns)
+      ? [
+          ...section("Rules", entries(ruleLines(pass.rules), columns)),
+          ...sampleLines(pass.samples, pass.rules, columns),
+        ]
       : ["", "  Nothing was measured in this pass."]),
     ...section("What else was found", entries(foundLines(pass), columns)),
     ...section("Evidence", sourceLines(view, columns)),

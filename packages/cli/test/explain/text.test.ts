@@ -71,5 +71,6 @@ describe("the explanation for a terminal", () => {
     expect(text).toContain("Nothing was measured in this pass.");
     expect(text).toContain("the bench ended with 1 (BENCH_FAILED)");
     expect(text).toMatch(/tests +not run/);
+    expect(text).not.toContain("Rules");
   });
 });

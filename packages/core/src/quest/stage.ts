@@ -12,10 +12,10 @@ import { watchFinding } from "./watch.ts";
 export const stages = ["baseline", "analysis", "implementation", "monitoring"] as const;
 export type Stage = (typeof stages)[number];
 
-/** What a stage left behind; `open`: it has not begun. */
+/** What a stage left behind; `open`: it has not begun; `failed`: the quest ended there as unfit. */
 export type StageReport = {
   stage: Stage;
-  state: "done" | "now" | "open";
+  state: "done" | "now" | "open" | "failed";
   /** What was found, in lines for people. */
   produced: string[];
   artifacts: Pick<ArtifactRef, "kind" | "sha256">[];
@@ -44,13 +44,18 @@ export function stageOf(state: QuestState): Stage {
 export function stageReports(state: QuestState, watches: readonly QuestState[] = []): StageReport[] {
   const now = stages.indexOf(stageOf(state));
   return stages.map((stage, at) => {
-    const done = at < now || (at === now && state.ending !== null);
     return {
       stage,
-      state: done ? "done" : at === now ? "now" : "open",
+      state: at < now ? "done" : at > now ? "open" : progressOf(state),
       ...producedBy[stage](state, watches),
     };
   });
+}
+
+/** How far the stage that a quest is in has come. */
+function progressOf({ ending }: QuestState): StageReport["state"] {
+  if (ending === null) return "now";
+  return ending.ending === "unfit" ? "failed" : "done";
 }
 
 type Produced = Pick<StageReport, "produced" | "artifacts">;

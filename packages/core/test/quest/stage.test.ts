@@ -61,7 +61,7 @@ describe("the stage of a quest", () => {
     until(play, "settle", { faults: { "base-measure": "BENCH_FAILED" } });
     expect(stageOf(play.state)).toBe("baseline");
     run(play);
-    expect(stageReports(play.state).map(({ state }) => state)).toEqual(["done", "open", "open", "open"]);
+    expect(stageReports(play.state).map(({ state }) => state)).toEqual(["failed", "open", "open", "open"]);
   });
 
   it("a machine that becomes unfit while a candidate is made takes no stage back", () => {
