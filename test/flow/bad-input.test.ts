@@ -89,7 +89,7 @@ fixers: [{ patch: fixes/gain.patch }]
       "a missing key",
       yaml.replace("title: Fewer steps\n", ""),
       "quest.yaml:1:1",
-      /title: missing; it is a string/,
+      /title: missing; it is text/,
     ],
     ["a wrong type", yaml.replace("title: Fewer steps", "title: [a, b]"), "quest.yaml:2:8", /title/],
     ["a wrong number", yaml.replace("20%", "a lot"), "quest.yaml:7:20", /percentage/],
@@ -118,7 +118,7 @@ fixers: [{ patch: fixes/gain.patch }]
     const done = await run(write(yaml.replace("title:", "titel:")));
     expect(done.exit).toBe(2);
     expect(done.stderr).toMatch(
-      /error QUEST_FILE_INVALID at quest\.yaml:2:1: titel: unknown key\n {2}next: known keys here: .*title/,
+      /error QUEST_FILE_INVALID at quest\.yaml:2:1: titel: unknown key\n {2}next: did you mean title\? Known keys here: /,
     );
     expectNoTrace(done);
   });

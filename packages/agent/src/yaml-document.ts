@@ -1,6 +1,18 @@
 import { type ErrorCode, type Fault, pathText, QuestbusError } from "@questbus/protocol";
-import { type Document, isMap, isScalar, LineCounter, type ParsedNode, parseDocument } from "yaml";
+import {
+  type Document,
+  isMap,
+  isScalar,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  type Scalar,
+  visit,
+  type YAMLError,
+} from "yaml";
 import { z } from "zod";
+import { nearWord } from "./near-word.ts";
+import { kindText, plainIssue } from "./plain-issue.ts";
 
 type Path = readonly PropertyKey[];
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -75,29 +87,54 @@ const weightOf = ({ path, ...issue }: z.core.$ZodIssue): number => {
 };
 
 function toFaults(
-  issue: z.core.$ZodIssue,
+  issues: readonly z.core.$ZodIssue[],
   code: ErrorCode,
   schema: z.ZodType,
   document: Document.Parsed,
   places: Places,
 ): Fault[] {
   const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-  return flatten(issue).flatMap(({ path, issue: found }): Fault[] => {
+  const all = issues.flatMap((issue) => flatten(issue));
+  // A key that is missing because it is misspelt is told once.
+  const meant = new Set(
+    all.flatMap(({ path, issue }) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys.map((key) => pathText([...path, nearWord(key, knownKeys(json, path)) ?? key]))
+        : [],
+    ),
+  );
+  return all.flatMap(({ path, issue: found }): Fault[] => {
     if (found.code !== "unrecognized_keys") {
       const at = pathText(path);
       const missing = found.code === "invalid_type" && path.length > 0 && !document.hasIn(path);
-      const what = missing ? `missing; it is a ${found.expected}` : found.message;
+      if (missing && meant.has(at)) return [];
+      const what = missing ? `missing; it is ${kindText(found.expected)}` : found.message;
       const next = missing ? "add it" : "correct this value";
       return [{ code, message: at ? `${at}: ${what}` : what, where: places.value(path), next }];
     }
-    const known = knownKeys(json, path).join(", ");
+    const known = knownKeys(json, path);
     return found.keys.map((key) => ({
       code,
       message: `${pathText([...path, key])}: unknown key`,
       where: places.key(path, key),
-      next: known ? `known keys here: ${known}` : "remove it",
+      next: known.length > 0 ? nextOf(nearWord(key, known), known.join(", ")) : "remove it",
     }));
   });
+}
+
+const nextOf = (meant: string | null, known: string): string =>
+  meant ? `did you mean ${meant}? Known keys here: ${known}` : `known keys here: ${known}`;
+
+/** Where the quote begins that YAML misses the end of, which it tells where it gave up looking. */
+function openQuote(document: Document.Parsed, { code, message, pos }: YAMLError): number | null {
+  if (code !== "MISSING_CHAR" || !message.includes("quote")) return null;
+  let found: number | null = null;
+  visit(document, {
+    Scalar(_, { type, range }: Scalar) {
+      if (type?.startsWith("QUOTE_") && range && range[0] < pos[0]) found = range[0];
+    },
+  });
+  return found;
 }
 
 /** The document's data; what YAML itself or the bound on aliases refuses is told in `faults`. */
@@ -107,6 +144,12 @@ function dataOf(
   places: Places,
 ): { data: unknown; faults: Fault[] } {
   const next = "correct the YAML here";
+  for (const error of document.errors) {
+    const at = openQuote(document, error);
+    if (at === null) continue;
+    const message = `the quote ${error.message.at(-6)} that begins here does not end`;
+    return { data: null, faults: [{ code, message, where: places.offset(at), next }] };
+  }
   const faults = document.errors.map(
     (error): Fault => ({ code, message: error.message, where: places.offset(error.pos[0]), next }),
   );
@@ -142,7 +185,7 @@ export function readPlacedDocument<S extends z.ZodType>(
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const places = placesIn(document, lines, file, lineOffset);
   const { data, faults } = dataOf(document, code, places);
-  const parsed = faults.length > 0 ? null : schema.safeParse(data);
+  const parsed = faults.length > 0 ? null : schema.safeParse(data, { error: plainIssue });
   if (parsed?.success) {
     const placeOf = (at: string): string | null => {
       const path = at
@@ -153,10 +196,7 @@ export function readPlacedDocument<S extends z.ZodType>(
     return { data: parsed.data, placeOf };
   }
   const issues = parsed?.error.issues ?? [];
-  const [first, ...rest] = [
-    ...faults,
-    ...issues.flatMap((issue) => toFaults(issue, code, schema, document, places)),
-  ];
+  const [first, ...rest] = [...faults, ...toFaults(issues, code, schema, document, places)];
   throw new QuestbusError(first ?? { code, message: "the document could not be read", where: file }, ...rest);
 }
 

@@ -80,7 +80,7 @@ describe("a definition", () => {
         code: "AGENT_FILE_INVALID",
         message: "questbus.phase: unknown key",
         where: "AGENT.md:11:3",
-        next: "known keys here: role, phases, never",
+        next: "did you mean phases? Known keys here: role, phases, never",
       },
     ]);
     const [deep] = faultsIn(file(front.replace("    test:", "    tset: x\n    test:")));

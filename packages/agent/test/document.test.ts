@@ -136,7 +136,7 @@ describe("an unknown key", () => {
       expect.objectContaining({
         message: "target.repos: unknown key",
         where: "quest.yaml:4:3",
-        next: "known keys here: repo, ref, prepare, candidate",
+        next: "did you mean repo? Known keys here: repo, ref, prepare, candidate",
       }),
     );
   });
@@ -157,6 +157,34 @@ describe("an unknown key", () => {
     expect(unknown.sort()).toEqual([
       "quest.yaml:12:1 extra: unknown key",
       "quest.yaml:7:27 measure.metric.form: unknown key",
+    ]);
+  });
+});
+
+describe("words", () => {
+  const first = (from: string, to: string) => faultsIn(whole.replace(from, to))[0]?.message;
+
+  it("are those of who writes the file", () => {
+    expect(first("from: metric-line", "from: metric-line, better: less")).toBe(
+      "measure.metric.better: write lower or higher",
+    );
+    expect(first("Faster search", "[a]")).toBe("title: write text, not a list");
+    expect(first("tests:", "budget: { passes: many }\ntests:")).toBe(
+      "budget.passes: write a number, not text",
+    );
+    expect(told("")).toEqual(["quest.yaml:1:1 the file is empty"]);
+  });
+
+  it("one misspelt key is one fault", () => {
+    expect(told(whole.replace("title:", "titel:"))).toEqual(["quest.yaml:2:1 titel: unknown key"]);
+  });
+
+  it("a quote that does not end is told where it begins, and nothing that follows from it", () => {
+    expect(told('version: 1\ntitle: "Faster\ntarget:\n  repo: x\n')).toEqual([
+      'quest.yaml:2:8 the quote " that begins here does not end',
+    ]);
+    expect(told("m: { command: 'node bench.mjs }\ntests: { command: npm test }\n")).toEqual([
+      "quest.yaml:1:15 the quote ' that begins here does not end",
     ]);
   });
 });
