@@ -261,6 +261,22 @@ describe("checkpoints show what a chain in order does not", () => {
     expect(faultsOf(done)[0]?.message).toContain("written anew");
   });
 
+  test("a named folder without any is no proof: CHECKPOINT_MISSING; else it says how many came from there", async () => {
+    const own = join(lived, "checkpoints");
+    const empty = place.path("no-checkpoints");
+    mkdirSync(empty);
+    for (const dir of [place.path("nowhere"), empty])
+      expectFault(await cli(lived, "audit", "verify", "--checkpoints", dir), "CHECKPOINT_MISSING", 3);
+    writeFileSync(join(empty, "verifier-key"), readFileSync(join(own, "verifier-key")));
+    expectFault(await cli(lived, "audit", "verify", "--checkpoints", empty), "CHECKPOINT_MISSING", 3);
+    const other = place.path("kept-checkpoints");
+    cpSync(own, other, { recursive: true });
+    const kept = readdirSync(other).filter((name) => name.endsWith(".checkpoint")).length;
+    expect(await json(lived, "audit", "verify", "--checkpoints", other)).toMatchObject({
+      checkpoints: { named: kept, count: 2 * kept },
+    });
+  });
+
   test("a checkpoint that somebody else signed", async () => {
     const dir = copied();
     const [name] = readdirSync(join(dir, "checkpoints")).filter((each) => each.endsWith(".checkpoint"));

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { plural } from "@questbus/agent";
 import {
   acceptedChange,
@@ -202,7 +202,11 @@ export function verifyAudit(options: VerifyOptions, common: Common): number {
     else {
       const text = `audit trail intact: ${plural(length, "row")}, ${plural(verdicts, "verdict")} and the state recomputed`;
       const signed = checkpoints.upTo > 0 ? `signed up to row ${checkpoints.upTo}` : "not signed yet";
-      printData(paint("green", `${text}, ${signed}, head ${head.slice(0, 16)}`));
+      const { named } = checkpoints;
+      const where = named
+        ? ` (${plural(named, "checkpoint")} from ${resolve(options.checkpoints ?? "")})`
+        : "";
+      printData(paint("green", `${text}, ${signed}${where}, head ${head.slice(0, 16)}`));
     }
     return exitCode.ok;
   });
@@ -213,8 +217,10 @@ function verifyCheckpoints(
   store: StoreReader,
   { checkpoints, key }: VerifyOptions,
   common: Common,
-): { count: number; upTo: number } {
-  const dirs = [checkpointsDir(store.dir), readSettings(common.state).checkpoints, checkpoints];
+): { count: number; upTo: number; named?: number } {
+  const named = checkpoints === undefined ? null : resolve(checkpoints);
+  if (named && !isFolder(named)) throw checkpointMissing(named, "the folder of checkpoints is not there");
+  const dirs = new Set([checkpointsDir(store.dir), readSettings(common.state).checkpoints, named]);
   const found: Checkpoint[] = [];
   const faults: string[] = [];
   for (const dir of dirs) {
@@ -224,12 +230,32 @@ function verifyCheckpoints(
     found.push(...signed);
     faults.push(...unsigned.map((file) => `${file} was not signed with the key of this installation`));
   }
+  const ofNamed = found.filter(({ file }) => dirname(file) === named).length;
+  if (named && ofNamed === 0 && faults.length === 0) {
+    const isKeyed = key !== undefined || verifierKeyIn(named) !== null;
+    throw checkpointMissing(
+      named,
+      isKeyed ? "the folder holds no checkpoint" : "the folder has no verifier-key, and no --key was given",
+    );
+  }
   const hashAt = (seq: number): string | null =>
     store.readJournal({ afterSeq: seq - 1, limit: 1 }).find((row) => row.seq === seq)?.hash ?? null;
   found.sort((a, b) => a.seq - b.seq);
   faults.push(...checkpointFaults(found, store.head(), hashAt));
   if (faults.length > 0) throw auditBroken(common, faults);
-  return { count: found.length, upTo: found.at(-1)?.seq ?? 0 };
+  const upTo = found.at(-1)?.seq ?? 0;
+  return { count: found.length, upTo, ...(named ? { named: ofNamed } : {}) };
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+function checkpointMissing(dir: string, message: string): QuestbusError {
+  return new QuestbusError({
+    code: "CHECKPOINT_MISSING",
+    message,
+    where: dir,
+    next: "name the folder that they were kept in, and give the line of verifier-key with --key where it is not in it",
+  });
 }
 
 function auditBroken({ state }: Common, messages: readonly string[]): QuestbusError {

@@ -97,6 +97,7 @@ export const errorRegistry = {
   STATE_UNUSABLE: person(exitCode.usage),
   STATE_BROKEN: person(exitCode.failure),
   AUDIT_BROKEN: person(exitCode.failure),
+  CHECKPOINT_MISSING: person(exitCode.notFound),
   REPLAY_DIFFERS: person(exitCode.failure),
   BACKUP_MISSING: person(exitCode.notFound),
   BACKUP_BROKEN: person(exitCode.failure),
