@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openStore } from "@questbus/store";
@@ -59,6 +60,16 @@ function copied(): string {
   const dir = place.path(`copy-${copies}`);
   cpSync(lived, dir, { recursive: true });
   return dir;
+}
+
+/** As if the rows up to the first backup had been forgotten. */
+function dropFirstSegmentRows(backups: string): void {
+  const [name = ""] = readdirSync(join(backups, "segments"));
+  const path = join(backups, "segments", name);
+  const lines = readFileSync(path, "utf8").split("\n").slice(moments.backup);
+  rmSync(path);
+  const first = String(moments.backup + 1).padStart(15, "0");
+  writeFileSync(join(backups, "segments", `${first}.jsonl`), lines.join("\n"));
 }
 
 beforeAll(async () => {
@@ -170,6 +181,25 @@ describe("restore", () => {
     expect(up.stderr).toContain("questbus backup restore");
     await json(dir, "backup", "restore");
     expect(await json(dir, "audit", "verify")).toMatchObject({ length: moments.end });
+  });
+
+  test.each([
+    ["later backups and segments", true],
+    ["segments alone, with the backup that stayed", false],
+  ])("what was set aside can be verified and restored: %s", async (_, backsUp) => {
+    const dir = copied();
+    const sha256 = createHash("sha256").update("kept").digest("hex");
+    mkdirSync(join(dir, "artifacts", sha256.slice(0, 2)), { recursive: true });
+    writeFileSync(join(dir, "artifacts", sha256.slice(0, 2), sha256.slice(2)), "kept");
+    const later = backsUp ? await json(dir, "backup", "create") : null;
+    const { setAside } = await json(dir, "backup", "restore", "--at", moments.between);
+    expect(setAside).toMatchObject({ backups: backsUp ? 1 : 0, segments: true });
+    if (later) await json(dir, "backup", "verify", later.name, "--from", setAside.dir);
+    else dropFirstSegmentRows(setAside.dir);
+    const to = place.path(`again-${copies}`);
+    const again = await json(dir, "backup", "restore", "--from", setAside.dir, "--to", to);
+    expect(again.head.seq).toBe(moments.end);
+    expect(await json(to, "audit", "verify")).toMatchObject({ length: moments.end });
   });
 
   test("a moment before all that was kept is refused, with the earliest there is; nothing is touched", async () => {

@@ -1,5 +1,6 @@
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
+import { plural } from "@questbus/agent";
 import { drill, type Restored, restoreState } from "@questbus/orchestrator";
 import { exitCode, QuestbusError } from "@questbus/protocol";
 import {
@@ -9,6 +10,7 @@ import {
   forgetBackups,
   listBackups,
   openStore,
+  type SetAside,
   type StoreReader,
   verifyBackup,
 } from "@questbus/store";
@@ -127,6 +129,14 @@ function wantedOf(named: string | undefined, { at, from }: RestoreOptions, commo
 const restoredText = ({ backup, replayed, head, lastRowMs }: Restored): string =>
   `${head.seq} rows, the last of ${timeText(lastRowMs)}: ${backup ?? "no backup"}, and ${replayed} rows from the segments`;
 
+function setAsideText({ dir, backups, segments }: SetAside): string {
+  const moved = [
+    ...(backups > 0 ? [plural(backups, "later backup")] : []),
+    ...(segments ? ["the segments"] : []),
+  ];
+  return `moved aside, with all that was given up: ${moved.join(" and ")}, in ${dir}\nto have that state again: questbus backup restore --from ${dir} --to OTHER-STATE`;
+}
+
 /** `questbus backup restore [BACKUP]`: into the state directory, or into another one that has no state yet. */
 export async function restoreBackup(
   named: string | undefined,
@@ -145,11 +155,12 @@ export async function restoreBackup(
   const restored = await restoreState(wantedOf(named, options, common), to, {
     replaces: options.to === undefined,
   });
-  const { aside } = restored;
+  const { aside, setAside } = restored;
   if (common.json) printJson({ ...restored, lastRow: timeText(restored.lastRowMs), to: resolve(to) });
   else {
     printData(paint("green", `restored ${restoredText(restored)}`));
-    if (aside) printData(`what was there before: ${aside}`);
+    if (aside) printData(`the database that was there before: ${aside}`);
+    if (setAside) printData(setAsideText(setAside));
   }
   return exitCode.ok;
 }
@@ -173,7 +184,7 @@ export async function drillBackup(options: RestoreOptions, common: Common): Prom
     else {
       printData(paint("green", `restored elsewhere and verified: ${restoredText(done)}`));
       printData(
-        `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${done.rowsLost} rows committed and not kept yet), RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${done.verdicts} verdicts)`,
+        `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${done.rowsLost} rows committed and not kept yet), RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${plural(done.verdicts, "verdict")})`,
       );
     }
     return exitCode.ok;

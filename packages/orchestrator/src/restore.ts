@@ -8,16 +8,18 @@ import {
   checkpointsDir,
   copyArtifacts,
   findBackup,
-  listBackups,
   lockState,
   openStore,
+  type SetAside,
   type Store,
   type StoreReader,
   segmentRows,
   segmentsIn,
   setAsideCheckpoints,
   setAsideLater,
+  setAsideName,
   stateArtifacts,
+  usableBackups,
   verifyFiles,
   verifyJournal,
 } from "@questbus/store";
@@ -56,7 +58,7 @@ const momentOf = ({ timeMs, lastRowMs }: Backup): number => Math.max(timeMs, las
 
 function chosen({ from, backup, atMs = Infinity }: Wanted): Backup | null {
   if (backup !== undefined) return findBackup(from, backup);
-  return listBackups(from).findLast((each) => momentOf(each) <= atMs) ?? null;
+  return usableBackups(from).findLast((each) => momentOf(each) <= atMs) ?? null;
 }
 
 /** The id that stands before the number of a row. */
@@ -73,7 +75,7 @@ function firstRow(from: string): JournalEvent | null {
 /** There is no state to restore: nothing was kept, or nothing from that far back. */
 function nothingKept({ from, atMs }: Wanted): QuestbusError {
   const first = firstRow(from);
-  const moments = listBackups(from)
+  const moments = usableBackups(from)
     .filter(({ head }) => head.seq > 0)
     .map(momentOf);
   const earliestMs = Math.min(...moments, first?.timeMs ?? Infinity);
@@ -160,11 +162,11 @@ export async function restoreState(
   stateDir: string,
   { replaces }: { replaces: boolean },
   nowMs: () => number = Date.now,
-): Promise<Restored & { aside: string | null }> {
+): Promise<Restored & { aside: string | null; setAside: SetAside | null }> {
   const dir = resolve(stateDir);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const lock = lockState(dir);
-  const mark = `before-restore-${nowMs()}`;
+  const mark = setAsideName(nowMs());
   const fresh = join(dir, `.${mark}`);
   const aside = join(dir, mark);
   try {
@@ -176,8 +178,8 @@ export async function restoreState(
     for (const name of old) renameSync(join(dir, name), join(aside, name));
     renameSync(join(fresh, "questbus.db"), join(dir, "questbus.db"));
     setAsideCheckpoints(checkpointsDir(dir), seq, mark);
-    if (replaces) setAsideLater(wanted.from, seq, mark);
-    return { ...restored, aside: old.length > 0 ? aside : null };
+    const setAside = replaces ? setAsideLater(wanted.from, seq, mark) : null;
+    return { ...restored, aside: old.length > 0 ? aside : null, setAside };
   } finally {
     rmSync(fresh, { recursive: true, force: true });
     lock.release();

@@ -213,8 +213,27 @@ export function findBackup(backups: string, named: string): Backup {
   );
 }
 
-/** The folder that a backup stands in, with its artifacts and segments. */
-const folderOf = ({ dir }: Backup): string => dirname(dir);
+/** What a restore set aside is in a folder below, whose name says when. */
+export const setAsideName = (timeMs: number): string => `before-restore-${timeMs}`;
+const setAsideMs = (backups: string): number | null => {
+  const [, timeMs] = /^before-restore-(\d+)$/.exec(basename(backups)) ?? [];
+  return timeMs === undefined ? null : Number(timeMs);
+};
+
+/** The backups that the segments of a folder may go on from, oldest first: of one that was set aside, also those that stayed above. */
+export function usableBackups(backups: string): Backup[] {
+  const untilMs = setAsideMs(backups);
+  const stayed =
+    untilMs === null ? [] : listBackups(dirname(backups)).filter(({ timeMs }) => timeMs <= untilMs);
+  return [...stayed, ...listBackups(backups)];
+}
+
+/** Where the artifacts of a backup are: beside it, or, when it was set aside, where they stayed for all. */
+function artifactsOf({ dir }: Backup): string {
+  const folder = dirname(dir);
+  const own = artifactsIn(folder);
+  return setAsideMs(folder) === null || existsSync(own) ? own : artifactsIn(dirname(folder));
+}
 
 /**
  * The artifacts of a backup, after every file of it was compared with its manifest, and every artifact with its name.
@@ -230,7 +249,7 @@ export async function verifyFiles(backup: Backup): Promise<{ artifacts: string; 
   const list = existsSync(listFile) ? readFileSync(listFile, "utf8") : "";
   if (createHash("sha256").update(list).digest("hex") !== backup.artifacts.sha256)
     throw broken(listFile, "the list of artifacts is not what the manifest says");
-  const artifacts = artifactsIn(folderOf(backup));
+  const artifacts = artifactsOf(backup);
   const paths = list.split("\n").filter((line) => line !== "");
   for (const path of paths) {
     const file = join(artifacts, path);
@@ -260,17 +279,21 @@ export function forgetBackups(backups: string, keep: number): string[] {
   return old.map(({ name }) => name);
 }
 
+/** What a restore moved out of the way of the journal that goes on: how many backups, and whether segments. */
+export type SetAside = { dir: string; backups: number; segments: boolean };
+
 /**
  * After a restore to row `seq`: segments and backups that hold later rows are of a journal that does not go on. They are
- * moved to a folder of their own, so that nobody takes them for this one's.
+ * moved to a folder of their own, so that nobody takes them for this one's; what is in it can be restored from there.
  */
-export function setAsideLater(backups: string, seq: number, name: string): void {
-  const aside = join(backups, name);
+export function setAsideLater(backups: string, seq: number, name: string): SetAside | null {
+  const dir = join(backups, name);
   const later = listBackups(backups).filter(({ head }) => head.seq > seq);
   const segments = segmentsIn(backups);
   const isPast = existsSync(segments) && (lastOfSegments(segments)?.seq ?? 0) > seq;
-  if (later.length === 0 && !isPast) return;
-  mkdirSync(aside, { recursive: true, mode: 0o700 });
-  for (const { dir } of later) renameSync(dir, join(aside, basename(dir)));
-  if (isPast) renameSync(segments, join(aside, "segments"));
+  if (later.length === 0 && !isPast) return null;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  for (const backup of later) renameSync(backup.dir, join(dir, basename(backup.dir)));
+  if (isPast) renameSync(segments, join(dir, "segments"));
+  return { dir, backups: later.length, segments: isPast };
 }

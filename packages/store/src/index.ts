@@ -8,9 +8,12 @@ export {
   forgetBackups,
   listBackups,
   newestBackupMs,
+  type SetAside,
   segmentsIn,
   setAsideLater,
+  setAsideName,
   stateArtifacts,
+  usableBackups,
   verifyBackup,
   verifyFiles,
 } from "./backup.ts";
