@@ -25,7 +25,7 @@ const partOf: Record<string, string> = { array: " items", string: " characters" 
 export const plainIssue: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case "invalid_type":
-      if (issue.path?.length === 0 && issue.input === null) return "the file is empty";
+      if (!issue.path?.length && issue.input === null) return "the file is empty";
       return issue.expected === "int" && typeof issue.input === "number"
         ? "write a whole number"
         : `write ${kindText(issue.expected)}, not ${inputText(issue.input)}`;
