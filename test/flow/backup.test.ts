@@ -317,6 +317,47 @@ describe("checkpoints show what a chain in order does not", () => {
   });
 });
 
+describe("a folder that is none", () => {
+  test.each(["/proc/nope", "FILE"])("backup create --to %s: FILE_UNUSABLE, at once", async (to) => {
+    const file = place.path("plain-file");
+    writeFileSync(file, "");
+    expectFault(await cli(lived, "backup", "create", "--to", to.replace("FILE", file)), "FILE_UNUSABLE", 2);
+  });
+
+  test("backup list --from, and drill of a state: missing", async () => {
+    const none = place.path("none");
+    expectFault(await cli(lived, "backup", "list", "--from", none), "BACKUP_MISSING", 3);
+    expectFault(await cli(none, "backup", "drill"), "STATE_MISSING", 3);
+  });
+});
+
+test("one broken manifest: the others are listed, and this one as broken", async () => {
+  const dir = copied();
+  const [{ name }] = await json(dir, "backup", "list");
+  for (const [other, text] of [
+    ["b-1", "{"],
+    ["b-2", '{"version":1}'],
+  ] as const) {
+    mkdirSync(join(dir, "backups", other));
+    writeFileSync(join(dir, "backups", other, "manifest.json"), text);
+  }
+  expect(await json(dir, "backup", "list")).toMatchObject([
+    { name },
+    { name: "b-1", broken: expect.stringContaining("cannot be read") },
+    { name: "b-2", broken: expect.stringContaining("cannot be read") },
+  ]);
+  expectFault(await cli(dir, "backup", "verify", "b-1"), "BACKUP_BROKEN", 1);
+});
+
+test("a restore that failed leaves nothing of the directory it made; one that did not hides it from git", async () => {
+  const to = place.path("deep/er/state");
+  const missing = await cli(lived, "backup", "restore", "b-none", "--to", to);
+  expectFault(missing, "BACKUP_MISSING", 3);
+  expect(existsSync(place.path("deep"))).toBe(false);
+  await json(lived, "backup", "restore", "--to", to);
+  expect(readFileSync(join(to, ".gitignore"), "utf8")).toBe("*\n");
+});
+
 test("config.yaml names other folders; a mistake in it is told with its place", async () => {
   const dir = copied();
   writeFileSync(join(dir, "config.yaml"), "backup:\n  to: ../kept\n  keep: 2\n");

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import { plural } from "@questbus/agent";
@@ -8,14 +9,15 @@ import {
   createBackup,
   findBackup,
   forgetBackups,
-  listBackups,
   openStore,
   type SetAside,
   type StoreReader,
+  surveyBackups,
   verifyBackup,
 } from "@questbus/store";
 import type { Common } from "./command-run.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
+import { makeStateDir } from "./session.ts";
 import { readSettings } from "./setting.ts";
 import { hasState } from "./stack.ts";
 
@@ -57,7 +59,7 @@ export async function makeBackup(
   process.once("disconnect", () => process.exit(exitCode.failure));
   setPriority(19);
   const folder = folderOf(common, to);
-  const backup = await createBackup(resolve(common.state), folder);
+  const backup = await createBackup(resolve(common.state), folder, { signal: common.signal });
   const removed = keep === undefined ? [] : forgetBackups(folder, keep);
   if (common.json) printJson({ ...shown(backup), removed });
   else {
@@ -71,9 +73,16 @@ export async function makeBackup(
 
 /** `questbus backup list` */
 export function showBackups({ from }: { from?: string | undefined }, common: Common): number {
-  const backups = listBackups(folderOf(common, from)).toReversed();
-  if (common.json) printJson(backups.map(shown));
-  else if (backups.length === 0) printData("there is no backup yet: questbus backup create");
+  if (from !== undefined && !existsSync(resolve(from))) throw folderMissing(resolve(from));
+  const { whole, broken } = surveyBackups(folderOf(common, from));
+  const backups = whole.toReversed();
+  if (common.json) printJson([...backups.map(shown), ...broken]);
+  else if (backups.length + broken.length === 0)
+    printData(
+      from === undefined
+        ? "there is no backup yet: questbus backup create"
+        : "there is no backup in this folder",
+    );
   else {
     const rows = backups.map(({ name, timeMs, head, database }) => [
       name,
@@ -81,10 +90,19 @@ export function showBackups({ from }: { from?: string | undefined }, common: Com
       `${head.seq}`,
       mib(database.sizeBytes),
     ]);
-    printData(table(["backup", "made", "rows", "size"], rows));
+    const marked = broken.map((each) => [each.name, "-", "-", `broken: ${each.broken}`]);
+    printData(table(["backup", "made", "rows", "size"], [...rows, ...marked]));
   }
   return exitCode.ok;
 }
+
+const folderMissing = (dir: string): QuestbusError =>
+  new QuestbusError({
+    code: "BACKUP_MISSING",
+    message: "there is no such folder of backups",
+    where: dir,
+    next: "check --from DIR, or leave it out for the folder of the settings",
+  });
 
 /** `questbus backup verify BACKUP` */
 export async function checkBackup(
@@ -155,6 +173,7 @@ export async function restoreBackup(
   const restored = await restoreState(wantedOf(named, options, common), to, {
     replaces: options.to === undefined,
   });
+  makeStateDir(to);
   const { aside, setAside } = restored;
   if (common.json) printJson({ ...restored, lastRow: timeText(restored.lastRowMs), to: resolve(to) });
   else {
@@ -177,6 +196,13 @@ function liveOf(common: Common): StoreReader | null {
 
 /** `questbus backup drill`: what a disaster now would cost, found out without one. */
 export async function drillBackup(options: RestoreOptions, common: Common): Promise<number> {
+  if (options.from === undefined && !existsSync(resolve(common.state)))
+    throw new QuestbusError({
+      code: "STATE_MISSING",
+      message: "there is no state directory here",
+      where: resolve(common.state),
+      next: "check --state DIR, or name the folder of the backups: --from DIR",
+    });
   const live = liveOf(common);
   try {
     const done = await drill(wantedOf(undefined, options, common), live);

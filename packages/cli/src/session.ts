@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { existsSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
 import { type Principal, QuestbusError } from "@questbus/protocol";
-import { openStore, type StoreReader } from "@questbus/store";
+import { makeDir, openStore, type StoreReader } from "@questbus/store";
 import { note, paintError } from "./output.ts";
 import { findStack, notRunning, type Stack, type StackAddress, startStack } from "./stack.ts";
 
@@ -35,18 +35,6 @@ export function makeStateDir(stateDir: string): string {
     });
   }
   return dir;
-}
-
-/** Makes a folder and those above it. Not `recursive`: in Node 24 that never comes back from a path below /proc. */
-function makeDir(dir: string): void {
-  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(dir) !== dir) makeDir(dirname(dir));
-  try {
-    mkdirSync(dir, { mode: 0o700 });
-  } catch (error) {
-    // Another command may have been quicker.
-    if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) throw error;
-  }
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   copyArtifacts,
   findBackup,
   lockState,
+  makeDir,
   openStore,
   type SetAside,
   type Store,
@@ -151,6 +152,9 @@ const segmentsBroken = (from: string, error: QuestbusError): QuestbusError =>
     next: "restore that backup alone: questbus backup list, then questbus backup restore NAME",
   });
 
+/** `aside`: the folder of the database that was there; `setAside`: what was moved in the folder of backups. */
+export type RestoredState = Restored & { aside: string | null; setAside: SetAside | null };
+
 const replaced = ["questbus.db", "questbus.db-wal", "questbus.db-shm"];
 
 /**
@@ -162,9 +166,36 @@ export async function restoreState(
   stateDir: string,
   { replaces }: { replaces: boolean },
   nowMs: () => number = Date.now,
-): Promise<Restored & { aside: string | null; setAside: SetAside | null }> {
+): Promise<RestoredState> {
   const dir = resolve(stateDir);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const made = madeDir(dir);
+  try {
+    return await replaceState(wanted, dir, { replaces, nowMs });
+  } catch (error) {
+    if (made) rmSync(made, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The topmost folder that had to be made. @throws QuestbusError STATE_UNUSABLE */
+function madeDir(dir: string): string | null {
+  try {
+    return makeDir(dir);
+  } catch (error) {
+    throw new QuestbusError({
+      code: "STATE_UNUSABLE",
+      message: `the state directory cannot be used: ${error instanceof Error ? error.message : error}`,
+      where: dir,
+      next: "name a directory that you may write",
+    });
+  }
+}
+
+async function replaceState(
+  wanted: Wanted,
+  dir: string,
+  { replaces, nowMs }: { replaces: boolean; nowMs: () => number },
+): Promise<RestoredState> {
   const lock = lockState(dir);
   const mark = setAsideName(nowMs());
   const fresh = join(dir, `.${mark}`);

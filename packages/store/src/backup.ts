@@ -14,7 +14,7 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { copyDatabase } from "./database.ts";
-import { syncPath, writeDurably } from "./durable.ts";
+import { makeDir, syncPath, writeDurably } from "./durable.ts";
 import { forgetSegments, lastOfSegments } from "./segment.ts";
 import { openStore, verifyJournal } from "./store.ts";
 
@@ -106,21 +106,45 @@ function removeLeftovers(backups: string, nowMs: number): void {
   }
 }
 
-/** Makes a backup of a state, also while an orchestrator writes it. */
+/** Runs what needs the folder of backups. @throws QuestbusError FILE_UNUSABLE */
+function usingFolder<T>(backups: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new QuestbusError({
+      code: "FILE_UNUSABLE",
+      message: `the folder of backups cannot be used: ${error instanceof Error ? error.message : error}`,
+      where: backups,
+      next: "name a folder that you may read and write, or one that can be made",
+    });
+  }
+}
+
+/** Makes the folder of one that is being made. */
+function beginBackup(backups: string, timeMs: number): string {
+  makeDir(backups);
+  removeLeftovers(backups, timeMs);
+  const partial = join(backups, `.${nameAt(timeMs)}.partial`);
+  mkdirSync(partial, { mode: 0o700 });
+  return partial;
+}
+
+/**
+ * Makes a backup of a state, also while an orchestrator writes it. One that is aborted leaves nothing.
+ *
+ * @throws QuestbusError FILE_UNUSABLE, and what the copy throws
+ */
 export async function createBackup(
   stateDir: string,
   backups: string,
-  nowMs: () => number = Date.now,
+  { signal, nowMs = Date.now }: { signal?: AbortSignal | undefined; nowMs?: () => number } = {},
 ): Promise<Backup> {
-  mkdirSync(backups, { recursive: true, mode: 0o700 });
   const timeMs = nowMs();
-  removeLeftovers(backups, timeMs);
   const name = nameAt(timeMs);
-  const partial = join(backups, `.${name}.partial`);
-  mkdirSync(partial, { mode: 0o700 });
+  const partial = usingFolder(backups, () => beginBackup(backups, timeMs));
   try {
     const database = join(partial, "questbus.db");
-    const copied = await copyDatabase(stateDir, database);
+    const copied = await copyDatabase(stateDir, database, signal);
     assertChainHolds(partial);
     syncPath(database);
     // Whoever commits a reference to an artifact has stored it before: the copy comes second.
@@ -137,6 +161,7 @@ export async function createBackup(
       artifacts: { count: paths.length, sha256: createHash("sha256").update(list).digest("hex") },
     };
     writeDurably(join(partial, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    signal?.throwIfAborted();
     const dir = join(backups, name);
     renameSync(partial, dir);
     syncPath(backups);
@@ -179,20 +204,39 @@ function readManifest(dir: string): Backup {
   try {
     const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest;
     if (manifest.version !== 1) throw new Error(`its version is ${manifest.version}, and this one reads 1`);
+    const { timeMs, lastRowMs, head, database, artifacts } = manifest;
+    if (![timeMs, lastRowMs, head?.seq, database?.sizeBytes, artifacts?.count].every(Number.isFinite))
+      throw new Error("a part of it is missing");
     return { ...manifest, dir };
   } catch (error) {
     throw broken(path, `the manifest cannot be read: ${error instanceof Error ? error.message : error}`);
   }
 }
 
-/** The backups of a folder, oldest first. */
-export const listBackups = (backups: string): Backup[] =>
-  existsSync(backups)
-    ? readdirSync(backups)
-        .filter((name) => name.startsWith("b-"))
-        .map((name) => readManifest(join(backups, name)))
-        .sort((a, b) => a.timeMs - b.timeMs)
-    : [];
+/** A backup whose manifest is missing or cannot be read. */
+export type BrokenBackup = { name: string; dir: string; broken: string };
+
+/** The backups of a folder, oldest first, and those that are none any more. @throws QuestbusError FILE_UNUSABLE */
+export function surveyBackups(backups: string): { whole: Backup[]; broken: BrokenBackup[] } {
+  const whole: Backup[] = [];
+  const broken: BrokenBackup[] = [];
+  if (!existsSync(backups)) return { whole, broken };
+  for (const name of usingFolder(backups, () => readdirSync(backups)).filter((each) =>
+    each.startsWith("b-"),
+  )) {
+    const dir = join(backups, name);
+    try {
+      whole.push(readManifest(dir));
+    } catch (error) {
+      if (!(error instanceof QuestbusError)) throw error;
+      broken.push({ name, dir, broken: error.message });
+    }
+  }
+  return { whole: whole.sort((a, b) => a.timeMs - b.timeMs), broken };
+}
+
+/** The backups of a folder that can be used, oldest first. */
+const listBackups = (backups: string): Backup[] => surveyBackups(backups).whole;
 
 /** When the newest backup was complete, whatever is in it; 0 without one. */
 export const newestBackupMs = (backups: string): number =>

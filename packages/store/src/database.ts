@@ -116,18 +116,30 @@ const pagesPerStep = 2_048;
  * Copies the database beside its writer, and checks the copy: its structure, page by page. The copy is of one moment: it
  * is read in one transaction, without which every commit of the writer would start it anew.
  *
- * @throws QuestbusError STATE_MISSING, STATE_BROKEN, DISK_FULL
+ * @throws QuestbusError STATE_MISSING, STATE_BROKEN, DISK_FULL, and what `signal` was aborted with
  */
-export async function copyDatabase(dir: string, to: string): Promise<Copied> {
+export async function copyDatabase(dir: string, to: string, signal?: AbortSignal): Promise<Copied> {
   const path = databasePath(dir);
   if (!existsSync(path) || statSync(path).size === 0) throw stateMissing(dir, "there is no state here yet");
+  const copied = await copiedPages(path, to, signal);
+  signal?.throwIfAborted();
+  settleCopy(to);
+  return copied;
+}
+
+async function copiedPages(path: string, to: string, signal: AbortSignal | undefined): Promise<Copied> {
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
     const copied = guarded(path, () => {
       db.exec("BEGIN");
       return copiedOf(db);
     });
-    await db.backup(to, { progress: () => pagesPerStep });
+    await db.backup(to, {
+      progress: () => {
+        signal?.throwIfAborted();
+        return pagesPerStep;
+      },
+    });
     return copied;
   } catch (error) {
     return guarded(path, () => {
@@ -135,7 +147,6 @@ export async function copyDatabase(dir: string, to: string): Promise<Copied> {
     });
   } finally {
     db.close();
-    if (existsSync(to)) settleCopy(to);
   }
 }
 

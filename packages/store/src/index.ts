@@ -6,13 +6,13 @@ export {
   createBackup,
   findBackup,
   forgetBackups,
-  listBackups,
   newestBackupMs,
   type SetAside,
   segmentsIn,
   setAsideLater,
   setAsideName,
   stateArtifacts,
+  surveyBackups,
   usableBackups,
   verifyBackup,
   verifyFiles,
@@ -28,6 +28,7 @@ export {
   storeCheckpoint,
   verifierKeyIn,
 } from "./checkpoint.ts";
+export { makeDir } from "./durable.ts";
 export { type AppendContext, type Head, type JournalQuery, journalRows } from "./journal.ts";
 export { lockState } from "./lock.ts";
 export type {
