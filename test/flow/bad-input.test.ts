@@ -222,12 +222,27 @@ describe("usage", () => {
     ["an unknown option", ["list", "--fast"], /unknown option '--fast'\n {2}next: see questbus help list\n$/],
     ["an option that is misspelt", ["list", "--sate", "x"], /'--sate'\n {2}next: did you mean --state\?/],
     ["no file", ["run"], /missing required argument 'file'\n {2}next: see questbus help run/],
-    ["an id that is none", ["status", "seven"], /'seven' is invalid/],
+    [
+      "an id that is none",
+      ["status", "seven"],
+      /: 'seven' cannot be the argument 'quest': a quest id looks like q-7k3m9x2p\n/,
+    ],
+    [
+      "data that is no JSON",
+      ["ask", "x", "--role", "qa", "--data", "{bad"],
+      /: '\{bad' cannot be the value of '--data <json>': write JSON\n {2}next: see questbus help ask\n/,
+    ],
+    [
+      "a command of a group, its argument missing",
+      ["backup", "verify"],
+      /missing required argument 'backup'\n {2}next: see questbus help backup verify\n$/,
+    ],
+    ["a command that none has and help is asked of", ["help", "backup", "fly"], /'fly'/],
     ["no decision", ["rule", "e-aaaaaaaa", "--reason", "x"], /'--decision <decision>' not specified/],
     [
       "an unknown decision",
       ["rule", "e-aaaaaaaa", "--decision", "maybe", "--reason", "x"],
-      /Allowed choices are/,
+      /'maybe' cannot be the value of '--decision <decision>': write one of accept, /,
     ],
     [
       "guidance for nobody",
@@ -242,6 +257,16 @@ describe("usage", () => {
     const told = await questbus(place, [...args, "--json"]);
     expect([told.exit, faultsOf(told).map(({ code }) => code)]).toEqual([2, ["USAGE"]]);
     expectNothingDone();
+  });
+
+  test("help of a command of a group is that of the command", async () => {
+    const [backup, verdict] = await Promise.all([
+      questbus(place, ["help", "backup", "verify"]),
+      questbus(place, ["help", "verdict", "explain"]),
+    ]);
+    expect([backup.exit, verdict.exit]).toEqual([0, 0]);
+    expect(backup.stdout).toContain("Usage: questbus backup verify ");
+    expect(verdict.stdout).toContain("Usage: questbus verdict explain ");
   });
 
   test("--help and --version: exit 0, on stdout", async () => {

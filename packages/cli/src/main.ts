@@ -1,7 +1,7 @@
 import { exitCode, QuestbusError } from "@questbus/protocol";
 import { type Command, CommanderError } from "commander";
 import { printError, printFaults } from "./output.ts";
-import { buildProgram } from "./program.ts";
+import { buildProgram, commandIn } from "./program.ts";
 
 const supported = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 
@@ -37,12 +37,22 @@ async function run(): Promise<number> {
 function usage(error: CommanderError, program: Command, json: boolean): number {
   if (error.exitCode === 0) return exitCode.ok;
   const [said = "", meant] = error.message.replace(/^error: /, "").split(/\s*\(Did you mean (.+)\?\)/);
-  const message = error.code === "commander.help" ? "a command is missing" : said;
-  const command = program.commands.find((each) => each.name() === process.argv[2]);
-  const help = `see questbus help${command ? ` ${command.name()}` : ""}`;
+  const message = error.code === "commander.help" ? "a command is missing" : sentence(said);
+  const { path } = commandIn(program, process.argv.slice(2));
+  const help = `see ${["questbus help", ...path].join(" ")}`;
   printFaults([{ code: "USAGE", message, next: meant ? `did you mean ${meant}? Else ${help}` : help }], json);
   return exitCode.usage;
 }
+
+/** What commander says of a value in two halves, as one sentence. */
+const sentence = (said: string): string =>
+  said
+    .replace(/^option '(.+?)' argument '(.*)' is invalid\. /s, "'$2' cannot be the value of '$1': ")
+    .replace(
+      /^command-argument value '(.*)' is invalid for argument '(.+?)'\. /s,
+      "'$1' cannot be the argument '$2': ",
+    )
+    .replace(/: Allowed choices are (.+)\.$/, ": write one of $1");
 
 // A reader that has seen enough (`| head`) is no fault: what it does not read is not written.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -109,7 +109,38 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addAudit(program, signal, ended);
   addBackup(program, signal, ended);
   addVerdict(program, signal, ended);
+  addHelp(program);
   return program;
+}
+
+/** The command that words name from the first on, as `backup verify`; `path`: the words that named it. */
+export function commandIn(program: Command, words: readonly string[]): { command: Command; path: string[] } {
+  const path: string[] = [];
+  let command = program;
+  for (const word of words) {
+    const next = command.commands.find((each) => each.name() === word);
+    if (!next) break;
+    command = next;
+    path.push(word);
+  }
+  return { command, path };
+}
+
+/** `help`, which commander's own gives of the first word alone. */
+function addHelp(program: Command): void {
+  program
+    .command("help")
+    .description("show the help of a command")
+    .argument("[command...]", "such as backup verify")
+    .action((words: string[]) => {
+      const { command, path } = commandIn(program, words);
+      if (path.length === words.length) return command.help();
+      throw new QuestbusError({
+        code: "USAGE",
+        message: `unknown command '${words.join(" ")}'`,
+        next: `see ${["questbus help", ...path].join(" ")}`,
+      });
+    });
 }
 
 /** `run` and `submit` take a quest file, and what the operator grants it. */
@@ -170,7 +201,7 @@ function phaseList(text: string): Phase[] {
   const named = text.split(",");
   const found = phases.filter((each) => named.includes(each));
   if (found.length === named.length) return found;
-  throw new InvalidArgumentError(`some of ${phases.join(",")}`);
+  throw new InvalidArgumentError(`write some of ${phases.join(",")}`);
 }
 
 function durationOf(text: string): number {
@@ -183,7 +214,7 @@ function jsonValue(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new InvalidArgumentError("a JSON value");
+    throw new InvalidArgumentError("write JSON");
   }
 }
 
@@ -207,7 +238,7 @@ function addCalibrate(program: Command, signal: AbortSignal, ended: Ended): void
 function pairCount(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 6 && count <= limit.pairsMax) return count;
-  throw new InvalidArgumentError(`a whole number from 6 to ${limit.pairsMax}`);
+  throw new InvalidArgumentError(`write a whole number from 6 to ${limit.pairsMax}`);
 }
 
 function addRecheck(program: Command, signal: AbortSignal, ended: Ended): void {
@@ -354,7 +385,7 @@ function addVerdict(program: Command, signal: AbortSignal, ended: Ended): void {
 
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("a whole number from 1");
+  throw new InvalidArgumentError("write a whole number from 1");
 }
 
 /** `audit --state DIR verify` and `audit verify --state DIR` mean the same. */
