@@ -129,16 +129,18 @@ describe("a quest with a real gain", () => {
   test("verdict explain recomputes a pass from its samples, for people, programs and as a page", async () => {
     const explain = (...args: string[]) =>
       questbus(place, ["verdict", "explain", summary.quest, "--state", "state", ...args]);
-    const [text, json, failed, none] = await Promise.all([
+    const [text, page, json, failed, none] = await Promise.all([
+      explain(),
       explain("--html", "why.html"),
       explain("--pass", "2", "--json"),
       explain("--pass", "1"),
       explain("--pass", "4", "--json"),
     ]);
-    expect([text.exit, json.exit, failed.exit, none.exit]).toEqual([0, 0, 0, 3]);
+    expect([text.exit, page.exit, json.exit, failed.exit, none.exit]).toEqual([0, 0, 0, 0, 3]);
     expect(text.stdout).toContain("pass 3 of 3, fixer fixes/gain.patch");
     expect(text.stdout).toContain("recomputed from the stored evidence: the same verdict");
     expect(text.stdout).toMatch(/Stopped after \d+ pairs of 60: the gain is above the margin/);
+    expect(page.stdout).toMatch(/^q-\w{8} {2}pass 3: ACCEPT: [^\n]+\npage: \S+why\.html\n$/);
     expect(readFileSync(place.path("why.html"), "utf8")).toContain("<h1>Fewer steps</h1>");
     const told = JSON.parse(json.stdout) as {
       stored: { e: number; pairs: number };

@@ -237,7 +237,11 @@ describe("usage", () => {
       ["backup", "verify"],
       /missing required argument 'backup'\n {2}next: see questbus help backup verify\n$/,
     ],
-    ["a command that none has and help is asked of", ["help", "backup", "fly"], /'fly'/],
+    [
+      "a command that none has and help is asked of",
+      ["help", "backup", "fly"],
+      /unknown command 'backup fly'\n {2}next: see questbus help backup\n$/,
+    ],
     ["no decision", ["rule", "e-aaaaaaaa", "--reason", "x"], /'--decision <decision>' not specified/],
     [
       "an unknown decision",

@@ -374,7 +374,7 @@ function addVerdict(program: Command, signal: AbortSignal, ended: Ended): void {
     .argument("<quest>", "its id", valid(questId));
   withCommon(explain)
     .option("--pass <n>", "which pass (default: the last one that was measured)", wholeNumber)
-    .option("--html <file>", "also write a page with plots")
+    .option("--html <file>", "write a page with plots instead")
     .option("--force", "replace a file that this command did not make", false)
     .action((quest: string, { pass, html, force }: Explain) =>
       ended(

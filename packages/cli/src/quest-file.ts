@@ -27,7 +27,8 @@ function readQuestFile(file: string): PlacedDocument<QuestDocument> {
     text = readFileSync(file, "utf8");
   } catch (error) {
     if (error instanceof QuestbusError) throw error;
-    const message = `there is no quest file ${file} that can be read`;
+    const isFolder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
+    const message = isFolder ? `${file} is a folder` : `there is no quest file ${file} that can be read`;
     throw new QuestbusError({
       code: "QUEST_FILE_MISSING",
       message,

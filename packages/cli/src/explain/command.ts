@@ -7,7 +7,7 @@ import { note, paintError, printData, printJson } from "../output.ts";
 import { withStore } from "../session.ts";
 import { explanationPage } from "./page.ts";
 import { writePage } from "./page-file.ts";
-import { explanationText } from "./text.ts";
+import { explanationText, headline } from "./text.ts";
 import { type View, viewOf } from "./words.ts";
 
 /** Room for the text where nobody says how wide the terminal is, and the most that is used of it. */
@@ -30,8 +30,9 @@ export function explainVerdict(quest: string, options: ExplainOptions, common: C
   const written =
     options.html === null ? null : writePage(options.html, explanationPage(view), options.force);
   if (common.json) printJson(dataOf(view));
+  else if (written) printData(`${headline(view)}\npage: ${written}`);
   else printData(explanationText(view, Math.min(process.stdout.columns ?? columnsDefault, columnsMax)));
-  if (written) note(paintError("dim", `page: ${written}`));
+  if (written && common.json) note(paintError("dim", `page: ${written}`));
   if (view.pass.same === false) throw notTheSame(view);
   return exitCode.ok;
 }

@@ -50,6 +50,7 @@ export function writePage(file: string, page: string, force: boolean): string {
   } catch (error) {
     if (error instanceof QuestbusError) throw error;
     rmSync(partial, { force: true });
-    throw unusable(path, error instanceof Error ? error.message : String(error));
+    const why = error instanceof Error ? error.message : String(error);
+    throw unusable(path, why.replaceAll(partial, path));
   }
 }

@@ -72,6 +72,10 @@ function headLines({ quest, title, passes, pass }: View, columns: number): strin
   ];
 }
 
+/** The verdict in one line. */
+export const headline = ({ quest, pass: { pass, stored } }: View): string =>
+  `${paint("bold", quest)}  pass ${pass}: ${stored ? oneLine(`${stored.verdict}: ${stored.reasons[0] ?? ""}`) : "not judged"}`;
+
 /** Columns of figures, each flush right. */
 function grid(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const width = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { explanationText } from "../../src/explain/text.ts";
+import { explanationText, headline } from "../../src/explain/text.ts";
 import { pairsOf, policy, samplesOf, steady, viewOf } from "./view.ts";
 
 const widthOf = (text: string): number =>
@@ -24,6 +24,10 @@ describe("the explanation for a terminal", () => {
     expect(text).toContain("no sign-off           qa");
     expect(text).toContain("questbus verdict explain q-00000000 --pass 2 --json");
     expect(text).toMatch(/│.*●/);
+  });
+
+  test("has a headline, which stands for it where a page is written", () => {
+    expect(headline(viewOf(null))).toMatch(/q-00000000.* {2}pass 2: ACCEPT: 20 % faster\.$/);
   });
 
   test("fits its columns, whatever was measured", () => {
