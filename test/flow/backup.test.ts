@@ -353,6 +353,7 @@ test("a restore that failed leaves nothing of the directory it made; one that di
   const to = place.path("deep/er/state");
   const missing = await cli(lived, "backup", "restore", "b-none", "--to", to);
   expectFault(missing, "BACKUP_MISSING", 3);
+  expect(faultsOf(missing)[0]?.next).toContain(`questbus backup list --state ${lived}`);
   expect(existsSync(place.path("deep"))).toBe(false);
   await json(lived, "backup", "restore", "--to", to);
   expect(readFileSync(join(to, ".gitignore"), "utf8")).toBe("*\n");

@@ -3,7 +3,7 @@ import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import { plural } from "@questbus/agent";
 import { drill, type Restored, restoreState } from "@questbus/orchestrator";
-import { exitCode, QuestbusError } from "@questbus/protocol";
+import { exitCode, type Fault, QuestbusError } from "@questbus/protocol";
 import {
   type Backup,
   createBackup,
@@ -16,6 +16,7 @@ import {
   verifyBackup,
 } from "@questbus/store";
 import type { Common } from "./command-run.ts";
+import { stateOption } from "./explain/words.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
 import { makeStateDir } from "./session.ts";
 import { readSettings } from "./setting.ts";
@@ -104,14 +105,37 @@ const folderMissing = (dir: string): QuestbusError =>
     next: "check --from DIR, or leave it out for the folder of the settings",
   });
 
+/** Runs `work`; the list that its errors name is that of the folder and the state that were given. */
+async function inGiven<T>(
+  from: string | undefined,
+  common: Common,
+  work: () => T | Promise<T>,
+): Promise<Awaited<T>> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof QuestbusError)) throw error;
+    const list = "questbus backup list";
+    const given = `${list}${from === undefined ? "" : ` --from ${from}`}${stateOption(common.state)}`;
+    const [first = error.faults[0] as Fault, ...rest] = error.faults.map((fault) => ({
+      ...fault,
+      next: fault.next?.replace(list, given),
+    }));
+    throw new QuestbusError(first, ...rest);
+  }
+}
+
 /** `questbus backup verify BACKUP` */
 export async function checkBackup(
   named: string,
   { from }: { from?: string | undefined },
   common: Common,
 ): Promise<number> {
-  const backup = findBackup(folderOf(common, from), named);
-  await verifyBackup(backup);
+  const backup = await inGiven(from, common, async () => {
+    const found = findBackup(folderOf(common, from), named);
+    await verifyBackup(found);
+    return found;
+  });
   if (common.json) printJson({ ok: true, ...shown(backup) });
   else
     printData(paint("green", `backup ${backup.name} is whole: ${backup.head.seq} rows, every file and hash`));
@@ -170,9 +194,10 @@ export async function restoreBackup(
       next: "name an empty one, or leave --to out to put what is there aside",
     });
   }
-  const restored = await restoreState(wantedOf(named, options, common), to, {
-    replaces: options.to === undefined,
-  });
+  const wanted = wantedOf(named, options, common);
+  const restored = await inGiven(options.from, common, () =>
+    restoreState(wanted, to, { replaces: options.to === undefined }),
+  );
   makeStateDir(to);
   const { aside, setAside } = restored;
   if (common.json) printJson({ ...restored, lastRow: timeText(restored.lastRowMs), to: resolve(to) });
@@ -205,7 +230,7 @@ export async function drillBackup(options: RestoreOptions, common: Common): Prom
     });
   const live = liveOf(common);
   try {
-    const done = await drill(wantedOf(undefined, options, common), live);
+    const done = await inGiven(options.from, common, () => drill(wantedOf(undefined, options, common), live));
     if (common.json) printJson({ ok: true, ...done, lastRow: timeText(done.lastRowMs) });
     else {
       printData(paint("green", `restored elsewhere and verified: ${restoredText(done)}`));
