@@ -321,7 +321,9 @@ describe("no stack, no state, no bus", () => {
   test("NATS_URL to a broker that is not there: BUS_UNAVAILABLE, exit 4", async () => {
     const env = { NATS_URL: "nats://127.0.0.1:9" };
     const args = ["run", withPatch("gain"), "--state", place.path("no-bus")];
-    expectClearError(await questbus(place, args, { env }), "BUS_UNAVAILABLE", 4);
+    const done = await questbus(place, args, { env });
+    expectClearError(done, "BUS_UNAVAILABLE", 4);
+    expect(done.stderr).toMatch(/: the broker that NATS_URL names cannot be reached: \S/);
     expect(fingerprint(target.dir)).toBe(untouched);
   });
 });
@@ -369,6 +371,8 @@ describe("the state directory", () => {
         expectClearError(await questbus(place, [...args, "--state", path]), "STATE_UNUSABLE", 2);
       }
     }
+    for (const args of [["list"], ["watch"]])
+      expectClearError(await questbus(place, [...args, "--state", "a-file"]), "STATE_UNUSABLE", 2);
     expect(fingerprint(target.dir)).toBe(untouched);
   });
 

@@ -2,7 +2,7 @@ import { plural } from "@questbus/agent";
 import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf, watchFinding } from "@questbus/core";
 import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
-import { supplyHint } from "./summary.ts";
+import { outcomeText, supplyHint } from "./summary.ts";
 
 /**
  * A run as a person sees it: one line for each thing a role did, the verdict of each pass, and on a terminal one line
@@ -90,7 +90,9 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     case "change.integrated":
       return `  ${paintError("green", "integrated")}: branch ${event.body.branch}, commit ${event.body.commit.slice(0, 12)}`;
     case "quest.ended":
-      return state.spec.watch ? paintError("bold", watchFinding(state).text) : endLine(event.body);
+      return state.spec.watch
+        ? paintError("bold", outcomeText[watchFinding(state).outcome])
+        : endLine(event.body);
     default:
       return null;
   }

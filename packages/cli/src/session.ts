@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
@@ -21,20 +21,28 @@ export type StackSession = {
  */
 export function makeStateDir(stateDir: string): string {
   const dir = resolve(stateDir);
+  refuseFile(dir);
   try {
     makeDir(dir);
     const ignore = join(dir, ".gitignore");
     if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new QuestbusError({
-      code: "STATE_UNUSABLE",
-      message: `the state directory cannot be used: ${why}`,
-      where: dir,
-      next: "name a directory that you may write: --state DIR",
-    });
+    throw unusable(dir, error instanceof Error ? error.message : String(error));
   }
   return dir;
+}
+
+const unusable = (dir: string, why: string): QuestbusError =>
+  new QuestbusError({
+    code: "STATE_UNUSABLE",
+    message: `the state directory cannot be used: ${why}`,
+    where: dir,
+    next: "name a directory that you may write: --state DIR",
+  });
+
+/** A file in its place has no state, and never will. */
+function refuseFile(dir: string): void {
+  if (existsSync(dir) && !statSync(dir).isDirectory()) throw unusable(dir, "it is a file");
 }
 
 /**
@@ -53,6 +61,7 @@ export async function withStack<T>(
   work: (session: StackSession) => Promise<T>,
 ): Promise<T> {
   const stateDir = resolve(options.stateDir);
+  refuseFile(stateDir);
   const found = findStack(stateDir);
   if (!found && options.running === "required") throw notRunning(options.stateDir);
   const { own, address } = found ? { own: null, address: found } : await startOrJoin(stateDir);
@@ -127,6 +136,7 @@ export async function withLastingStack<T>(
 
 /** Runs `work` on the stored state alone; no process is needed for it. */
 export function withStore<T>(stateDir: string, work: (store: StoreReader) => T): T {
+  refuseFile(resolve(stateDir));
   const store = openStore({ dir: resolve(stateDir), mode: "read" });
   try {
     return work(store);

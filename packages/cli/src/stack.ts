@@ -171,7 +171,8 @@ class Supervisor {
       this.url = given;
       this.brokerName = `NATS_URL ${given}`;
       await this.#startOrchestrator().catch((error: unknown) => {
-        if (error instanceof QuestbusError && error.code === "BUS_UNAVAILABLE") this.#refuseBroker();
+        if (error instanceof QuestbusError && error.code === "BUS_UNAVAILABLE")
+          this.#refuseBroker(/^no broker answers: (.*)/s.exec(error.message)?.[1]);
         throw error;
       });
       if (!(await this.#isServed())) this.#refuseBroker();
@@ -223,7 +224,7 @@ class Supervisor {
   }
 
   /** @throws QuestbusError BUS_UNAVAILABLE, with the configuration that the operator's own broker needs. */
-  #refuseBroker(): never {
+  #refuseBroker(unanswered?: string): never {
     const port = Number(new URL(this.url).port || 4222);
     const config = writeBrokerConfig({
       dir: this.#dir,
@@ -233,8 +234,9 @@ class Supervisor {
     });
     throw new QuestbusError({
       code: "BUS_UNAVAILABLE",
-      message:
-        "the broker that NATS_URL names cannot be reached, or has not the accounts of this state directory",
+      message: unanswered
+        ? `the broker that NATS_URL names cannot be reached: ${unanswered}`
+        : "the broker that NATS_URL names does not have the accounts of this state directory",
       where: this.url,
       next: `run it with the configuration that was written for it: nats-server -c ${config}; or unset NATS_URL`,
     });
