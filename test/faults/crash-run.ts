@@ -1,7 +1,6 @@
 import type { BusClient } from "@questbus/bus";
-import { checkReplay } from "@questbus/orchestrator";
 import { type CommandData, type CrashPoint, crashPoints } from "@questbus/protocol";
-import { journalRows, openStore, type StoreReader, verifyJournal } from "@questbus/store";
+import { journalRows, openStore, type StoreReader } from "@questbus/store";
 import {
   type BareStack,
   type Crashes,
@@ -13,8 +12,10 @@ import {
 } from "@questbus/testkit";
 import { submission } from "@questbus/testkit/scripted-report";
 import { type Agents, insist, startAgents } from "./agents.ts";
+import { auditProblems } from "./audit.ts";
 import { answerProblems, effectsIn, journalProblems } from "./invariant.ts";
-import { type ScenarioName, scenarioNames } from "./scenario.ts";
+import { numbersOf } from "./numbers.ts";
+import { endingScenarios, type ScenarioName } from "./scenario.ts";
 
 /**
  * Fault runs on real processes: broker and orchestrator as they are shipped, a quest a run, and in the middle of it the
@@ -39,7 +40,7 @@ export type CrashRun = {
 
 const endMsMax = 60_000;
 /** Turns of the orchestrator in one quest, about; a point is met at any of them. */
-const turnsMax = 60;
+const turnsMax = 40;
 /** Rows that the shortest quest leaves. */
 const rowsMin = 40;
 
@@ -64,19 +65,6 @@ type Parts = {
   store: StoreReader;
 };
 
-/** A small deterministic stream of numbers (Vigna's splitmix32 step), so that a seed names its run for ever. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let mixed = state ^ (state >>> 16);
-    mixed = Math.imul(mixed, 0x21f0aaad);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed, 0x735a2d97);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) % below;
-  };
-}
-
 class Rig implements CrashRig {
   readonly #parts: Parts;
   #checkedSeq = 0;
@@ -89,11 +77,11 @@ class Rig implements CrashRig {
 
   async run(seed: number): Promise<CrashRun> {
     const { crashes } = this.#parts;
-    const next = numbers(seed);
-    const point = crashPoints.orchestrator[next(crashPoints.orchestrator.length)] as CrashPoint;
+    const next = numbersOf(seed);
+    const point = next.one(crashPoints.orchestrator);
     const timer = point === "timer.fired";
-    const scenario = timer ? "no time left" : (scenarioNames[next(scenarioNames.length - 1)] as ScenarioName);
-    const count = timer ? 1 : 1 + next(turnsMax);
+    const scenario = timer ? "no time left" : next.one(endingScenarios);
+    const count = timer ? 1 : 1 + next.below(turnsMax);
     crashes.order(point, count);
     await this.#quest(scenario, seed);
     const hit = crashes.settle();
@@ -101,9 +89,9 @@ class Rig implements CrashRig {
   }
 
   async wipe(seed: number): Promise<CrashRun> {
-    const next = numbers(seed);
-    const scenario = scenarioNames[next(scenarioNames.length - 1)] as ScenarioName;
-    const rows = 1 + next(rowsMin);
+    const next = numbersOf(seed);
+    const scenario = next.one(endingScenarios);
+    const rows = 1 + next.below(rowsMin);
     const { store, stack } = this.#parts;
     const begun = store.head().seq;
     const quest = this.#quest(scenario, seed);
@@ -139,19 +127,7 @@ class Rig implements CrashRig {
   }
 
   settle(): string[] {
-    const { store, place } = this.#parts;
-    const chain = verifyJournal(store);
-    const empty = openStore({ dir: place.path(`replay-${this.#checkedSeq}`), mode: "write" });
-    try {
-      const { difference, faults } = checkReplay(store, empty);
-      return [
-        ...(chain.ok ? [] : chain.faults.map(({ seq, what }) => `row ${seq}: ${what}`)),
-        ...(difference ? [difference.message] : []),
-        ...faults.map((fault) => JSON.stringify(fault)),
-      ];
-    } finally {
-      empty.close();
-    }
+    return auditProblems(this.#parts.store);
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,8 @@ const scenarios = {
 
 export type ScenarioName = keyof typeof scenarios;
 export const scenarioNames = Object.keys(scenarios) as ScenarioName[];
+/** Those that end by what their agents report. */
+export const endingScenarios = scenarioNames.filter((name) => !("hangs" in scenarios[name]));
 
 /** The report of that grant in the scenario of its quest; null: nobody reports it. */
 export function reportIn(grant: Grant): Report | null {

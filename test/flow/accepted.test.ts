@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { makeTarget, openPlace, type Place, questbus, type Target, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Summary, summaryOf } from "./expectation.ts";
@@ -23,7 +23,8 @@ describe("a quest with a real gain", () => {
     const file = writeQuest(place, { fixers });
     before = { stand: target.stand(), base: target.git("rev-parse", "HEAD") };
     mkdirSync(place.path("tmp/questbus-run-killed/home"), { recursive: true });
-    writeFileSync(place.path("tmp/questbus-run-killed/owner"), "1 0");
+    const pidSpace = existsSync("/proc/self/ns/pid") ? readlinkSync("/proc/self/ns/pid") : "-";
+    writeFileSync(place.path("tmp/questbus-run-killed/owner"), `1 0 ${pidSpace}`);
     run = await questbus(place, ["run", file, "--state", "state", "--json"]);
     summary = summaryOf(run);
     branch = `questbus/${summary.quest}`;

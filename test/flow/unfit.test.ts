@@ -186,7 +186,7 @@ describe("one orchestrator a state directory", () => {
     const counted = Object.groupBy(list, ({ status }) => status);
     expect(Object.fromEntries(Object.entries(counted).map(([status, all]) => [status, all?.length]))).toEqual(
       {
-        unfit: 10,
+        unfit: 11,
         escalated: 2,
         accepted: 2,
       },

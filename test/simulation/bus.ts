@@ -1,6 +1,6 @@
 import type { BusConnection } from "@questbus/bus";
 import { type Principal, spaceDefault } from "@questbus/protocol";
-import type { Numbers } from "./numbers.ts";
+import type { Numbers } from "../faults/numbers.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /**

@@ -3,8 +3,8 @@ import { type Random, startOrchestrator } from "@questbus/orchestrator";
 import { armCrashPoints, type CrashPoint, crashPoints, QuestbusError } from "@questbus/protocol";
 import type { Store } from "@questbus/store";
 import { pino } from "pino";
+import type { Numbers } from "../faults/numbers.ts";
 import type { SimulatedBus } from "./bus.ts";
-import type { Numbers } from "./numbers.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedStream } from "./stream.ts";
 

@@ -1,6 +1,6 @@
 import type { JournalStream } from "@questbus/bus";
 import type { JournalEvent } from "@questbus/protocol";
-import type { Numbers } from "./numbers.ts";
+import type { Numbers } from "../faults/numbers.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /**

@@ -1,5 +1,4 @@
 import { type BusClient, createClient } from "@questbus/bus";
-import { checkReplay } from "@questbus/orchestrator";
 import {
   armCrashPoints,
   type CommandData,
@@ -10,13 +9,14 @@ import {
   type Role,
   roles,
 } from "@questbus/protocol";
-import { journalRows, openMemoryStore, type Store, verifyJournal } from "@questbus/store";
+import { journalRows, openMemoryStore, type Store } from "@questbus/store";
 import { submission } from "@questbus/testkit/scripted-report";
 import { insist, liveAsAgent } from "../faults/agents.ts";
+import { auditProblems } from "../faults/audit.ts";
 import { type Answered, answerProblems, effectsIn, journalProblems } from "../faults/invariant.ts";
+import { type Numbers, numbersOf } from "../faults/numbers.ts";
 import { scenarioNames } from "../faults/scenario.ts";
 import { openSimulatedBus } from "./bus.ts";
-import { type Numbers, numbersOf } from "./numbers.ts";
 import { isCrash, openSimulatedOrchestrator } from "./orchestrator.ts";
 import { openScheduler, type Scheduler } from "./scheduler.ts";
 import { openSimulatedStream } from "./stream.ts";
@@ -84,7 +84,7 @@ export async function playWorld(seed: number): Promise<World> {
     ...journalProblems(rows),
     ...answerProblems(answered, new Set(effectsIn(rows))),
     ...streamProblems(stream.rows, rows),
-    ...auditProblems(store, numbers),
+    ...auditProblems(store),
   ];
   store.close();
   return { seed, problems, rows, crashes: orchestrator.crashes, tookMs: scheduler.nowMs };
@@ -197,19 +197,4 @@ function streamProblems(published: readonly JournalEvent[], rows: readonly Journ
   const at = rows.findIndex((row, index) => first[index]?.hash !== row.hash);
   if (at < 0 && first.length === rows.length) return [];
   return [`the stream has ${first[at]?.id ?? "nothing"} where row ${rows[at]?.seq ?? "(none)"} belongs`];
-}
-
-function auditProblems(store: Store, numbers: Numbers): string[] {
-  const chain = verifyJournal(store);
-  const empty = openMemoryStore(numbers.hex(16));
-  try {
-    const { difference, faults } = checkReplay(store, empty);
-    return [
-      ...(chain.ok ? [] : chain.faults.map(({ seq, what }) => `row ${seq}: ${what}`)),
-      ...(difference ? [difference.message] : []),
-      ...faults.map((fault) => JSON.stringify(fault)),
-    ];
-  } finally {
-    empty.close();
-  }
 }
