@@ -4,12 +4,15 @@ import { type Effect, type GuardFinding, type MetricSpec, percent } from "@quest
 
 export const timeUnits = new Set(["ns", "us", "µs", "ms", "s", "min", "h"]);
 
+/** What rounds to 0 % has no direction: the last bit of a sum would decide it. */
+const isNegative = (change: number): boolean => change < 0 && percent(-change) !== percent(0);
+
 /** "12.3 % faster" for a time, "12.3 % better (name)" otherwise; a loss reads "slower" or "worse". */
 export function gainPhrase(gain: number, metric: MetricSpec): string {
   const isTime = metric.better === "lower" && timeUnits.has(metric.unit);
   const size = percent(Math.abs(gain));
-  if (isTime) return `${size} ${gain < 0 ? "slower" : "faster"}`;
-  return `${size} ${gain < 0 ? "worse" : "better"} (${metric.name})`;
+  if (isTime) return `${size} ${isNegative(gain) ? "slower" : "faster"}`;
+  return `${size} ${isNegative(gain) ? "worse" : "better"} (${metric.name})`;
 }
 
 /** The gain with its interval: "12.3 % faster (95 % interval 10.1 % to 14.2 %)". */
@@ -26,7 +29,7 @@ export function guardPhrase(finding: GuardFinding, worseBy: number): string {
   const measured =
     finding.worsening === null
       ? "changed by no finite amount"
-      : `is ${percent(Math.abs(finding.worsening))} ${finding.worsening < 0 ? "better" : "worse"}`;
+      : `is ${percent(Math.abs(finding.worsening))} ${isNegative(finding.worsening) ? "better" : "worse"}`;
   const end = {
     regressed: "shown to be beyond it",
     undecided: "not shown to be within it",
