@@ -102,7 +102,7 @@ export const proveSimulation: Area = async function* ({ full, note }) {
 };
 
 /** In how many worlds a planted bug has to show. */
-const worldsForBug = 400;
+const worldsForBug = 800;
 
 export const proveMutations: Area = async function* ({ note }) {
   const missed: string[] = [];

@@ -90,6 +90,7 @@ export async function liveAsAgent({
     const data = await insist(client, "report", given, { id, signal });
     answered.push({ id, verb: "report", yes: data !== null });
   };
+  let forgotten: Grant | null = null;
   const turn = async (count: number): Promise<void> => {
     const claimId = newId();
     const found = (await insist(
@@ -100,7 +101,12 @@ export async function liveAsAgent({
     )) as ClaimAnswer | null;
     if (found?.status !== "granted") return;
     answered.push({ id: claimId, verb: "claim", yes: true });
-    if (!(await work()) || signal.aborted) return;
+    const stale = forgotten;
+    forgotten = null;
+    // It comes back to mind when the work is held anew: under a lease that is over.
+    if (stale) await report(stale, newId());
+    if (!(await work())) forgotten = found.grant;
+    if (forgotten || signal.aborted) return;
     const id = newId();
     await Promise.all([report(found.grant, id), ...(count % 5 === 0 ? [report(found.grant, id)] : [])]);
     if (count % 7 === 0) await report(found.grant, newId());
