@@ -65,11 +65,11 @@ export async function playWorld(seed: number): Promise<World> {
     orchestrator.calm();
     crew.calm();
   });
-  let seenSeq = -1;
+  let seenRows = -1;
   /** The quests are read again only when there are rows that were not seen yet. */
   const isOver = (): boolean => {
-    if (scheduler.nowMs <= calmAtMs || stream.rows.length === seenSeq) return false;
-    seenSeq = stream.rows.length;
+    if (scheduler.nowMs <= calmAtMs || stream.rows.length === seenRows) return false;
+    seenRows = stream.rows.length;
     return allOver();
   };
   const allOver = (): boolean =>

@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { limit, QuestbusError } from "@questbus/protocol";
-import { writeDurably } from "./durable.ts";
+import { makeDir, writeDurably } from "./durable.ts";
 import type { Head } from "./journal.ts";
 
 /**
@@ -95,7 +95,7 @@ const notesIn = (dir: string): string[] =>
 export function storeCheckpoint(dirs: readonly string[], signer: Signer, head: Head): void {
   const note = signer.sign(head);
   for (const dir of dirs) {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDir(dir);
     const keyFile = join(dir, "verifier-key");
     if (!existsSync(keyFile)) writeDurably(keyFile, `${signer.verifierKey}\n`);
     writeDurably(join(dir, `${String(head.seq).padStart(15, "0")}.checkpoint`), note);

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import Database from "better-sqlite3";
@@ -69,11 +69,6 @@ function opened(
       throw error;
     }
   });
-}
-
-/** Makes the state directory, private to its owner; one that is there already keeps its rights. */
-export function makeStateDir(dir: string): void {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
 }
 
 /** Opens the database to write, made when it is not there; only the holder of the lock may. */

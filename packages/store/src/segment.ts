@@ -3,7 +3,6 @@ import {
   existsSync,
   fdatasyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
-import { syncPath } from "./durable.ts";
+import { makeDir, syncPath } from "./durable.ts";
 import type { Head } from "./journal.ts";
 
 /**
@@ -56,7 +55,7 @@ function mended(path: string): { last: Head | null; sizeBytes: number } {
 }
 
 export function openSegments(dir: string, fileBytesMax: number = limit.segmentBytesMax): Segments {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeDir(dir);
   let last: Head | null = null;
   let open: { file: number; sizeBytes: number } | null = null;
   for (const name of filesIn(dir).toReversed()) {

@@ -4,7 +4,8 @@ import { type Answers, answersOn } from "./answer.ts";
 import { assertSound } from "./boot.ts";
 import { genesisHash } from "./chain.ts";
 import { type Cursors, cursorsOn } from "./cursor.ts";
-import { makeStateDir, openInMemory, openToRead, openToWrite, stateMissing } from "./database.ts";
+import { openInMemory, openToRead, openToWrite, stateMissing } from "./database.ts";
+import { makeDir } from "./durable.ts";
 import { wayOut } from "./failure.ts";
 import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
@@ -76,7 +77,7 @@ export function openStore(options: Where & { mode: "read" | "write" }): Store | 
 }
 
 function openWriter({ dir, nowMs = Date.now, installation }: Where): Store {
-  makeStateDir(dir);
+  makeDir(dir);
   const lock = lockState(dir);
   try {
     const sql = openToWrite(dir);
