@@ -307,7 +307,7 @@ describe("no stack, no state, no bus", () => {
   });
 
   test("a record of a stack that was killed, with the number that this process got: NOT_RUNNING", () => {
-    const program = resolve(import.meta.dirname, "../../packages/cli/src/main.ts");
+    const program = resolve(import.meta.dirname, "../../packages/cli/bin/questbus.cjs");
     const file = withPatch("gain");
     const dir = place.path("killed");
     mkdirSync(dir);

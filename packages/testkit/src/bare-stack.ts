@@ -35,6 +35,8 @@ type Options = {
 };
 
 const program = fileURLToPath(import.meta.resolve("@questbus/orchestrator/main"));
+/** Where the shipped stack keeps compiled code: a start with it takes a third of the time. */
+const compileCache = fileURLToPath(new URL("../../../node_modules/.cache/compile", import.meta.url));
 
 export async function startBareStack(stateDir: string, { env = {} }: Options = {}): Promise<BareStack> {
   const credentials = ensureCredentials({
@@ -114,7 +116,7 @@ function forkOrchestrator(stateDir: string, url: string, env: NodeJS.ProcessEnv)
   const child = fork(program, args, {
     stdio: ["ignore", log, log, "ipc"],
     execArgv: [],
-    env: { ...process.env, ...env },
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...env },
   });
   closeSync(log);
   return child;

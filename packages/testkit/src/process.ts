@@ -9,7 +9,7 @@ const patterns = {
   performance: "--role performance",
   qa: "--role qa",
   ops: "--role ops",
-  cli: "/cli/src/main.ts",
+  cli: "/cli/bin/questbus.cjs",
 } as const;
 /** A process of the local stack, by what it is. */
 export type StackPart = keyof typeof patterns;
