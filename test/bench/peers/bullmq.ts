@@ -1,15 +1,17 @@
-import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { connect, createServer } from "node:net";
-import { homedir, tmpdir } from "node:os";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { QuestbusError } from "@questbus/protocol";
 import { inputOf, type Rival, type Workload, workersCount } from "../speed/workload.ts";
+import { end, freePort, installed } from "./program.ts";
 
-/** What is compared with, exactly; installed into a cache folder, so that it is no dependency of ours. */
+/** What is compared with, exactly. */
 const versions = { bullmq: "6.7.0", ioredis: "5.9.2" };
 const redisProgram = "redis-server";
 const tasksAtOnce = 16;
@@ -36,31 +38,6 @@ type Bullmq = {
     close(): Promise<void>;
   };
 };
-
-/** The folder that BullMQ is installed in; npm installs it when it is not there. */
-function installed(): string {
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const name = Object.entries(versions).map((each) => each.join("-"));
-  const dir = join(cache, "questbus-bench", name.join("-"));
-  if (existsSync(join(dir, "node_modules", "bullmq", "package.json"))) return dir;
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, "package.json"), JSON.stringify({ private: true, dependencies: versions }));
-  process.stderr.write(`installing bullmq ${versions.bullmq} into ${dir}\n`);
-  execFileSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"], {
-    cwd: dir,
-    stdio: "pipe",
-  });
-  return dir;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 async function answers(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
@@ -89,9 +66,11 @@ async function startRedis(dir: string): Promise<{ port: number; child: ChildProc
   });
   while (!(await answers(port))) {
     if (failed) {
-      throw new Error(
-        `${redisProgram} does not start; it comes with Debian's package: apt-get install redis-server`,
-      );
+      throw new QuestbusError({
+        code: "PLATFORM_UNSUPPORTED",
+        message: `${redisProgram} does not start, which this peer runs on`,
+        next: "install Debian's package: apt-get install redis-server",
+      });
     }
     await delay(50);
   }
@@ -100,7 +79,7 @@ async function startRedis(dir: string): Promise<{ port: number; child: ChildProc
 
 /** One job (W1), or a flow of three that wait for each other (W3); the result is seen through its queue's events. */
 export async function openBullmq(workload: Workload): Promise<Rival> {
-  const modules = installed();
+  const modules = installed(versions);
   const dir = mkdtempSync(join(process.env.BENCH_DATA ?? tmpdir(), "questbus-bullmq-"));
   const { port, child } = await startRedis(dir);
   const library = createRequire(join(modules, "package.json"))("bullmq") as Bullmq;
@@ -151,11 +130,4 @@ export async function openBullmq(workload: Workload): Promise<Rival> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGTERM");
-  await exit;
 }

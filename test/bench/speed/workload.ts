@@ -24,3 +24,5 @@ export type Rival = {
   done(): Promise<number> | number;
   close(): Promise<void>;
 };
+
+export type Open = (workload: Workload) => Promise<Rival>;
