@@ -1,4 +1,6 @@
 import { availableParallelism } from "node:os";
+import { crashPoints } from "@questbus/protocol";
+import { openAgentRig } from "../faults/agent-run.ts";
 import { openCrashRig } from "../faults/crash-run.ts";
 import { mutations } from "../simulation/mutations.ts";
 import { playWorlds } from "../simulation/played.ts";
@@ -9,35 +11,60 @@ import type { Area, Promised } from "./promise.ts";
 /** Runs after which the whole journal is checked: its chain, its projections, its verdicts. */
 const settleEvery = 50;
 
-export const proveCrashes: Area = async function* ({ full, note }) {
-  const rig = await openCrashRig("prove-crash");
+type CrashingRig = {
+  run(seed: number): Promise<{ point: string; count: number; hit: boolean; problems: string[] }>;
+  settle(): string[];
+  close(): Promise<void>;
+};
+type Crashed = { hits: number; points: Map<string, number>; problems: string[] };
+
+/** Runs of one rig, from seed 1 on, until so many processes were killed. */
+async function crashesOf(rig: CrashingRig, wanted: number, note: (text: string) => void): Promise<Crashed> {
+  const crashed: Crashed = { hits: 0, points: new Map(), problems: [] };
+  const { points, problems } = crashed;
   try {
-    const runs = full ? 2_000 : 100;
-    const problems: string[] = [];
-    const points = new Map<string, number>();
-    let hits = 0;
-    for (let seed = 1; hits < runs; seed += 1) {
-      const run = await rig.run(seed);
-      if (run.hit) {
-        hits += 1;
-        points.set(run.point, (points.get(run.point) ?? 0) + 1);
+    for (let seed = 1; crashed.hits < wanted; seed += 1) {
+      const { point, count, hit, problems: found } = await rig.run(seed);
+      if (hit) {
+        crashed.hits += 1;
+        points.set(point, (points.get(point) ?? 0) + 1);
       }
-      problems.push(...run.problems.map((each) => `seed ${seed} (${run.point} ${run.count}): ${each}`));
+      problems.push(...found.map((each) => `seed ${seed} (${point} ${count}): ${each}`));
       if (seed % settleEvery === 0) {
         problems.push(...rig.settle());
-        note(`  ${hits} of ${runs} crashes, ${problems.length} problems`);
+        note(`  ${crashed.hits} of ${wanted} crashes, ${problems.length} problems`);
       }
     }
     problems.push(...rig.settle());
-    yield brokenRow({
-      id: "faults.crash",
-      what: "quests whose orchestrator was killed (SIGKILL) at a named point and started again: invariants broken",
-      problems,
-      detail: `${hits} crashes: ${[...points].map(([point, count]) => `${point} ${count}`).join(", ")}; seeds from 1`,
-    });
+    return crashed;
   } finally {
     await rig.close();
   }
+}
+
+/** A quest of real agents takes some seconds, one of scripted agents half of one. */
+const crashesWanted = {
+  short: { scripted: 80, agents: 24 },
+  full: { scripted: 1_700, agents: 300 },
+} as const;
+
+export const proveCrashes: Area = async function* ({ full, note }) {
+  const wanted = crashesWanted[full ? "full" : "short"];
+  const rigs = [
+    crashesOf(await openCrashRig("prove-crash"), wanted.scripted, note),
+    crashesOf(await openAgentRig("prove-agents"), wanted.agents, (text) => note(`${text}, real agents`)),
+  ];
+  const [scripted, agents] = (await Promise.all(rigs)) as [Crashed, Crashed];
+  const hitsAt = (point: string): number =>
+    (scripted.points.get(point) ?? 0) + (agents.points.get(point) ?? 0);
+  const points = Object.values(crashPoints).flat();
+  const never = points.filter((point) => hitsAt(point) === 0).map((point) => `${point} was never met`);
+  yield brokenRow({
+    id: "faults.crash",
+    what: "quests in which a process was killed (SIGKILL) at a named point and started again: invariants broken",
+    problems: [...scripted.problems, ...agents.problems, ...never],
+    detail: `${scripted.hits + agents.hits} crashes, ${agents.hits} of them with real agents on a repository: ${points.map((point) => `${point} ${hitsAt(point)}`).join(", ")}; seeds from 1`,
+  });
 };
 
 export const proveWipes: Area = async function* () {

@@ -1,6 +1,6 @@
 import type { BusClient } from "@questbus/bus";
 import { type CommandData, type CrashPoint, crashPoints } from "@questbus/protocol";
-import { journalRows, openStore, type StoreReader } from "@questbus/store";
+import { openStore, type StoreReader } from "@questbus/store";
 import {
   type BareStack,
   type Crashes,
@@ -12,8 +12,7 @@ import {
 } from "@questbus/testkit";
 import { submission } from "@questbus/testkit/scripted-report";
 import { type Agents, insist, startAgents } from "./agents.ts";
-import { auditProblems } from "./audit.ts";
-import { answerProblems, effectsIn, journalProblems } from "./invariant.ts";
+import { auditProblems, openRunCheck, type RunCheck } from "./audit.ts";
 import { numbersOf } from "./numbers.ts";
 import { endingScenarios, type ScenarioName } from "./scenario.ts";
 
@@ -67,12 +66,11 @@ type Parts = {
 
 class Rig implements CrashRig {
   readonly #parts: Parts;
-  #checkedSeq = 0;
-  /** Commands that left a row; an answer can arrive after the rows of its run were looked at. */
-  readonly #effects = new Set<string>();
+  readonly #rows: RunCheck;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#rows = openRunCheck(parts.store);
   }
 
   async run(seed: number): Promise<CrashRun> {
@@ -119,11 +117,7 @@ class Rig implements CrashRig {
   }
 
   #check(): string[] {
-    const { store, agents } = this.#parts;
-    const rows = [...journalRows(store, undefined, this.#checkedSeq)];
-    this.#checkedSeq = rows.at(-1)?.seq ?? this.#checkedSeq;
-    for (const command of effectsIn(rows)) this.#effects.add(command);
-    return [...journalProblems(rows), ...answerProblems(agents.answered.splice(0), this.#effects)];
+    return this.#rows.problems(this.#parts.agents.answered.splice(0));
   }
 
   settle(): string[] {

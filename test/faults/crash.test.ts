@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { openAgentRig } from "./agent-run.ts";
 import { type CrashRig, type CrashRun, openCrashRig } from "./crash-run.ts";
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 });
@@ -32,4 +33,17 @@ describe("nothing is lost and nothing happens twice", () => {
       expect((await rig.wipe(seed)).problems, `seed ${seed}`).toEqual([]);
     expect(rig.settle()).toEqual([]);
   });
+});
+
+/** Seeds of a removed tree, of the moment before the branch is made, and of the moment after it. */
+const agentSeeds = [7, 11, 13];
+
+test("whatever point an agent is killed at, the target is never between", async () => {
+  const agents = await openAgentRig("crash-agents");
+  onTestFinished(() => agents.close());
+  for (const seed of agentSeeds) {
+    const { point, hit, problems } = await agents.run(seed);
+    expect({ point, hit, problems }, `seed ${seed}`).toEqual({ point, hit: true, problems: [] });
+  }
+  expect(agents.settle()).toEqual([]);
 });

@@ -15,30 +15,36 @@ import {
   findBroker,
   startBroker,
 } from "@questbus/bus";
-import { type Principal, principals, spaceDefault } from "@questbus/protocol";
+import { type Principal, principals, roles, spaceDefault } from "@questbus/protocol";
 import { startTimeOf } from "@questbus/workbench";
 
-/** Broker and orchestrator as the command line starts them, without any agent: the test plays the agents. */
+/** Broker and orchestrator as the command line starts them; the test plays the agents, unless it wants real ones. */
 export type BareStack = {
   /** A client with the real credential file of that role. */
   clientAs(role: Principal): Promise<BusClient>;
-  /** How often the orchestrator was started anew, because it had died. */
-  revivals(): number;
   /** Kills the broker, removes its whole data folder, and starts an empty one at the same address. */
   replaceBroker(): Promise<void>;
   stop(): Promise<void>;
 };
 
 type Options = {
-  /** Added to the orchestrator's environment. */
+  /** Added to the environment of the orchestrator and the agents. */
   env?: NodeJS.ProcessEnv;
+  /** One real agent a role; default: none. */
+  agents?: boolean;
 };
 
-const program = fileURLToPath(import.meta.resolve("@questbus/orchestrator/main"));
+const programs = {
+  orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
+  agent: fileURLToPath(import.meta.resolve("@questbus/agent/main")),
+};
 /** Where the shipped stack keeps compiled code: a start with it takes a third of the time. */
 const compileCache = fileURLToPath(new URL("../../../node_modules/.cache/compile", import.meta.url));
 
-export async function startBareStack(stateDir: string, { env = {} }: Options = {}): Promise<BareStack> {
+export async function startBareStack(
+  stateDir: string,
+  { env = {}, agents = false }: Options = {},
+): Promise<BareStack> {
   const credentials = ensureCredentials({
     dir: stateDir,
     agents: principals.map((role) => ({ role, name: role })),
@@ -48,7 +54,13 @@ export async function startBareStack(stateDir: string, { env = {} }: Options = {
     startBroker({ dir: stateDir, binary, credentials, ...(port === undefined ? {} : { port }) });
   let broker = await begin();
   const { url, port } = broker;
-  const orchestrator = await keepOrchestrator(stateDir, url, env);
+  const begins =
+    (name: string, program: string, args: string[] = []) =>
+    (): ChildProcess =>
+      forkPart(name, program, { args: [...args, "--url", url], stateDir, env });
+  const kept = [await keepOrchestrator(begins("orchestrator", programs.orchestrator))];
+  if (agents)
+    for (const role of roles) kept.push(keep(begins(role, programs.agent, ["--role", role, "--name", role])));
   // The command line finds this stack as it would find its own.
   const record = {
     id: randomUUID(),
@@ -66,7 +78,6 @@ export async function startBareStack(stateDir: string, { env = {} }: Options = {
       connections.push(connection);
       return createClient(connection);
     },
-    revivals: () => orchestrator.revivals(),
     async replaceBroker() {
       process.kill(broker.pid, "SIGKILL");
       await broker.exited;
@@ -75,33 +86,35 @@ export async function startBareStack(stateDir: string, { env = {} }: Options = {
     },
     async stop() {
       await Promise.all(connections.map((each) => each.close()));
-      await orchestrator.stop();
+      // The agents first, as the command line ends them.
+      for (const part of kept.toReversed()) await part.stop();
       await broker.stop();
     },
   };
 }
 
-type Kept = { revivals(): number; stop(): Promise<void> };
+type Kept = { stop(): Promise<void> };
 
-/** Starts the orchestrator, and again whenever it is killed. */
-async function keepOrchestrator(stateDir: string, url: string, env: NodeJS.ProcessEnv): Promise<Kept> {
+async function keepOrchestrator(begin: () => ChildProcess): Promise<Kept> {
+  const child = begin();
+  const [said] = (await once(child, "message")) as [{ ready?: boolean }];
+  if (!said.ready) throw new Error(`the orchestrator did not start: ${JSON.stringify(said)}`);
+  return keep(begin, child);
+}
+
+/** Starts a part, and again whenever it is killed. */
+function keep(begin: () => ChildProcess, running: ChildProcess = begin()): Kept {
   let stopping = false;
-  let revivals = 0;
-  let child = await startOrchestrator(stateDir, url, env);
+  let child = running;
   const watch = (): void => {
     child.once("exit", (_, signal) => {
       if (stopping || signal !== "SIGKILL") return;
-      revivals += 1;
-      revive();
+      child = begin();
+      watch();
     });
-  };
-  const revive = (): void => {
-    child = forkOrchestrator(stateDir, url, env);
-    watch();
   };
   watch();
   return {
-    revivals: () => revivals,
     async stop() {
       stopping = true;
       child.kill("SIGTERM");
@@ -110,25 +123,15 @@ async function keepOrchestrator(stateDir: string, url: string, env: NodeJS.Proce
   };
 }
 
-function forkOrchestrator(stateDir: string, url: string, env: NodeJS.ProcessEnv): ChildProcess {
-  const log = openSync(join(stateDir, "orchestrator.log"), "a");
-  const args = ["--state", stateDir, "--url", url, "--space", spaceDefault];
-  const child = fork(program, args, {
+type Part = { args: string[]; stateDir: string; env: NodeJS.ProcessEnv };
+
+function forkPart(name: string, program: string, { args, stateDir, env }: Part): ChildProcess {
+  const log = openSync(join(stateDir, `${name}.log`), "a");
+  const child = fork(program, [...args, "--state", stateDir, "--space", spaceDefault], {
     stdio: ["ignore", log, log, "ipc"],
     execArgv: [],
     env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...env },
   });
   closeSync(log);
-  return child;
-}
-
-async function startOrchestrator(
-  stateDir: string,
-  url: string,
-  env: NodeJS.ProcessEnv,
-): Promise<ChildProcess> {
-  const child = forkOrchestrator(stateDir, url, env);
-  const [said] = (await once(child, "message")) as [{ ready?: boolean }];
-  if (!said.ready) throw new Error(`the orchestrator did not start: ${JSON.stringify(said)}`);
   return child;
 }

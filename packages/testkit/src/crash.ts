@@ -8,6 +8,8 @@ export type Crashes = {
   readonly env: NodeJS.ProcessEnv;
   /** The first process that comes to `point` for the `count`-th time from now on is killed there. */
   order(point: CrashPoint, count: number): void;
+  /** True when the last order was carried out. */
+  isDone(): boolean;
   /** Takes an order back; true when it was carried out. */
   settle(): boolean;
 };
@@ -18,6 +20,7 @@ export function openCrashes(file: string): Crashes {
   return {
     env: { QUESTBUS_CRASH_FILE: file, NODE_OPTIONS: `--import=${preload}` },
     order: (point, count) => writeFileSync(file, `${point} ${count} ${performance.now()}`),
+    isDone: () => existsSync(`${file}.hit`),
     settle() {
       const hit = existsSync(`${file}.hit`);
       rmSync(file, { force: true });
