@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { workAsks } from "@questbus/agent";
-import type { BusClient } from "@questbus/bus";
+import { type BusClient, connectBus, credentialPath } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
 import { type ClaimAnswer, type Role, roles } from "@questbus/protocol";
 import { journalRows, openStore } from "@questbus/store";
@@ -70,6 +70,15 @@ await operator.request("ask", { ...ask, phases: [...ask.phases], text: "Failed",
 stopping.abort();
 await answering;
 await operator.request("ask", { ...ask, phases: ["fix"], text: "Open", waitMs: 0 });
+const letters: string[] = [];
+const unreadable = await connectBus({ url: stack.url, credential: credentialPath(state, "ops", "ops") });
+for (const text of ["{not json", JSON.stringify({ data: { waitMs: "soon" } }), "", "{}"]) {
+  await unreadable.nats.request("local.ops.ops.report", text, { timeout: 5_000 });
+  letters.push(`d-${store.head().seq}`);
+}
+await unreadable.close();
+await operator.request("retry", { letter: letters[0] as string });
+await operator.request("drop", { letter: letters[1] as string, reason: "not wanted" });
 store.close();
 await stack.stop();
 

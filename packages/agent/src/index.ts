@@ -11,6 +11,7 @@ export {
   underMeasurementLease,
   whileMeasuring,
 } from "./measurement.ts";
+export { nearWord } from "./near-word.ts";
 export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } from "./seal.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

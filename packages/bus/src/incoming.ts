@@ -7,6 +7,7 @@ import {
   type ErrorCode,
   envelope,
   type Fault,
+  faultLine,
   limit,
   parseCommandSubject,
   pathText,
@@ -119,7 +120,7 @@ function refuse(subject: string, bytes: Uint8Array, faults: Fault[]): Reading {
     subject,
     actor: parseCommandSubject(subject)?.actor ?? null,
     code: faults[0]?.code ?? "MESSAGE_INVALID",
-    faults: faults.map(({ where, message }) => `${where}: ${message}`),
+    faults: faults.map(faultLine),
     sha256: createHash("sha256").update(bytes).digest("hex"),
     excerpt,
   };

@@ -24,7 +24,7 @@ export {
   ensureCredentials,
   readCredential,
 } from "./credential.ts";
-export type { DeadMessage } from "./incoming.ts";
+export { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
 export { type Command, type CommandHandlers, serveCommands } from "./server.ts";
 export { type JournalStream, openJournalStream } from "./stream.ts";
 export { systemTime, type Time } from "./time.ts";

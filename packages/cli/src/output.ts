@@ -41,6 +41,10 @@ function printFault({ code, message, where, next }: Fault): void {
   if (next) note(`  ${paintError("dim", "next:")} ${next}`);
 }
 
+/** Text of somebody else for a terminal: what would move its cursor, hide or turn round what stands there is escaped. */
+export const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`);
+
 /** Columns that line up, for people. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const width = head.map((title, at) => Math.max(title.length, ...rows.map((row) => (row[at] ?? "").length)));

@@ -1,5 +1,6 @@
 import {
   type Decision,
+  deadId,
   decisions,
   durationText,
   escalationId,
@@ -22,6 +23,7 @@ import {
   showBackups,
 } from "./command-backup.ts";
 import { calibrate } from "./command-calibrate.ts";
+import { dropDead, listDead, retryDead, showDead } from "./command-dead.ts";
 import {
   listAgents,
   listEscalations,
@@ -43,12 +45,16 @@ import { explainVerdict } from "./explain/command.ts";
 export type Ended = (exit: number) => void;
 
 const valid =
-  (schema: typeof questId | typeof escalationId) =>
+  (schema: typeof questId | typeof escalationId | typeof deadId) =>
   (value: string): string => {
     const parsed = schema.safeParse(value);
     if (parsed.success) return value;
     throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? "not valid");
   };
+
+const validEach =
+  (schema: typeof deadId) =>
+  (value: string, before: string[] = []): string[] => [...before, valid(schema)(value)];
 
 const help = `
 Exit codes: 0 accepted or fine, 1 failure, 2 usage or bad input, 3 not found, 4 bus unavailable,
@@ -107,6 +113,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addSupply(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
+  addDead(program, signal, ended);
   addBackup(program, signal, ended);
   addVerdict(program, signal, ended);
   addHelp(program);
@@ -318,6 +325,30 @@ function addAudit(program: Command, signal: AbortSignal, ended: Ended): void {
     .action((options: VerifyOptions) => ended(verifyAudit(options, merged(verify, audit, signal))));
   const replay = audit.command("replay").description("replay the journal into an empty database and compare");
   withCommon(replay).action(() => ended(replayAudit(merged(replay, audit, signal))));
+}
+
+/** `dead list|show|retry|drop`. */
+function addDead(program: Command, signal: AbortSignal, ended: Ended): void {
+  const dead = program.command("dead").description("messages that could not be read, and were kept");
+  const list = dead.command("list").description("list the open ones, newest first");
+  withCommon(list)
+    .option("--all", "also those that were retried or dropped", false)
+    .action(({ all }: { all: boolean }) => ended(listDead(all, commonOf(list, signal))));
+  const show = dead.command("show").description("show every fault of one, and its text");
+  withCommon(show)
+    .argument("<letter>", "its id", valid(deadId))
+    .action((letter: string) => ended(showDead(letter, commonOf(show, signal))));
+  const retry = dead.command("retry").description("read them again, each with its sender's authority");
+  withCommon(retry)
+    .argument("<letter...>", "their ids", validEach(deadId))
+    .action(async (letters: string[]) => ended(await retryDead(letters, commonOf(retry, signal))));
+  const drop = dead.command("drop").description("close them: nothing is to be done with them any more");
+  withCommon(drop)
+    .argument("<letter...>", "their ids", validEach(deadId))
+    .option("--reason <text>", "why; it is recorded", "dropped by the operator")
+    .action(async (letters: string[], { reason }: { reason: string }) =>
+      ended(await dropDead(letters, reason, commonOf(drop, signal))),
+    );
 }
 
 /** `backup create|list|verify|restore|drill`. */

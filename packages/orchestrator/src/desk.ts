@@ -41,6 +41,7 @@ import {
 } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
 import { AskDesk } from "./ask-desk.ts";
+import { DeadDesk } from "./dead-desk.ts";
 import { project, setTimers } from "./projection.ts";
 
 /**
@@ -74,6 +75,7 @@ export class Desk {
   /** A quest changed since `startNext` looked. */
   #changed = true;
   readonly asks: AskDesk;
+  readonly dead: DeadDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -84,6 +86,14 @@ export class Desk {
       append: (events, command) => this.#append(events, command, nowMs()),
       refused: (actor, error, id) => this.recordRefusal({ id, verb: "report", actor }, null, error),
     });
+    this.dead = new DeadDesk(store, {
+      nowMs,
+      record: (event, command) => this.record(event, command),
+      carryOut: (command) => {
+        this.authorize(command);
+        return this.handle(command);
+      },
+    });
   }
 
   begin(tx: StoreWrites): void {
@@ -91,6 +101,7 @@ export class Desk {
     this.#before.clear();
     this.#lastSeq = tx.head().seq;
     this.asks.begin(tx);
+    this.dead.begin(tx);
   }
 
   rollback(): void {
@@ -101,6 +112,7 @@ export class Desk {
     this.#before.clear();
     this.#moved();
     this.asks.rollback();
+    this.dead.rollback();
   }
 
   /** The last row of the journal that this desk knows of. */
@@ -157,6 +169,10 @@ export class Desk {
         return this.#requests();
       case "supply":
         return this.#supply(asked as Asked<"supply">);
+      case "retry":
+        return this.dead.retry(asked as Asked<"retry">);
+      case "drop":
+        return this.dead.drop(asked as Asked<"drop">);
     }
   }
 

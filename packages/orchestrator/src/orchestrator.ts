@@ -4,8 +4,6 @@ import {
   type Answer,
   type AskAnswer,
   crashPoint,
-  type ErrorCode,
-  faultsOf,
   limit,
   principals,
   QuestbusError,
@@ -15,6 +13,7 @@ import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
 import { Desk, type Random } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
+import { foreignId, isRefusal, refusal } from "./refusal.ts";
 import { isLate, type Received, Waiting } from "./waiting.ts";
 
 /**
@@ -29,9 +28,6 @@ import { isLate, type Received, Waiting } from "./waiting.ts";
  * command that is refused changes nothing but the record of its refusal; I4 the queue is bounded.
  */
 type Settled = { command: Command; answer: Answer };
-
-/** What the store says of itself: no refusal of the command, but the end of the transaction. */
-const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_LOCKED", "AUDIT_BROKEN"];
 
 /** After a transaction that failed, timers wait this long: what is due would fail again at once. */
 const failedPauseMs = 1_000;
@@ -120,14 +116,16 @@ class Running {
     this.#schedule();
   }
 
-  /** A message that could not be read: kept with the reason, and never in silence. */
+  /** A message that could not be read: kept with the reason, or counted, and never in silence. */
   bury(message: DeadMessage): void {
-    const { actor, subject, code, faults, sha256, excerpt } = message;
-    const body = { subject, code, faults, sha256, excerpt };
-    const from = actor ?? { role: "orchestrator" as const, name: "orchestrator" };
+    if (this.#desk.dead.isFull(message)) {
+      if (this.#desk.dead.count(message)) this.#schedule();
+      return;
+    }
     try {
-      this.#transact(() => this.#desk.record({ type: "message.dead", quest: null, actor: from, body }, null));
+      this.#transact(() => this.#desk.dead.bury(message));
     } catch (error) {
+      const { subject } = message;
       this.#parts.log.error({ err: error, subject }, "a dead letter could not be stored");
     }
     this.#parts.stream
@@ -141,6 +139,12 @@ class Running {
     this.#disarm?.();
     const { claims } = this.#waiting.late(Number.POSITIVE_INFINITY);
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
+    try {
+      if (this.#desk.dead.nextMs() < Number.POSITIVE_INFINITY)
+        this.#transact(() => this.#desk.dead.sayCounts(Number.POSITIVE_INFINITY));
+    } catch (error) {
+      this.#parts.log.error({ err: error }, "how many dead letters were counted could not be stored");
+    }
     await this.#publisher.settled();
   }
 
@@ -240,7 +244,7 @@ class Running {
     const { command } = received;
     const known = isOwnRecord(command) ? null : tx.answerOf(command.id);
     if (known?.actor === actorText(command.actor)) return [{ command, answer: known.answer as Answer }];
-    if (known) return [{ command, answer: refusal(foreignId(command)) }];
+    if (known) return [{ command, answer: refusal(foreignId(command.id)) }];
     if (command.verb === "hello") this.#waiting.forgetClaim(command.actor);
     let answer: Answer;
     try {
@@ -250,7 +254,7 @@ class Running {
       if (command.verb === "ask" && this.#waitsOn(received, data as AskAnswer)) return [];
       answer = { ok: true, seq: this.#desk.lastSeq, data };
     } catch (error) {
-      if (!(error instanceof QuestbusError) || storeFaults.includes(error.code)) throw error;
+      if (!isRefusal(error)) throw error;
       this.#recordRefusal(tx, command, error);
       answer = refusal(error);
     }
@@ -293,6 +297,7 @@ class Running {
       crashPoint("timer.fired");
     }
     this.#desk.asks.expire();
+    this.#desk.dead.sayCounts(this.#parts.time.nowMs());
   }
 
   /** Parks a claim. An agent waits once: its newest claim ends the one before, whose answer this gives. */
@@ -316,6 +321,7 @@ class Running {
       this.#parts.store.nextTimerMs() ?? Infinity,
       this.#waiting.nextMs(),
       this.#desk.asks.nextMs(),
+      this.#desk.dead.nextMs(),
     );
     if (!Number.isFinite(next)) return;
     const leastMs = this.#failed ? failedPauseMs : 0;
@@ -324,16 +330,4 @@ class Running {
   }
 }
 
-const foreignId = ({ id }: Command): QuestbusError =>
-  new QuestbusError({
-    code: "MESSAGE_INVALID",
-    message: `the command id ${id} belongs to another sender`,
-    next: "use a fresh id",
-  });
-
 const none = (seq: number): Answer => ({ ok: true, seq, data: { status: "none" } });
-
-function refusal(error: unknown): Answer {
-  const retryable = error instanceof QuestbusError && error.retryable;
-  return { ok: false, faults: faultsOf(error).map((fault) => ({ ...fault })), retryable };
-}

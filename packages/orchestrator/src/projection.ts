@@ -1,4 +1,4 @@
-import type { AskState, QuestState } from "@questbus/core";
+import { type AskState, deadSeqOf, type QuestState } from "@questbus/core";
 import {
   assignmentOf,
   type EventBody,
@@ -65,6 +65,7 @@ const atOnce: readonly EventType[] = ["quest.escalated", "ruling.made"];
 
 /** What an event says by itself. */
 function projectFact(store: StoreWrites, event: JournalEvent): void {
+  projectDead(store, event);
   if (event.type === "agent.joined") {
     const { incarnation, pid } = event.body;
     store.putAgent({
@@ -81,6 +82,27 @@ function projectFact(store: StoreWrites, event: JournalEvent): void {
       store.putEvidence({ sha256, kind, quest: event.quest, sizeBytes, seq: event.seq });
     }
   }
+}
+
+/** A letter that came, one more that was counted, or what became of it. */
+function projectDead(store: StoreWrites, { type, seq, timeMs, actor, body }: JournalEvent): void {
+  const { role, name } = actor;
+  const fresh = { seq, role, name, timeMs, status: "open", retries: 0, counted: 0 } as const;
+  if (type === "message.dead") {
+    const { subject, code, faults } = body;
+    store.putDead({ ...fresh, subject, code, fault: faults[0] ?? "" });
+  }
+  if (type === "dead.counted") {
+    const { count, ...last } = body;
+    const before = store.countedDead(role, name) ?? fresh;
+    store.putDead({ ...before, ...last, timeMs, counted: before.counted + count });
+  }
+  if (type !== "dead.retried" && type !== "dead.dropped") return;
+  const letter = store.getDead(deadSeqOf(body.letter));
+  if (!letter) return;
+  if (type === "dead.dropped") store.putDead({ ...letter, status: "dropped" });
+  else if (body.faults.length === 0) store.putDead({ ...letter, status: "retried" });
+  else store.putDead({ ...letter, retries: letter.retries + 1 });
 }
 
 function projectState(store: StoreWrites, event: JournalEvent, state: QuestState): void {

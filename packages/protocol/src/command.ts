@@ -2,7 +2,16 @@ import { z } from "zod";
 import { decision } from "./arbitration.ts";
 import { ask, askReport } from "./ask.ts";
 import { type Report, report } from "./assignment.ts";
-import { askId, assignmentId, escalationId, gitOid, type Principal, questId, sha256 } from "./identity.ts";
+import {
+  askId,
+  assignmentId,
+  deadId,
+  escalationId,
+  gitOid,
+  type Principal,
+  questId,
+  sha256,
+} from "./identity.ts";
 import { limit } from "./limit.ts";
 import { questDocument } from "./quest.ts";
 import { suppliedShape } from "./supply.ts";
@@ -60,6 +69,10 @@ export const commandData = {
     pass: z.int().min(1).optional(),
     ...suppliedShape,
   }),
+  /** Read a dead letter again, as its sender's: what it may not do, it still may not. */
+  retry: z.strictObject({ letter: deadId }),
+  /** Nothing is to be done with a dead letter any more. */
+  drop: z.strictObject({ letter: deadId, reason }),
   rule: z.strictObject({
     escalation: escalationId,
     decision,
@@ -86,7 +99,7 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
   performance: agentVerbs,
   qa: agentVerbs,
   ops: agentVerbs,
-  operator: ["submit", "cancel", "supply", "ask"],
+  operator: ["submit", "cancel", "supply", "ask", "retry", "drop"],
   arbiter: ["rule"],
   worker: ["requests", "supply"],
 };

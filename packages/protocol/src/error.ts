@@ -86,6 +86,10 @@ export const errorRegistry = {
   ROLE_FORBIDDEN: terminal(exitCode.conflict),
   ESCALATION_NOT_FOUND: terminal(exitCode.notFound),
   RULING_NOT_ALLOWED: person(exitCode.conflict),
+  // dead letters
+  DEAD_NOT_FOUND: terminal(exitCode.notFound),
+  DEAD_CLOSED: terminal(exitCode.conflict),
+  DEAD_NOT_RETRYABLE: person(exitCode.conflict),
   // the stack
   BUS_UNAVAILABLE: retryable(exitCode.busUnavailable),
   BROKER_MISSING: person(exitCode.busUnavailable),
@@ -149,6 +153,10 @@ export class QuestbusError extends Error {
     return errorRegistry[this.code].class === "retryable";
   }
 }
+
+/** A fault with its place, as a dead letter keeps it. */
+export const faultLine = ({ where, message }: Pick<Fault, "where" | "message">): string =>
+  where ? `${where}: ${message}` : message;
 
 /** The faults of any thrown value: a `QuestbusError`'s own, else one `INTERNAL`. */
 export function faultsOf(error: unknown): readonly Fault[] {

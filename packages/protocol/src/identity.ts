@@ -24,6 +24,10 @@ export const assignmentId = z.string().regex(/^q-[a-z0-9]{8}\.(architect|perform
 export const escalationId = z
   .string()
   .regex(/^e-[a-z0-9]{8}$/, { error: "an escalation id looks like e-7k3m9x2p" });
+/** The row of the journal that the letter came with. */
+export const deadId = z
+  .string()
+  .regex(/^d-[1-9][0-9]{0,14}$/, { error: "the id of a dead letter looks like d-17" });
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** A git object name: SHA-1 or SHA-256. */
 export const gitOid = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);

@@ -6,6 +6,7 @@ export * from "./authority.ts";
 export * from "./canonical.ts";
 export * from "./command.ts";
 export * from "./crash-point.ts";
+export * from "./dead.ts";
 export * from "./envelope.ts";
 export * from "./error.ts";
 export * from "./evidence.ts";

@@ -3,7 +3,7 @@ import { decision, escalationReason } from "./arbitration.ts";
 import { type AskGrant, askEventBody } from "./ask.ts";
 import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
 import { commandData } from "./command.ts";
-import { actor, assignmentId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
+import { actor, assignmentId, deadId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
 import { supplied } from "./supply.ts";
 import { verdict } from "./verdict.ts";
 
@@ -68,7 +68,7 @@ export const eventBody = {
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
   /** A command was refused; nothing changed but this record. */
   "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),
-  /** A message could not be read; its first bytes are kept with the reason. */
+  /** A message could not be read; its text is kept with the reason, or the first part of a long one. */
   "message.dead": z.object({
     subject: z.string(),
     code: z.string(),
@@ -76,6 +76,16 @@ export const eventBody = {
     sha256,
     excerpt: z.string(),
   }),
+  /** So many messages of this sender could not be read, and were counted only: enough of its letters are open. */
+  "dead.counted": z.object({
+    count: z.int().min(1),
+    subject: z.string(),
+    code: z.string(),
+    fault: z.string(),
+  }),
+  /** A letter was read again; without faults it was carried out. */
+  "dead.retried": z.object({ letter: deadId, faults: z.array(z.string()) }),
+  "dead.dropped": z.object({ letter: deadId, reason: z.string() }),
 } as const;
 
 export const eventTypes = Object.keys(eventBody) as EventType[];

@@ -89,8 +89,11 @@ export const limit = {
   checkpointEveryMs: 60_000,
   /** Checkpoints kept; the newest covers every row before it, older ones say since when a row is another. */
   checkpointsMax: 1_000,
-  /** Bytes of a refused message that its dead letter keeps. */
-  deadLetterBytesMax: 4_096,
+  /** Bytes of a refused message that its dead letter keeps; a longer one cannot be retried. */
+  deadLetterBytesMax: 65_536,
+  /** Open dead letters of one sender; what it sends beyond them is counted, and the count recorded so often. */
+  deadLettersMax: 100,
+  deadCountEveryMs: 60_000,
   /** Asks that one claim takes, and one report answers. */
   asksClaimedMax: 64,
   /** Asks that are open at once; all of them are in memory. */

@@ -1,5 +1,6 @@
 import { canonicalText, endings, type Phase, type Principal, type Role, type Task } from "@questbus/protocol";
 import { type AskReader, type AskWriter, askReaderOn, askWriterOn } from "./ask.ts";
+import { type DeadReader, type DeadWriter, deadReaderOn, deadWriterOn } from "./dead.ts";
 import type { Sql, Value } from "./sql.ts";
 
 /**
@@ -63,33 +64,35 @@ export type QuestQuery = {
 export type AssignmentQuery = { quest?: string; role?: Role; status?: string | readonly string[] };
 export type EscalationQuery = { quest?: string; status?: string };
 
-export type ProjectionReader = AskReader & {
-  getQuest(id: string): QuestRow | null;
-  getQuestState(id: string): unknown;
-  /** Newest first. */
-  listQuests(query: QuestQuery): QuestSummary[];
-  /** The unfinished quest with this digest. */
-  questByDigest(digest: string): QuestSummary | null;
-  getAssignment(id: string): AssignmentRow | null;
-  /** Those of the oldest quest first. */
-  listAssignments(query?: AssignmentQuery): AssignmentRow[];
-  getEscalation(id: string): EscalationRow | null;
-  /** Oldest first. */
-  listEscalations(query?: EscalationQuery): EscalationRow[];
-  /** In the order in which it came. */
-  listEvidence(quest: string): EvidenceRow[];
-  getAgent(role: string, name: string): AgentRow | null;
-  listAgents(): AgentRow[];
-};
+export type ProjectionReader = AskReader &
+  DeadReader & {
+    getQuest(id: string): QuestRow | null;
+    getQuestState(id: string): unknown;
+    /** Newest first. */
+    listQuests(query: QuestQuery): QuestSummary[];
+    /** The unfinished quest with this digest. */
+    questByDigest(digest: string): QuestSummary | null;
+    getAssignment(id: string): AssignmentRow | null;
+    /** Those of the oldest quest first. */
+    listAssignments(query?: AssignmentQuery): AssignmentRow[];
+    getEscalation(id: string): EscalationRow | null;
+    /** Oldest first. */
+    listEscalations(query?: EscalationQuery): EscalationRow[];
+    /** In the order in which it came. */
+    listEvidence(quest: string): EvidenceRow[];
+    getAgent(role: string, name: string): AgentRow | null;
+    listAgents(): AgentRow[];
+  };
 
-export type ProjectionWriter = AskWriter & {
-  putQuest(row: QuestRow): void;
-  putAssignment(row: AssignmentRow): void;
-  putEscalation(row: EscalationRow): void;
-  /** Evidence never changes: putting the same again does nothing. */
-  putEvidence(row: EvidenceRow): void;
-  putAgent(row: AgentRow): void;
-};
+export type ProjectionWriter = AskWriter &
+  DeadWriter & {
+    putQuest(row: QuestRow): void;
+    putAssignment(row: AssignmentRow): void;
+    putEscalation(row: EscalationRow): void;
+    /** Evidence never changes: putting the same again does nothing. */
+    putEvidence(row: EvidenceRow): void;
+    putAgent(row: AgentRow): void;
+  };
 
 const questColumns = "id, status, title, digest, created_ms AS createdMs, updated_ms AS updatedMs";
 const escalationColumns = "id, quest, reason, status, opened_ms AS openedMs, ruling";
@@ -123,6 +126,7 @@ export function projectionReaderOn(sql: Sql): ProjectionReader {
   };
   return {
     ...askReaderOn(sql),
+    ...deadReaderOn(sql),
     getQuest,
     getQuestState: (id) => getQuest(id)?.state ?? null,
     listQuests({ status, limit, before }) {
@@ -209,6 +213,7 @@ const upsertAgent = upsert("agent", ["role", "name"], ["incarnation", "pid", "jo
 export function projectionWriterOn(sql: Sql): ProjectionWriter {
   return {
     ...askWriterOn(sql),
+    ...deadWriterOn(sql),
     putQuest: ({ createdMs, updatedMs, state, ...row }) =>
       sql.run(upsertQuest, {
         ...row,
@@ -240,6 +245,7 @@ const keys = {
   evidence: "sha256, quest, kind",
   agent: "role, name",
   ask: "seq",
+  dead_letter: "seq",
 } as const;
 
 /** Every projection as text, a row a line, in the order of the keys. */

@@ -37,6 +37,7 @@ test("the shipped ones are as they were released", () => {
       "0002-projection.sql 1760813a255f0881",
       "0003-timer.sql 3d90dd0663cc33de",
       "0004-ask.sql be818391600760e9",
+      "0005-dead-letter.sql f5525f54f10a2423",
     ]
   `);
 });

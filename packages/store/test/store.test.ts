@@ -100,7 +100,7 @@ describe("opening", () => {
   test("an older state is brought up to date by a writer; a reader says what to do", () => {
     filled(dir, 1);
     meddle(
-      `DROP TABLE timer; DROP TABLE cursor; DROP TABLE ask;
+      `DROP TABLE timer; DROP TABLE cursor; DROP TABLE ask; DROP TABLE dead_letter;
        DELETE FROM migration WHERE version >= 3; PRAGMA user_version = 2`,
     );
     expect(code(() => openStore({ dir, mode: "read" }))).toBe("STATE_MISSING");

@@ -20,6 +20,7 @@ import { startTimeOf } from "@questbus/workbench";
 
 /** Broker and orchestrator as the command line starts them; the test plays the agents, unless it wants real ones. */
 export type BareStack = {
+  readonly url: string;
   /** A client with the real credential file of that role. */
   clientAs(role: Principal): Promise<BusClient>;
   /** Kills the broker, removes its whole data folder, and starts an empty one at the same address. */
@@ -73,6 +74,7 @@ export async function startBareStack(
   writeFileSync(join(stateDir, "stack.json"), JSON.stringify(record), { mode: 0o600 });
   const connections: BusConnection[] = [];
   return {
+    url,
     async clientAs(role) {
       const connection = await connectBus({ url, credential: credentialPath(stateDir, role, role) });
       connections.push(connection);
