@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { crashPoints } from "@questbus/protocol";
 import { openAgentRig } from "../faults/agent-run.ts";
+import { openCancelRig } from "../faults/cancel-run.ts";
 import { openCrashRig } from "../faults/crash-run.ts";
 import { mutations } from "../simulation/mutations.ts";
 import { playWorlds } from "../simulation/played.ts";
@@ -126,6 +127,39 @@ export const proveSimulation: Area = async function* ({ full, note }) {
     problems,
     detail: `${sum.worlds} worlds, ${sum.crashes} crashes, ${sum.rows} rows; seeds from 1`,
   });
+};
+
+/** The product's promise: from the operator's Enter until no process of the quest runs. */
+const cancelMsMax = 2_000;
+
+export const proveCancels: Area = async function* ({ full, note }) {
+  const rig = await openCancelRig("prove-cancel");
+  try {
+    const goneMs: number[] = [];
+    const reachedMs: number[] = [];
+    const problems: string[] = [];
+    for (let seed = 1; seed <= (full ? 20 : 5); seed += 1) {
+      const run = await rig.run(seed);
+      goneMs.push(run.goneMs);
+      reachedMs.push(run.reachedMs);
+      problems.push(...run.problems.map((each) => `seed ${seed} (${run.task}): ${each}`));
+      note(`  cancelled in ${run.task}: ${run.goneMs} ms, ${run.reachedMs} ms of them after the commit`);
+    }
+    const of = (values: readonly number[]): string => {
+      const sorted = [...values].sort((a, b) => a - b);
+      return `p50 ${sorted[Math.floor(sorted.length / 2)]} ms, max ${sorted.at(-1)} ms`;
+    };
+    const broken = problems.length > 0 ? `; ${problems.join("; ")}` : "";
+    yield {
+      id: "faults.cancel",
+      what: "from `questbus cancel` until the last process of the quest is gone, daemons and what ignores SIGTERM too",
+      goal: `max < ${cancelMsMax} ms, the target as it was`,
+      value: `${of(goneMs)} in ${goneMs.length} cancels; after the commit ${of(reachedMs)}${broken}`,
+      ok: problems.length === 0 && Math.max(...goneMs) < cancelMsMax,
+    };
+  } finally {
+    await rig.close();
+  }
 };
 
 /** In how many worlds a planted bug has to show. */

@@ -33,8 +33,8 @@ export async function must(program: string, args: readonly string[], options?: R
   );
 }
 
-export const questbus = (args: readonly string[], cwd: string): Promise<Ran> =>
-  run(process.execPath, [cli, ...args], { cwd });
+export const questbus = (args: readonly string[], cwd: string, env?: NodeJS.ProcessEnv): Promise<Ran> =>
+  run(process.execPath, [cli, ...args], { cwd, ...(env ? { env } : {}) });
 
 const identity = ["-c", "user.name=Prove", "-c", "user.email=prove@localhost", "-c", "commit.gpgsign=false"];
 export const git = async (cwd: string, ...args: string[]): Promise<string> =>

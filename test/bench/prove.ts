@@ -1,6 +1,6 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
-import { proveCrashes, proveMutations, proveSimulation, proveWipes } from "./faults.ts";
+import { proveCancels, proveCrashes, proveMutations, proveSimulation, proveWipes } from "./faults.ts";
 import { proveAttempts, proveHonest, proveImpossible } from "./gaming.ts";
 import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
@@ -18,6 +18,7 @@ const areas: Record<string, Area> = {
   "faults/broker": proveWipes,
   "faults/simulation": proveSimulation,
   "faults/mutations": proveMutations,
+  "faults/cancel": proveCancels,
 };
 
 const { values, positionals } = parseArgs({

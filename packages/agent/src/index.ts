@@ -13,5 +13,6 @@ export {
 } from "./measurement.ts";
 export { nearWord } from "./near-word.ts";
 export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } from "./seal.ts";
+export { groupsDir } from "./session.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

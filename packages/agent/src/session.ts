@@ -7,12 +7,10 @@ import {
   type ClaimAnswer,
   crashPoint,
   type ErrorCode,
-  errorRegistry,
   type Fault,
   faultsOf,
   type Grant,
   limit,
-  QuestbusError,
   type Report,
 } from "@questbus/protocol";
 import {
@@ -27,6 +25,7 @@ import {
 import type { Logger } from "pino";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
 import type { AgentDefinition } from "./definition.ts";
+import { keepLease } from "./lease.ts";
 
 /**
  * One agent's life: claim an assignment, do its task, report, claim again.
@@ -47,6 +46,9 @@ export type Session = {
   signal: AbortSignal;
 };
 
+/** Where the agents of a stack record what they run, each below its name. */
+export const groupsDir = (stateDir: string): string => join(stateDir, "run", "groups");
+
 const claimAnswerSlackMs = 2_000;
 /** After a claim that was refused at once (a full queue, a full disk), so that asking again is no storm. */
 const claimPauseMs = 1_000;
@@ -54,7 +56,7 @@ const claimPauseMs = 1_000;
 const patienceMs = 60_000;
 
 export async function runSession(session: Session, incarnation: string): Promise<void> {
-  const groups = openProcessGroups(join(session.stateDir, "run", "groups", session.name));
+  const groups = openProcessGroups(join(groupsDir(session.stateDir), session.name));
   const ended = await groups.reap();
   if (ended > 0) session.log.warn({ ended }, "ended processes of an earlier run");
   await session.client.request(
@@ -87,10 +89,9 @@ async function claim({ client, log, signal }: Session): Promise<Grant | null> {
 async function work(session: Session, grant: Grant, groups: ProcessGroups): Promise<void> {
   const { log } = session;
   const { brief } = grant;
-  const lost = new AbortController();
-  const signal = AbortSignal.any([session.signal, lost.signal]);
   crashPoint("claim.granted");
-  const renewing = keepLease(session, grant, lost);
+  const lease = keepLease(session, grant);
+  const signal = AbortSignal.any([session.signal, lease.lost]);
   log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
   try {
     const report = await perform(session, grant, groups, signal);
@@ -102,9 +103,16 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   } catch (error) {
     log.warn({ quest: brief.quest, task: brief.task, faults: faultsOf(error) }, "task dropped");
   } finally {
-    clearInterval(renewing);
+    lease.end();
+    if (lease.questEnded) await clear(session, grant);
   }
 }
+
+/** Who cancels a quest removes its trees too, and this agent may have laid one out since. */
+const clear = (session: Session, grant: Grant): Promise<void> =>
+  removeTrees({ dir: workspaceDir(session.stateDir, grant) }).catch((error: unknown) =>
+    session.log.warn({ err: error, quest: grant.brief.quest }, "the trees of an ended quest stay"),
+  );
 
 /** Refusals of a report that are the task's own doing. */
 const reportable: readonly ErrorCode[] = [
@@ -136,21 +144,6 @@ async function deliver({ client, signal, stateDir }: Session, grant: Grant, repo
     const told = fault.code === "DISK_FULL" ? diskFilled(stateDir) : fault;
     await client.request("report", faultReport(grant, told, []), options);
   }
-}
-
-/** Renews the lease until told to stop; I1: when it is refused, the work is aborted. */
-function keepLease({ client, log }: Session, grant: Grant, lost: AbortController): NodeJS.Timeout {
-  const { assignment, epoch } = grant;
-  return setInterval(() => {
-    client
-      .request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs })
-      .catch((error: unknown) => {
-        // A full disk, say, is no word on the lease.
-        if (!(error instanceof QuestbusError) || errorRegistry[error.code].class !== "terminal") return;
-        log.warn({ assignment, epoch, code: error.code }, "lease lost");
-        lost.abort();
-      });
-  }, limit.renewEveryMs);
 }
 
 /** The workspace of one task: to open it takes three git processes, and the steps of a task ask for it several times. */
@@ -203,7 +196,8 @@ async function perform(
     return reportOf(grant, await phaseOf(session.behaviour, grant)(context), stored);
   } catch (error) {
     const [fault] = faultsOf(error);
-    if (fault?.code === "INTERNAL") session.log.error({ err: error }, "task failed unexpectedly");
+    if (fault?.code === "INTERNAL" && !signal.aborted)
+      session.log.error({ err: error }, "task failed unexpectedly");
     return faultReport(grant, fault as Fault, stored);
   }
 }

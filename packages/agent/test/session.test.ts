@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,6 +10,7 @@ import {
   commandData,
   type ErrorCode,
   type Grant,
+  type JournalRow,
   limit,
   QuestbusError,
   type Report,
@@ -71,11 +72,18 @@ function bus(grants: readonly Grant[], handlers: Partial<Record<Verb, Handler>> 
       stop.abort();
       return ended(options?.signal);
     },
-    watchEvents: async () => () => {},
+    async watchEvents({ quest }, handler) {
+      hearing.set(quest, handler);
+      return () => hearing.delete(quest);
+    },
+  };
+  const hearing = new Map<string | undefined, (row: JournalRow) => void>();
+  const tell = (type: JournalRow["type"]): void => {
+    for (const hear of hearing.values()) hear({ type } as JournalRow);
   };
   const of = (verb: Verb): CommandData[Verb][] =>
     sent.filter((each) => each.verb === verb).map((each) => each.data);
-  return { client, sent, stop, of, reports: () => of("report") as Report[] };
+  return { client, sent, stop, of, tell, hearing, reports: () => of("report") as Report[] };
 }
 
 let stateDir = "";
@@ -119,7 +127,8 @@ describe("the life of an agent", () => {
   it("says hello once, then claims, works and reports, and claims again until it is stopped", async () => {
     const line = bus([grantOf({}, 3), grantOf({ task: "base-measure", phase: "test", pass: 2 }, 4)]);
     await live(line, async () => outcome);
-    expect(line.sent.map((each) => each.verb)).toEqual([
+    const verbs = line.sent.map((each) => each.verb);
+    expect(verbs.filter((verb) => verb !== "renew")).toEqual([
       "hello",
       "claim",
       "report",
@@ -306,8 +315,9 @@ describe("I1: a lost lease aborts the work under it", () => {
     async (code) => {
       renewing();
       const line = bus([grantOf({}, 7)], {
-        renew: () => {
-          throw refusal(code);
+        renew: (_, times) => {
+          if (times > 1) throw refusal(code);
+          return {};
         },
       });
       const { begun, work } = endless();
@@ -316,11 +326,62 @@ describe("I1: a lost lease aborts the work under it", () => {
       await vi.advanceTimersByTimeAsync(limit.renewEveryMs);
       await life;
       expect(signal.aborted).toBe(true);
-      expect(line.of("renew")).toEqual([{ assignment: "q-00000000.performance", epoch: 7 }]);
+      const renewal = { assignment: "q-00000000.performance", epoch: 7 };
+      expect(line.of("renew")).toEqual([renewal, renewal]);
       expect(line.reports()).toEqual([]);
       expect(line.of("claim")).toHaveLength(2);
     },
   );
+
+  it.each(["quest.ended", "pass.judged", "lease.expired"] as const)(
+    "%s makes it ask at once: it does not wait for the next renewal",
+    async (type) => {
+      renewing();
+      let over = false;
+      const line = bus([grantOf()], {
+        renew: () => {
+          if (over) throw refusal("LEASE_STALE");
+          return {};
+        },
+      });
+      const { begun, work } = endless();
+      const life = live(line, work);
+      const { signal } = await begun;
+      await vi.waitFor(() => expect(line.of("renew")).toHaveLength(1));
+      line.tell("assignment.noted");
+      line.tell(type);
+      expect(line.of("renew")).toHaveLength(2);
+      expect(signal.aborted, "an event that comes late, or twice, ends nothing").toBe(false);
+      over = true;
+      line.tell(type);
+      await life;
+      expect(signal.aborted).toBe(true);
+      expect(line.reports()).toEqual([]);
+    },
+  );
+
+  it("removes the trees of a quest that ended once its own work is over: who cancelled did so too early", async () => {
+    const line = bus([grantOf()], {
+      renew: (_, times) => {
+        if (times > 1) throw refusal("LEASE_STALE");
+        return {};
+      },
+    });
+    const tree = join(stateDir, "quests", "q-00000000", "trees", "work");
+    const { begun, work } = endless();
+    const life = live(line, async (context) => {
+      try {
+        return await work(context);
+      } finally {
+        mkdirSync(tree, { recursive: true });
+      }
+    });
+    await begun;
+    await vi.waitFor(() => expect(line.of("renew")).toHaveLength(1));
+    line.tell("quest.ended");
+    await life;
+    expect(existsSync(tree)).toBe(false);
+  });
 
   it("work that ends after its lease was lost is not reported either", async () => {
     renewing();
@@ -362,7 +423,7 @@ describe("I1: a lost lease aborts the work under it", () => {
       await vi.advanceTimersByTimeAsync(limit.renewEveryMs * 3);
       release.resolve(outcome);
       await life;
-      expect(line.of("renew")).toHaveLength(3);
+      expect(line.of("renew")).toHaveLength(4);
       expect(line.reports()).toHaveLength(1);
     },
   );
@@ -371,9 +432,11 @@ describe("I1: a lost lease aborts the work under it", () => {
     renewing();
     const line = bus([grantOf()]);
     await live(line, async () => outcome);
+    const before = line.of("renew").length;
     await vi.advanceTimersByTimeAsync(limit.renewEveryMs * 5);
-    expect(line.of("renew")).toEqual([]);
+    expect(line.of("renew")).toHaveLength(before);
     expect(vi.getTimerCount()).toBe(0);
+    expect(line.hearing.size).toBe(0);
   });
 
   it("an agent that is told to stop aborts its work and reports nothing", async () => {

@@ -206,7 +206,12 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
           if (faults.length > 0) onInvalid?.(faults);
         },
       });
-      await connection.orDown(nats.flush());
+      try {
+        await connection.orDown(nats.flush());
+      } catch (error) {
+        subscription.unsubscribe();
+        throw error;
+      }
       return () => subscription.unsubscribe();
     },
   };

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
+import { groupsDir } from "@questbus/agent";
 import type { QuestState } from "@questbus/core";
 import { exitCode, QuestbusError } from "@questbus/protocol";
-import { removeTrees } from "@questbus/workbench";
+import { recordedGroupsEnd, removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
 import { explainCall, stateOption } from "./explain/words.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
@@ -200,11 +201,17 @@ async function followRuling(
   return done ? exitCode.ok : exit;
 }
 
-/** `questbus cancel QUEST` */
+/** How long the agents on this machine have to end what they run for a quest that was cancelled. */
+const endedMsMax = 5_000;
+
+/** `questbus cancel QUEST`: when it says so, none of the quest's commands runs on this machine any more. */
 export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {
   return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
     const operator = await session.clientAs("operator");
+    const isHeld = session.store.listAssignments({ quest, status: "leased" }).length > 0;
     await operator.request("cancel", { quest, reason });
+    if (isHeld && !(await recordedGroupsEnd(groupsDir(resolve(common.state)), endedMsMax)))
+      note("some commands of its agents still run: questbus agents");
     await sweep(common.state, quest);
     const summary = summaryOf(questState(session.store, quest), session.store.head());
     if (common.json) printJson(summary);

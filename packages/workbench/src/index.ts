@@ -30,7 +30,7 @@ export { type Integrated, type IntegrationOrder, integrate } from "./integration
 export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
 export { type ObserveOptions, observe } from "./observe.ts";
-export { openProcessGroups, type ProcessGroups, startTimeOf } from "./process-group.ts";
+export { openProcessGroups, type ProcessGroups, recordedGroupsEnd, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
 export { sweepRunHomes } from "./run-home.ts";
 export { changedOnlyUnder, openSealGuard, type SealGuard, underSeal } from "./seal.ts";

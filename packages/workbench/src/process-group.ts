@@ -61,6 +61,23 @@ export function openProcessGroups(dir: string): ProcessGroups {
   };
 }
 
+/**
+ * Waits until none of the groups that are recorded now below `dir`, the records of several owners, is recorded any more:
+ * each with all of its tree. False when that took longer than `withinMs`.
+ */
+export async function recordedGroupsEnd(dir: string, withinMs: number): Promise<boolean> {
+  const owners = existsSync(dir) ? readdirSync(dir) : [];
+  const records = owners.flatMap((owner) =>
+    readdirSync(join(dir, owner)).map((pgid) => join(dir, owner, pgid)),
+  );
+  const endMs = performance.now() + withinMs;
+  while (records.some((path) => existsSync(path))) {
+    if (performance.now() > endMs) return false;
+    await wait(pollMs);
+  }
+  return true;
+}
+
 const readRecord = (dir: string, pgid: number): string =>
   readFileSync(join(dir, String(pgid)), "utf8").trim();
 
