@@ -6,6 +6,7 @@ import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
+import { proveLatency, proveW1, proveW3 } from "./speed.ts";
 
 const areas: Record<string, Area> = {
   main: proveMain,
@@ -19,6 +20,9 @@ const areas: Record<string, Area> = {
   "faults/simulation": proveSimulation,
   "faults/mutations": proveMutations,
   "faults/cancel": proveCancels,
+  "speed/w3": proveW3,
+  "speed/w1": proveW1,
+  "speed/latency": proveLatency,
 };
 
 const { values, positionals } = parseArgs({
