@@ -6,7 +6,7 @@ import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
-import { proveLatency, proveW1, proveW3 } from "./speed.ts";
+import { proveLatency, proveReplay, proveW1, proveW3 } from "./speed.ts";
 
 const areas: Record<string, Area> = {
   main: proveMain,
@@ -23,6 +23,7 @@ const areas: Record<string, Area> = {
   "speed/w3": proveW3,
   "speed/w1": proveW1,
   "speed/latency": proveLatency,
+  "speed/replay": proveReplay,
 };
 
 const { values, positionals } = parseArgs({

@@ -1,3 +1,4 @@
+import { must } from "./process.ts";
 import type { Area, Promised } from "./promise.ts";
 import { flushMs } from "./speed/disk.ts";
 import { median, peers, playRounds, type Round, ratioOf } from "./speed/round.ts";
@@ -93,4 +94,23 @@ export const proveLatency: Area = async function* ({ full, note }) {
   const what = (share: string): string => `one W3 in flight, from the submit to its durable result: ${share}`;
   yield timeRow(rounds, "p50Ms", { id: "speed.latency.p50", what: what("p50"), most: 2, unit: "ms", more });
   yield timeRow(rounds, "p99Ms", { id: "speed.latency.p99", what: what("p99"), most: 5, unit: "ms" });
+};
+
+export const proveReplay: Area = async function* ({ full, note }) {
+  const args = ["test/bench/journal.ts", "--json", "--mb", full ? "600" : "100"];
+  const found = JSON.parse((await must(process.execPath, args)).stdout) as Record<string, number>;
+  note(`  ${JSON.stringify(found)}`);
+  const row = (id: string, what: string, perS: number): Promised => ({
+    id,
+    what: `${what}, ${found.events} events`,
+    goal: "≥ 100,000 events/s",
+    value: `${perS.toLocaleString("en")} events/s`,
+    ok: perS >= 100_000,
+  });
+  yield row("speed.verify", "hash chain verified from its first row", found.verifyPerSecond ?? 0);
+  yield row(
+    "speed.replay",
+    "replayed into an empty database, every verdict recomputed, every projection compared",
+    found.replayPerSecond ?? 0,
+  );
 };

@@ -24,8 +24,8 @@ export function project(store: StoreWrites, event: JournalEvent, state: QuestSta
 const changesState = (event: JournalEvent): boolean => event.type !== "command.refused";
 
 /**
- * The same for many events at once. Most of a quest's rows depend on its last state alone, and that is most of the work:
- * they are written when the quest has ended, when its escalation changes, and with `flush`.
+ * The same for many events at once. A quest's rows depend on its last state alone, and are most of the work: they are
+ * written when the quest has ended, and with `flush`. Only its escalation is written at once, because another may follow.
  */
 export function openProjection(store: StoreWrites): {
   take(event: JournalEvent, state: QuestState | null): void;
@@ -38,11 +38,12 @@ export function openProjection(store: StoreWrites): {
     take(event, state) {
       projectFact(store, event);
       if (!state || !changesState(event)) return;
-      if (state.ending || atOnce.includes(event.type)) {
+      if (state.ending) {
         open.delete(state.id);
         projectState(store, event, state);
       } else {
         open.set(state.id, { event, state });
+        if (opensOrRules.includes(event.type)) projectEscalation(store, state);
       }
     },
     takeAsk(event, ask) {
@@ -60,8 +61,7 @@ export function openProjection(store: StoreWrites): {
   };
 }
 
-/** What a later event of the quest may put another in the place of. */
-const atOnce: readonly EventType[] = ["quest.escalated", "ruling.made"];
+const opensOrRules: readonly EventType[] = ["quest.escalated", "ruling.made"];
 
 /** What an event says by itself. */
 function projectFact(store: StoreWrites, event: JournalEvent): void {

@@ -22,6 +22,18 @@ function quoted(text: string): string {
   if (!text.isWellFormed()) throw new TypeError("only well-formed text has a canonical form");
   return JSON.stringify(text);
 }
+/** Names of which a journal has few, and each in many rows. */
+const names = new Map<string, string>();
+const namesMax = 1_000;
+
+function quotedName(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  if (names.size >= namesMax) names.clear();
+  const found = quoted(text);
+  names.set(text, found);
+  return found;
+}
 const quotedOrNull = (text: string | null): string => (text === null ? "null" : quoted(text));
 
 /**
@@ -29,7 +41,7 @@ const quotedOrNull = (text: string | null): string => (text === null ? "null" : 
  * out, because this is most of what an append or a verification costs: keys in their order, and nothing looked up.
  */
 const rowText = ({ actor, body, command, id, quest, seq, timeMs, type }: TextRow): string =>
-  `{"actor":{"name":${quoted(actor.name)},"role":${quoted(actor.role)}},"body":${body},"command":${quotedOrNull(command)},"id":${quoted(id)},"quest":${quotedOrNull(quest)},"seq":${seq},"timeMs":${timeMs},"type":${quoted(type)}}`;
+  `{"actor":{"name":${quotedName(actor.name)},"role":${quotedName(actor.role)}},"body":${body},"command":${quotedOrNull(command)},"id":${quoted(id)},"quest":${quotedOrNull(quest)},"seq":${seq},"timeMs":${timeMs},"type":${quotedName(type)}}`;
 
 export const genesisHash = (installation: string): string =>
   createHash("sha256").update(`questbus:${installation}`).digest("hex");

@@ -37,8 +37,23 @@ function middle(sorted: Float64Array): number {
 export const pseudoMedian = (values: readonly number[]): number =>
   values.length === 0 ? Number.NaN : middle(walshAverages(values));
 
-/** The smallest w with P(W ≤ w) ≥ p, W the signed-rank statistic of n values; counted, each sign pattern alike. */
+/** Quantiles that were counted before; a replay asks for the same few again and again. */
+const counted = new Map<string, number>();
+const countedMax = 1_000;
+
+/** The smallest w with P(W ≤ w) ≥ p, W the signed-rank statistic of n values. */
 function exactQuantile(n: number, p: number): number {
+  const key = `${n} ${p}`;
+  const known = counted.get(key);
+  if (known !== undefined) return known;
+  const found = countQuantile(n, p);
+  if (counted.size >= countedMax) counted.clear();
+  counted.set(key, found);
+  return found;
+}
+
+/** Counted, each sign pattern alike. */
+function countQuantile(n: number, p: number): number {
   const ways = new Float64Array((n * (n + 1)) / 2 + 1);
   ways[0] = 1;
   for (let rank = 1; rank <= n; rank++) {

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import type { Pair } from "@questbus/protocol";
 
 /**
@@ -6,8 +6,7 @@ import type { Pair } from "@questbus/protocol";
  * Anyone who holds the seed can draw it again, so a pair measured in another order shows.
  */
 export function firstOfPair(seed: string, index: number): "base" | "candidate" {
-  const byte = createHash("sha256").update(`${seed}:${index}`).digest()[0] as number;
-  return byte < 128 ? "base" : "candidate";
+  return hash("sha256", `${seed}:${index}`) < "8" ? "base" : "candidate";
 }
 
 /** The seed of the confirmation series. */
