@@ -1,4 +1,4 @@
-import { type JournalEvent, limit, type Verb } from "@questbus/protocol";
+import { type JournalEvent, limit, type Phase, type Verb } from "@questbus/protocol";
 
 /**
  * What must hold of a journal, whatever was killed, lost or repeated while it was written. Pure: rows and answers in,
@@ -14,6 +14,7 @@ export function journalProblems(rows: readonly JournalEvent[]): string[] {
     ...writesAfterTheEnd(rows),
     ...endings(rows),
     ...tooManyPasses(rows),
+    ...askProblems(rows),
   ];
 }
 
@@ -41,7 +42,8 @@ const gaps = (rows: readonly JournalEvent[]): string[] =>
 function repeatedEffects(rows: readonly JournalEvent[]): string[] {
   const lastOf = new Map<string, number>();
   return rows.flatMap((row) => {
-    if (row.command === null) return [];
+    // Outcomes of one report on asks are refused each for itself, and again when the report comes again.
+    if (row.command === null || isRefusedReport(row)) return [];
     const before = lastOf.get(row.command);
     lastOf.set(row.command, row.seq);
     return before !== undefined && before !== row.seq - 1
@@ -49,6 +51,9 @@ function repeatedEffects(rows: readonly JournalEvent[]): string[] {
       : [];
   });
 }
+
+const isRefusedReport = (row: JournalEvent): boolean =>
+  row.type === "command.refused" && row.body.verb === "report";
 
 type Held = { epoch: number; held: boolean };
 
@@ -130,5 +135,62 @@ function tooManyPasses(rows: readonly JournalEvent[]): string[] {
     if (row.type !== "pass.started") return [];
     left.set(row.quest, now - 1);
     return now > 0 ? [] : [`row ${row.seq}: pass ${row.body.pass} of ${row.quest} is one too many`];
+  });
+}
+
+type Asked = Held & { agent: string; phases: Phase[]; isOver: boolean };
+
+/** An ask is submitted once by a command, held under a new epoch each time, reported by its holder, each phase once. */
+function askProblems(rows: readonly JournalEvent[]): string[] {
+  const asks = new Map<string, Asked>();
+  const commands = new Set<string>();
+  const problem = (row: JournalEvent, id: string, what: string): string[] => [
+    `row ${row.seq}: ${row.type} of ${id}: ${what}`,
+  ];
+  const step = (row: JournalEvent, id: string, epoch: number | null): string[] => {
+    const ask = asks.get(id);
+    if (!ask) return problem(row, id, "was never asked");
+    if (ask.isOver) return problem(row, id, "had ended");
+    if (row.type === "ask.claimed") {
+      const isNew = !ask.held && epoch !== null && epoch > ask.epoch;
+      asks.set(id, { ...ask, held: true, epoch: epoch ?? 0, agent: row.actor.name });
+      return isNew
+        ? []
+        : problem(row, id, `epoch ${epoch} after ${ask.epoch}, ${ask.held ? "held" : "free"}`);
+    }
+    if (row.type === "ask.ended") {
+      asks.set(id, { ...ask, isOver: true });
+      return [];
+    }
+    if (!ask.held || ask.epoch !== epoch) return problem(row, id, `epoch ${epoch} holds no lease`);
+    if (row.type !== "ask.reported") {
+      asks.set(id, { ...ask, held: false });
+      return [];
+    }
+    const [phase, ...phases] = ask.phases;
+    asks.set(id, { ...ask, phases, isOver: phases.length === 0 || row.body.fault !== null });
+    if (row.actor.name !== ask.agent) return problem(row, id, `reported by ${row.actor.name}`);
+    return row.body.phase === phase ? [] : problem(row, id, `${row.body.phase} in the place of ${phase}`);
+  };
+  return rows.flatMap((row) => {
+    switch (row.type) {
+      case "ask.submitted": {
+        const { ask, phases } = row.body;
+        const isAgain = asks.has(ask) || commands.has(row.command ?? ask);
+        asks.set(ask, { held: false, epoch: 0, agent: "", phases, isOver: false });
+        commands.add(row.command ?? ask);
+        return isAgain ? problem(row, ask, "was submitted before") : [];
+      }
+      case "ask.claimed":
+      case "ask.expired":
+        return row.body.asks.flatMap(({ ask, epoch }) => step(row, ask, epoch));
+      case "ask.reported":
+      case "ask.released":
+        return step(row, row.body.ask, row.body.epoch);
+      case "ask.ended":
+        return step(row, row.body.ask, null);
+      default:
+        return [];
+    }
   });
 }

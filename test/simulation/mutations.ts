@@ -11,6 +11,8 @@ const projection = "packages/orchestrator/src/projection.ts";
 const decide = "packages/core/src/quest/decide.ts";
 const machine = "packages/core/src/assignment/machine.ts";
 const client = "packages/bus/src/client.ts";
+const askDecide = "packages/core/src/ask/decide.ts";
+const askDesk = "packages/orchestrator/src/ask-desk.ts";
 const journal = "packages/store/src/journal.ts";
 
 export const mutations: readonly Mutation[] = [
@@ -115,6 +117,42 @@ export const mutations: readonly Mutation[] = [
     file: journal,
     from: "if (known && !isWritten) sql.run(",
     to: "if (known && !isWritten && known.seq % 7 > 0) sql.run(",
+  },
+  {
+    name: "an ask that comes again is another ask",
+    file: askDesk,
+    from: "const id = askIdOf(actor, command);",
+    to: "const id = askIdOf(actor, command + (this.#open.size % 2));",
+  },
+  {
+    name: "an old epoch may report on an ask",
+    file: askDecide,
+    from: "state.epoch === epoch && state.agent === actor.name;",
+    to: "state.agent === actor.name;",
+  },
+  {
+    name: "asks of a transaction that failed stay in memory",
+    file: askDesk,
+    from: "      if (state) this.#open.set(id, state);\n      else this.#open.delete(id);\n",
+    to: "",
+  },
+  {
+    name: "the lease of an ask has no end",
+    file: askDesk,
+    from: 'this.#commit(decideExpireAsks(lost, "the lease was not renewed"), null);',
+    to: "",
+  },
+  {
+    name: "a new lease of an ask has the old epoch",
+    file: askDecide,
+    from: "asks: asks.map(({ id, epoch }) => ({ ask: id, epoch: epoch + 1 }))",
+    to: "asks: asks.map(({ id, epoch }) => ({ ask: id, epoch: epoch || 1 }))",
+  },
+  {
+    name: "a phase of an ask can be reported again",
+    file: askDecide,
+    from: "if (done.includes(phase)) return null;\n  }\n  const held = heldAsk(state, outcome, actor);\n  if (askPhase(held) !== phase)",
+    to: "if (done.includes(phase) && !askPhase(state)) return null;\n  }\n  const held = heldAsk(state, outcome, actor);\n  if (askPhase(held) !== phase && !held.results.length)",
   },
 ];
 

@@ -16,14 +16,15 @@ import { auditProblems } from "../faults/audit.ts";
 import { type Answered, answerProblems, effectsIn, journalProblems } from "../faults/invariant.ts";
 import { type Numbers, numbersOf } from "../faults/numbers.ts";
 import { scenarioNames } from "../faults/scenario.ts";
+import { openAsks, type SimulatedAsks, toldProblems } from "./asks.ts";
 import { openSimulatedBus } from "./bus.ts";
 import { isCrash, openSimulatedOrchestrator } from "./orchestrator.ts";
 import { openScheduler, type Scheduler } from "./scheduler.ts";
 import { openSimulatedStream } from "./stream.ts";
 
 /**
- * One simulated world: an orchestrator, four agents, an operator and an arbiter over a bad bus, and a storm of faults
- * that ends at some time. All of it follows from the seed. Then it is quiet, every quest has to end, and the invariants
+ * One simulated world: an orchestrator, four agents, an operator, an arbiter, and in most worlds asks and who answers
+ * them, over a bad bus, and a storm of faults that ends at some time. All of it follows from the seed. Then it is quiet, every quest has to end, and the invariants
  * are checked.
  */
 export type World = {
@@ -52,43 +53,59 @@ export async function playWorld(seed: number): Promise<World> {
   const orchestrator = openSimulatedOrchestrator({ scheduler, numbers, bus, stream, store });
   const answered: Answered[] = [];
   const newId = (): string => numbers.hex(16);
-  const clientAs = (role: Principal): BusClient =>
-    createClient(bus.connectionOf(role, role), { time: scheduler.timeOf(() => true), newId });
+  const clientAs = (role: Principal, name: string = role, isAlive = () => true): BusClient =>
+    mortal(createClient(bus.connectionOf(role, name), { time: scheduler.timeOf(isAlive), newId }), isAlive);
   const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown });
   const quests = submitQuests({ scheduler, numbers, client: clientAs("operator"), answered, newId });
   ruleNowAndThen({ scheduler, numbers, client: clientAs("arbiter"), store, newId });
 
+  const asks = openAsks({ scheduler, numbers, clientAs, newId });
   const calmAtMs = numbers.one(stormMs);
   scheduler.after(calmAtMs, () => {
     bus.calm();
     stream.calm();
     orchestrator.calm();
     crew.calm();
+    asks.calm();
   });
   let seenRows = -1;
   /** The quests are read again only when there are rows that were not seen yet. */
   const isOver = (): boolean => {
-    if (scheduler.nowMs <= calmAtMs || stream.rows.length === seenRows) return false;
+    if (scheduler.nowMs <= calmAtMs || !asks.isOver() || stream.rows.length === seenRows) return false;
     seenRows = stream.rows.length;
     return allOver();
   };
   const allOver = (): boolean =>
+    asks.isOver() &&
     quests.every((quest) => quest.id !== null && isEnded(store.getQuest(quest.id)?.status)) &&
     stream.rows.at(-1)?.seq === store.head().seq;
   await scheduler.run(isOver, calmAtMs + quietMsMax);
   armCrashPoints(null);
   const rows = [...journalRows(store)];
   const problems = [
-    ...(allOver() ? [] : [stuck(quests, store)]),
+    ...(allOver() ? [] : [stuck(quests, asks, store)]),
     ...[...orchestrator.errors, ...thrown].map((error) => `thrown: ${textOf(error)}`),
     ...journalProblems(rows),
     ...answerProblems(answered, new Set(effectsIn(rows))),
+    ...toldProblems(asks.told, store),
     ...streamProblems(stream.rows, rows),
     ...auditProblems(store),
   ];
   store.close();
   return { seed, problems, rows, crashes: orchestrator.crashes, tookMs: scheduler.nowMs };
 }
+
+/** The client of a process that can die: nothing it has sent for comes back to it. */
+const mortal = (client: BusClient, isAlive: () => boolean): BusClient => ({
+  ...client,
+  async request(verb, data, options) {
+    try {
+      return await client.request(verb, data, options);
+    } finally {
+      if (!isAlive()) await new Promise<never>(() => {});
+    }
+  },
+});
 
 const isEnded = (status: string | undefined): boolean =>
   status !== undefined && endings.some((each) => each === status);
@@ -185,9 +202,10 @@ function ruleNowAndThen({
   scheduler.after(numbers.below(4_000), () => void look());
 }
 
-const stuck = (quests: readonly { id: string | null }[], store: Store): string => {
+const stuck = (quests: readonly { id: string | null }[], asks: SimulatedAsks, store: Store): string => {
   const states = quests.map(({ id }) => (id ? `${id} ${store.getQuest(id)?.status}` : "not taken"));
-  return `not over ${quietMsMax / 1_000} s after the storm: ${states.join(", ")}; journal ${store.head().seq}`;
+  const open = asks.isOver() ? "" : `, ${store.openAsks().length} asks open`;
+  return `not over ${quietMsMax / 1_000} s after the storm: ${states.join(", ")}${open}; journal ${store.head().seq}`;
 };
 
 /** Every committed row is on the stream, and the rows stand there in order when repetitions are left out. */

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type { BusClient } from "@questbus/bus";
+import { type BusClient, pause, systemTime, type Time } from "@questbus/bus";
 import {
   type AskGrant,
   type AskOutcome,
@@ -25,6 +24,8 @@ export type AskWork = {
   signal: AbortSignal;
   /** A claim or report that was not taken; it is tried again, or the lease runs out. */
   onTrouble?: (faults: readonly Fault[]) => void;
+  /** The system's own by default. */
+  time?: Time;
 };
 
 const asksDefault = 16;
@@ -40,26 +41,29 @@ type Held = { grant: AskGrant; sinceMs: number; lost: AbortController | null };
  */
 export async function workAsks(work: AskWork): Promise<void> {
   const hands = new Hands(work);
-  const renewing = setInterval(() => hands.renew(), limit.renewEveryMs);
   try {
     while (!work.signal.aborted) await hands.claim();
   } finally {
-    clearInterval(renewing);
     await hands.stop();
   }
 }
 
 class Hands {
   readonly #work: AskWork;
+  readonly #time: Time;
   readonly #asksMax: number;
   readonly #held = new Map<string, Held>();
   #done: AskOutcome[] = [];
   #scheduled = false;
   #reporting = new Set<Promise<void>>();
   #room = Promise.withResolvers<void>();
+  /** Takes the next renewal back. */
+  #rest: () => void = () => {};
 
   constructor(work: AskWork) {
     this.#work = work;
+    this.#time = work.time ?? systemTime;
+    this.#renewLater();
     this.#asksMax = Math.min(work.asksMax ?? asksDefault, limit.asksClaimedMax);
     work.signal.addEventListener("abort", () => this.#room.resolve(), { once: true });
   }
@@ -82,7 +86,7 @@ class Hands {
     } catch (error) {
       if (signal.aborted) return;
       this.#trouble(error);
-      await delay(claimPauseMs, undefined, { signal }).catch(() => {});
+      await pause(this.#time, claimPauseMs, signal);
     }
   }
 
@@ -92,7 +96,7 @@ class Hands {
   }
 
   #begin(grant: AskGrant): void {
-    const held: Held = { grant, sinceMs: performance.now(), lost: null };
+    const held: Held = { grant, sinceMs: this.#time.steadyMs(), lost: null };
     this.#held.set(grant.assignment, held);
     const task: AskTask = {
       ...grant,
@@ -115,7 +119,7 @@ class Hands {
     }
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.#report());
+    this.#time.soon(() => this.#report());
   }
 
   #report(): void {
@@ -153,9 +157,16 @@ class Hands {
     this.#room.resolve();
   }
 
+  #renewLater(): void {
+    this.#rest = this.#time.after(limit.renewEveryMs, () => {
+      this.#renewLater();
+      this.#renew();
+    });
+  }
+
   /** Leases that were not renewed by a report lately. */
-  renew(): void {
-    const beforeMs = performance.now() - limit.renewEveryMs / 2;
+  #renew(): void {
+    const beforeMs = this.#time.steadyMs() - limit.renewEveryMs / 2;
     for (const { grant, sinceMs } of this.#held.values()) {
       const { assignment, epoch } = grant;
       if (sinceMs > beforeMs) continue;
@@ -169,6 +180,7 @@ class Hands {
   }
 
   async stop(): Promise<void> {
+    this.#rest();
     await Promise.all(this.#reporting);
     for (const { grant } of [...this.#held.values()]) {
       const { assignment, epoch } = grant;

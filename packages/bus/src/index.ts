@@ -27,4 +27,4 @@ export {
 export { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
 export { type Command, type CommandHandlers, serveCommands } from "./server.ts";
 export { type JournalStream, openJournalStream } from "./stream.ts";
-export { systemTime, type Time } from "./time.ts";
+export { pause, systemTime, type Time } from "./time.ts";

@@ -1,0 +1,132 @@
+import { workAsks } from "@questbus/agent";
+import type { BusClient, Time } from "@questbus/bus";
+import {
+  type AskAnswer,
+  canonicalText,
+  limit,
+  type Phase,
+  type Principal,
+  QuestbusError,
+  type Role,
+  roles,
+} from "@questbus/protocol";
+import type { StoreReader } from "@questbus/store";
+import { insist } from "../faults/agents.ts";
+import type { Numbers } from "../faults/numbers.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/**
+ * Asks of a simulated world: an operator asks and waits as `questbus ask` does, hands of the product's SDK answer, and
+ * die with all they hold. No two results are the same text, so that work that counted twice would show.
+ */
+export type SimulatedAsks = {
+  /** What submitters were told, in the order of time. */
+  readonly told: readonly AskAnswer[];
+  isOver(): boolean;
+  calm(): void;
+};
+
+type Parts = {
+  scheduler: Scheduler;
+  numbers: Numbers;
+  clientAs: (role: Principal, name: string, isAlive?: () => boolean) => BusClient;
+  newId: () => string;
+};
+
+const phaseLists: Phase[][] = [["fix"], ["test", "fix"], ["test", "fix", "validate"]];
+
+export function openAsks(parts: Parts): SimulatedAsks {
+  const { numbers } = parts;
+  const count = numbers.one([0, 0, 2, 6, 40]);
+  const role = numbers.one(roles);
+  const told: AskAnswer[] = [];
+  let open = count;
+  for (let at = 0; at < count; at += 1)
+    void askOnce(parts, { role, text: `ask ${at}`, told }).then(() => {
+      open -= 1;
+    });
+  const crew = count > 0 ? openHands(parts, role) : { calm: () => {} };
+  return { told, isOver: () => open === 0, calm: () => crew.calm() };
+}
+
+type Asked = { role: Role; text: string; told: AskAnswer[] };
+
+/** Asks until there is an answer, with one id, and now and then once more when it is there, or twice at once. */
+async function askOnce({ scheduler, numbers, clientAs, newId }: Parts, asked: Asked): Promise<void> {
+  const { role, text, told } = asked;
+  const client = clientAs("operator", "operator");
+  const [id, phases, twice] = [newId(), numbers.one(phaseLists), numbers.chance(0.2)];
+  await scheduler.pause(numbers.below(20_000));
+  const tryOnce = async (waitMs: number): Promise<boolean> => {
+    const answer = (await insist(
+      client,
+      "ask",
+      { role, phases, text, data: null, waitMs },
+      { id },
+    )) as AskAnswer | null;
+    if (!answer) throw new Error(`${text} was refused`);
+    told.push(answer);
+    return answer.status !== "pending";
+  };
+  const untilTold = async (): Promise<void> => {
+    for (let waitMs = 1_000; !(await tryOnce(waitMs)); ) waitMs = numbers.below(limit.claimWaitMsMax);
+  };
+  await Promise.all(twice ? [untilTold(), untilTold()] : [untilTold()]);
+  await scheduler.pause(numbers.below(30_000));
+  await tryOnce(0);
+}
+
+/** One or two agents that take asks; in the storm they die, hang, and come back under their names. */
+function openHands({ scheduler, numbers, clientAs, newId }: Parts, role: Role): { calm(): void } {
+  let stormy = true;
+  const [slow, fails] = [numbers.one([0, 0.1]), numbers.one([0, 0.05])];
+  const livesMs = numbers.one([Number.POSITIVE_INFINITY, 20_000, 5_000]);
+  const asksMax = numbers.one([1, 4, 64]);
+  const answer = async (phase: Phase): Promise<string> => {
+    if (stormy && numbers.chance(slow)) await scheduler.pause(numbers.below(2 * limit.leaseMs));
+    else if (numbers.chance(0.5)) await scheduler.pause(numbers.below(200));
+    if (numbers.chance(fails)) throw new QuestbusError({ code: "INTERNAL", message: "the hands failed" });
+    return `${phase} ${newId()}`;
+  };
+  const live = (name: string): void => {
+    let alive = true;
+    const isAlive = (): boolean => alive;
+    const client = clientAs(role, name, isAlive);
+    const time: Time = scheduler.timeOf(isAlive);
+    const stopping = new AbortController();
+    void workAsks({ client, time, asksMax, answer: ({ phase }) => answer(phase), signal: stopping.signal });
+    if (!Number.isFinite(livesMs)) return;
+    scheduler.after(1 + numbers.below(livesMs), () => {
+      if (!stormy) return;
+      // One is told to stop and gives back what it holds; the other is gone.
+      if (numbers.chance(0.3)) stopping.abort();
+      else alive = false;
+      scheduler.after(numbers.below(15_000), () => live(name));
+    });
+  };
+  for (let at = 0; at <= numbers.below(2); at += 1) live(`hands-${at}`);
+  return {
+    calm() {
+      stormy = false;
+    },
+  };
+}
+
+/** Every answer to one ask is the same for ever, and is what stands in the store; nobody was told of one that is not there. */
+export function toldProblems(told: readonly AskAnswer[], store: StoreReader): string[] {
+  const final = new Map<string, string>();
+  return told.flatMap((answer) => {
+    const row = store.getAsk(answer.ask);
+    if (!row) return [`${answer.ask} was answered as ${answer.status}, and is not there`];
+    const before = final.get(answer.ask);
+    if (answer.status === "pending") return before ? [`${answer.ask} is pending again after its answer`] : [];
+    const text = canonicalText(answer);
+    final.set(answer.ask, text);
+    if (before !== undefined && before !== text) return [`${answer.ask}: ${before}, and then ${text}`];
+    const { status, results, fault } = row;
+    const stored = status === "failed" ? { ask: row.id, status, fault } : { ask: row.id, status, results };
+    return canonicalText(stored) === text
+      ? []
+      : [`${answer.ask}: ${text} was told, ${canonicalText(stored)} is stored`];
+  });
+}
