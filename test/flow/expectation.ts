@@ -21,6 +21,7 @@ export type Summary = {
   accepted: { branch: string; commit: string } | null;
   escalation: string | null;
   waits: { pass: number; fixer: string; refused: string | null } | null;
+  withheld: { kind: string; scope?: string; why?: string; quest?: string } | null;
   audit: { head: string; length: number };
   stage: string;
   stages: {

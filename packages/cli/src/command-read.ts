@@ -8,9 +8,10 @@ import {
   evidenceMatrix,
   type QuestState,
   type VerdictFault,
+  type Withheld,
   watchFinding,
 } from "@questbus/core";
-import { checkReplay } from "@questbus/orchestrator";
+import { checkReplay, stackPauses } from "@questbus/orchestrator";
 import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
 import {
   type Checkpoint,
@@ -25,13 +26,14 @@ import {
 } from "@questbus/store";
 import type { Common } from "./command-run.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
-import { ago, note, paint, printData, printJson, table } from "./output.ts";
+import { ago, note, paint, paintError, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { readSettings } from "./setting.ts";
 import { findStack, hasState, notRunning } from "./stack.ts";
 import { exitOf, intentOf, outcomeOf, outcomeText, summaryOf, supplyHint } from "./summary.ts";
+import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
 
 const listMax = 1_000;
 
@@ -49,8 +51,8 @@ export function showStatus(quest: string | undefined, common: Common): number {
     }
     const state = questState(store, id);
     const watches = acceptedChange(state) ? watchesOf(store, id) : [];
-    if (common.json) printJson(summaryOf(state, store.head(), watches));
-    else printStatus(state, watches, resolve(common.state));
+    if (common.json) printJson(summaryOf(state, store, watches));
+    else printStatus(state, watches, openWithheld(store)(state), resolve(common.state));
     return exitCode.ok;
   });
 }
@@ -69,7 +71,12 @@ function nowText({ task, assignments }: QuestState): string {
   return held?.note ? `${task}: ${held.note}` : `${task}`;
 }
 
-function printStatus(state: QuestState, watches: readonly QuestState[], stateDir: string): void {
+function printStatus(
+  state: QuestState,
+  watches: readonly QuestState[],
+  withheld: Withheld | null,
+  stateDir: string,
+): void {
   const { status, ending, escalation, accepted } = state;
   const outcome = outcomeOf(state);
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
@@ -78,6 +85,7 @@ function printStatus(state: QuestState, watches: readonly QuestState[], stateDir
       ? `recheck of ${state.spec.watch}: ${outcomeText[outcome]} (${watchFinding(state).text})`
       : `status: ${status}${ending ? ` (${ending.reason})` : ""}`,
   );
+  if (withheld) printData(paint("yellow", `does not go on: ${withheldText(withheld)}`));
   if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state)}`);
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
@@ -97,27 +105,35 @@ function printStatus(state: QuestState, watches: readonly QuestState[], stateDir
 /** `questbus list` */
 export function listQuests(common: Common): number {
   return withStore(common.state, (store) => {
+    const whyNot = openWithheld(store);
     const quests = store.listQuests({ limit: listMax }).map((each) => {
       const state = questState(store, each.id);
-      return { ...each, intent: intentOf(state), outcome: outcomeOf(state) };
+      return { ...each, intent: intentOf(state), outcome: outcomeOf(state), withheld: whyNot(state) };
     });
     if (common.json) printJson(quests);
     else {
-      const rows = quests.map(({ id, intent, status, outcome, updatedMs, title }) => [
+      // Who is kept from nothing needs no column for it.
+      const isKept = quests.some(({ withheld }) => withheld !== null);
+      const rows = quests.map(({ id, intent, status, outcome, withheld, updatedMs, title }) => [
         id,
         intent,
         outcome ? outcomeText[outcome] : status,
+        ...(isKept ? [withheldWord(withheld)] : []),
         ago(updatedMs, Date.now()),
         title,
       ]);
-      printData(
-        rows.length > 0
-          ? table(["quest", "intent", "status", "changed", "title"], rows)
-          : "no quests yet: questbus run FILE",
-      );
+      const head = ["quest", "intent", "status", ...(isKept ? ["because"] : []), "changed", "title"];
+      printData(rows.length > 0 ? table(head, rows) : "no quests yet: questbus run FILE");
+      notePauses(store);
     }
     return exitCode.ok;
   });
+}
+
+/** What is paused beyond single quests. */
+function notePauses(store: StoreReader): void {
+  for (const pause of stackPauses(store))
+    note(paintError("yellow", withheldText({ kind: "pause", ...pause })));
 }
 
 /** `questbus escalations`: what waits for an arbiter, each with its evidence matrix. */
@@ -156,6 +172,7 @@ export function listAgents(common: Common): number {
         each.holds ?? "-",
       ]);
       printData(table(["agent", "role", "joined", "holds"], rows));
+      notePauses(store);
       if (!running) note("no stack is running: these agents were the last to join");
     }
     return exitCode.ok;

@@ -14,6 +14,7 @@ import { matrixText, writeReport } from "./report.ts";
 import { type StackSession, withLastingStack, withStack } from "./session.ts";
 import { notRunning } from "./stack.ts";
 import { exitOf, summaryOf } from "./summary.ts";
+import { openWithheld, withheldText } from "./withheld.ts";
 
 export type Common = { state: string; json: boolean; signal: AbortSignal };
 
@@ -92,6 +93,8 @@ async function follow(
   const view = openJournalView(session.store, await session.clientAs("operator"));
   const isFull = openDiskWatch(common.state);
   const isStuck = (): boolean => !session.isThere() || isFull();
+  const withheld = openWithheld(session.store)(questState(session.store, quest));
+  if (withheld) note(paintError("yellow", withheldText(withheld)));
   try {
     await view.follow({
       afterSeq: 0,
@@ -135,7 +138,7 @@ async function conclude(
 ): Promise<number> {
   if (state.ending) await sweep(common.state, state.id);
   const report = writeReport(common.state, state);
-  if (common.json) printJson(summaryOf(state, session.store.head()));
+  if (common.json) printJson(summaryOf(state, session.store));
   else if (state.status === "escalated")
     note(`\n${matrixText(state, resolve(common.state))}\n\n${rulingHint(state, common.state)}`);
   if (state.ending?.fault) printFaults([placed(state.ending.fault)], common.json);
@@ -213,7 +216,7 @@ export async function cancelQuest(quest: string, reason: string, common: Common)
     if (isHeld && !(await recordedGroupsEnd(groupsDir(resolve(common.state)), endedMsMax)))
       note("some commands of its agents still run: questbus agents");
     await sweep(common.state, quest);
-    const summary = summaryOf(questState(session.store, quest), session.store.head());
+    const summary = summaryOf(questState(session.store, quest), session.store);
     if (common.json) printJson(summary);
     else printData(`${quest} ${summary.status}`);
     return exitCode.ok;

@@ -24,6 +24,7 @@ import {
 } from "./command-backup.ts";
 import { calibrate } from "./command-calibrate.ts";
 import { dropDead, listDead, retryDead, showDead } from "./command-dead.ts";
+import { pauseScope, resumeScope, type ScopeOptions, scopeOf } from "./command-pause.ts";
 import {
   listAgents,
   listEscalations,
@@ -110,6 +111,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addCalibrate(program, signal, ended);
   addRecheck(program, signal, ended);
   addCancel(program, signal, ended);
+  addPauses(program, signal, ended);
   addSupply(program, signal, ended);
   addRule(program, signal, ended);
   addAudit(program, signal, ended);
@@ -270,6 +272,28 @@ function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {
     .action(async (quest: string, options: { reason: string }) =>
       ended(await cancelQuest(quest, options.reason, commonOf(command, signal))),
     );
+}
+
+/** `pause` and `resume` name a quest, a role, everything, or safe mode. */
+function addPauses(program: Command, signal: AbortSignal, ended: Ended): void {
+  const scoped = (name: string, description: string): Command =>
+    withCommon(program.command(name).description(description))
+      .argument("[quest]", "its id", valid(questId))
+      .addOption(new Option("--role <role>", "one role, in every quest").choices(roles))
+      .option("--all", "every role and quest")
+      .option("--safe-mode", "all but reads, rulings and cancellations");
+  const pause = scoped(
+    "pause",
+    "stop a quest, a role or everything for a while; what is held may be finished",
+  )
+    .requiredOption("--why <text>", "why; it is recorded")
+    .action(async (quest: string | undefined, { why, ...scope }: ScopeOptions & { why: string }) =>
+      ended(await pauseScope(scopeOf(quest, scope), why, commonOf(pause, signal))),
+    );
+  const resume = scoped("resume", "go on with what was paused, where it stood").action(
+    async (quest: string | undefined, scope: ScopeOptions) =>
+      ended(await resumeScope(scopeOf(quest, scope), commonOf(resume, signal))),
+  );
 }
 
 function addSupply(program: Command, signal: AbortSignal, ended: Ended): void {

@@ -1,8 +1,9 @@
 import { plural } from "@questbus/agent";
 import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf, watchFinding } from "@questbus/core";
-import type { EventBody, JournalEvent, Report } from "@questbus/protocol";
+import type { EventBody, JournalEvent, PauseScope, Report } from "@questbus/protocol";
 import { paintError } from "./output.ts";
 import { outcomeText, supplyHint } from "./summary.ts";
+import { scopeOption, scopeText } from "./withheld.ts";
 
 /**
  * A run as a person sees it: one line for each thing a role did, the verdict of each pass, and on a terminal one line
@@ -45,7 +46,9 @@ export function openProgress(
       const state = applyEvent(before, event);
       if (state) states.set(state.id, state);
       if (quiet) return;
-      const lines = state ? [lineOf(event, state), stageLine(before, state), hotOf(event)] : [];
+      const lines = state
+        ? [lineOf(event, state), stageLine(before, state), hotOf(event)]
+        : [stackLine(event)];
       live.clear();
       for (const text of lines) if (text) stream.write(`${text}\n`);
       const working = state && event.type === "assignment.claimed" ? event.body : null;
@@ -89,6 +92,13 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
       return `${paintError("bold", "ruling")}: ${event.body.decision}, by ${event.actor.name}: ${event.body.reason}`;
     case "change.integrated":
       return `  ${paintError("green", "integrated")}: branch ${event.body.branch}, commit ${event.body.commit.slice(0, 12)}`;
+    case "quest.paused":
+    case "quest.resumed":
+      return pauseLine(event, state.id);
+    case "quest.halted":
+      return `  ${paintError("yellow", "halted")}: ${scopeText(event.body.scope as PauseScope)} is paused: ${event.body.why}`;
+    case "quest.continued":
+      return `  ${paintError("green", "goes on")} where it stood`;
     case "quest.ended":
       return state.spec.watch
         ? paintError("bold", outcomeText[watchFinding(state).outcome])
@@ -96,6 +106,20 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     default:
       return null;
   }
+}
+
+function stackLine(event: JournalEvent): string | null {
+  if (event.type !== "stack.paused" && event.type !== "stack.resumed") return null;
+  return pauseLine(event, event.body.scope);
+}
+
+function pauseLine(
+  event: Extract<JournalEvent, { type: `${string}.paused` | `${string}.resumed` }>,
+  scope: PauseScope,
+): string {
+  const said = `${scopeText(scope)}, by ${event.actor.name}`;
+  if (!("why" in event.body)) return `${paintError(["bold", "green"], "resumed")}: ${said}`;
+  return `${paintError(["bold", "yellow"], "paused")}: ${said}: ${event.body.why}; go on: questbus resume ${scopeOption(scope)}`;
 }
 
 /** A stage that has changed; the first one begins with the first pass. */

@@ -57,6 +57,8 @@ export async function withStack<T>(
     running: "required" | "any";
     signal: AbortSignal;
     onStart?: (broker: string) => void;
+    /** False: a stack that is started here has none, so that no work begins on it. */
+    agents?: boolean;
   },
   work: (session: StackSession) => Promise<T>,
 ): Promise<T> {
@@ -64,7 +66,9 @@ export async function withStack<T>(
   refuseFile(stateDir);
   const found = findStack(stateDir);
   if (!found && options.running === "required") throw notRunning(options.stateDir);
-  const { own, address } = found ? { own: null, address: found } : await startOrJoin(stateDir);
+  const { own, address } = found
+    ? { own: null, address: found }
+    : await startOrJoin(stateDir, options.agents);
   if (own) options.onStart?.(own.broker);
   const connections: BusConnection[] = [];
   try {
@@ -92,11 +96,14 @@ export async function withStack<T>(
 }
 
 /** Starts a stack; where another command was quicker, joins that one as soon as it is up. */
-async function startOrJoin(stateDir: string): Promise<{ own: Stack | null; address: StackAddress }> {
+async function startOrJoin(
+  stateDir: string,
+  agents = true,
+): Promise<{ own: Stack | null; address: StackAddress }> {
   const untilMs = performance.now() + joinMsMax;
   for (;;) {
     try {
-      const own = await startStack(makeStateDir(stateDir));
+      const own = await startStack(makeStateDir(stateDir), { agents });
       return { own, address: { ...own, id: "" } };
     } catch (error) {
       const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";

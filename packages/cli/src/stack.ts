@@ -25,7 +25,7 @@ import {
   startBroker,
   writeBrokerConfig,
 } from "@questbus/bus";
-import { type Fault, QuestbusError, roles, spaceDefault } from "@questbus/protocol";
+import { type Fault, QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
 import { startTimeOf, sweepRunHomes } from "@questbus/workbench";
 import { z } from "zod";
 import { nextBackupMs, readSettings, type Settings } from "./setting.ts";
@@ -129,7 +129,10 @@ export const notRunning = (dir: string): QuestbusError =>
   });
 
 /** @throws QuestbusError STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
-export async function startStack(stateDir: string, options: { space?: string } = {}): Promise<Stack> {
+export async function startStack(
+  stateDir: string,
+  options: { space?: string; agents?: boolean } = {},
+): Promise<Stack> {
   const dir = resolve(stateDir);
   const space = options.space ?? spaceDefault;
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
@@ -137,7 +140,7 @@ export async function startStack(stateDir: string, options: { space?: string } =
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
   const supervisor = new Supervisor(dir, space, credentials, settings);
   try {
-    await supervisor.start();
+    await supervisor.start(options.agents === false ? [] : roles);
     return { url: supervisor.url, space, broker: supervisor.brokerName, stop: () => supervisor.stop() };
   } catch (error) {
     await supervisor.stop();
@@ -164,7 +167,8 @@ class Supervisor {
     this.#credentials = credentials;
   }
 
-  async start(): Promise<void> {
+  /** `agents`: the roles that get one. */
+  async start(agents: readonly Role[]): Promise<void> {
     await sweepRunHomes();
     const given = givenBroker(process.env);
     if (given) {
@@ -180,7 +184,7 @@ class Supervisor {
       await this.#startBroker();
       await this.#startOrchestrator();
     }
-    for (const role of roles)
+    for (const role of agents)
       this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
     this.#guards.push(this.#keepBackups());
     const { pid } = process;

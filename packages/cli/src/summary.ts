@@ -7,10 +7,12 @@ import {
   stageOf,
   stageReports,
   type WatchFinding,
+  type Withheld,
   watchFinding,
 } from "@questbus/core";
 import { exitCode } from "@questbus/protocol";
-import type { Store } from "@questbus/store";
+import type { StoreReader } from "@questbus/store";
+import { openWithheld } from "./withheld.ts";
 
 type Interval = { estimate: number; low: number; high: number };
 
@@ -31,6 +33,8 @@ export type QuestSummary = {
   escalation: string | null;
   /** The pass that waits for a candidate from outside, since what was refused; null: none waits. */
   waits: { pass: number; fixer: string; refused: string | null } | null;
+  /** A pause, or another quest on the machine, that keeps it from going on; null: nothing does. */
+  withheld: Withheld | null;
   audit: { head: string; length: number };
   stage: Stage;
   /** What each stage produced so far. */
@@ -54,9 +58,10 @@ const interval = (effect: Interval | null | undefined): Interval | null =>
 /** `watches`: the rechecks of the quest, where the caller looks them up. */
 export function summaryOf(
   state: QuestState,
-  head: ReturnType<Store["head"]>,
+  store: StoreReader,
   watches: readonly QuestState[] = [],
 ): QuestSummary {
+  const head = store.head();
   const open = state.escalation && !state.escalation.ruling && !state.ending;
   return {
     quest: state.id,
@@ -73,6 +78,7 @@ export function summaryOf(
     accepted: state.accepted,
     escalation: open ? (state.escalation?.id ?? null) : null,
     waits: waitsOf(state),
+    withheld: openWithheld(store)(state),
     audit: { head: head.hash, length: head.seq },
     stage: stageOf(state),
     stages: stageReports(state, watches),

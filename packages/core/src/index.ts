@@ -17,6 +17,14 @@ export * from "./journal/explain-pass.ts";
 export * from "./journal/recompute.ts";
 export { type KnobTrial, knobRunsMax, nextKnobStep } from "./knob/halving.ts";
 export { drawSettings, type KnobSetting, settingText } from "./knob/setting.ts";
+export * from "./pause/decide.ts";
+export {
+  askWithheld,
+  holdsMachine,
+  pausedBy,
+  type Withheld,
+  whyWithheld,
+} from "./pause/withheld.ts";
 export * from "./quest/admission.ts";
 export * from "./quest/apply.ts";
 export * from "./quest/brief.ts";
@@ -30,7 +38,7 @@ export * from "./quest/watch.ts";
 export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
 export { type SealRules, sealRule } from "./seal/sealed-path.ts";
-export { awaitingPass, isSupplied, requestOf, standsStill } from "./supply/supply.ts";
+export { awaitingPass, isSupplied, requestOf } from "./supply/supply.ts";
 export * from "./verdict/bias.ts";
 export * from "./verdict/detectable.ts";
 export * from "./verdict/effect.ts";

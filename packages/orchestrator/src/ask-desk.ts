@@ -44,6 +44,8 @@ type AskDeskParts = {
   append(events: readonly NewEvent[], command: string | null): JournalEvent[];
   /** One outcome of a report was refused. */
   refused(actor: Actor, error: QuestbusError, command: string): void;
+  /** Throws where no new ask is taken. */
+  admit(): void;
 };
 
 export class AskDesk {
@@ -97,6 +99,7 @@ export class AskDesk {
     const id = askIdOf(actor, command);
     const known = this.#find(id);
     if (known) return known;
+    this.#parts.admit();
     return this.#commit([decideAsk(id, data, this.#open.size, actor)], command)[0] as AskState;
   }
 

@@ -2,27 +2,35 @@ import { randomBytes } from "node:crypto";
 import {
   applyEvent,
   askAnswer,
+  askWithheld,
   type DecideContext,
   type Draft,
   decideCancel,
   decideClaim,
+  decideContinue,
   decideDeadline,
   decideExpire,
   decideGoOn,
+  decideHalt,
   decideNote,
+  decidePause,
   decideRelease,
   decideReport,
+  decideResume,
   decideRule,
   decideStart,
   decideSubmit,
   decideSupply,
   grantOf,
   heldAssignment,
+  holdsMachine,
   isEnded,
   isSupplied,
+  pausedBy,
   type QuestState,
+  refuseInSafeMode,
   requestOf,
-  standsStill,
+  whyWithheld,
 } from "@questbus/core";
 import {
   type Actor,
@@ -31,17 +39,22 @@ import {
   type JournalEvent,
   limit,
   type NewEvent,
+  type PauseAnswer,
+  type PauseScope,
   type Principal,
   QuestbusError,
   type RequestsAnswer,
   type Role,
   roles,
+  type StackScope,
+  stackScope,
   type Verb,
   verbsOf,
 } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
 import { AskDesk } from "./ask-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
+import { PauseDesk } from "./pause-desk.ts";
 import { project, setTimers } from "./projection.ts";
 
 /**
@@ -51,7 +64,8 @@ import { project, setTimers } from "./projection.ts";
  * Owns the states of the quests that have not ended. Invariants: I1 what is in memory is what the transaction wrote:
  * `rollback` drops everything since `begin`; I2 a quest begins a pass only while no other runs, because it holds
  * the machine's measurement lease; one that stands still, waiting for a candidate from outside, holds none, and goes on
- * when no other runs; what an arbiter ruled is settled beside it, and measures nothing.
+ * when no other runs; what an arbiter ruled is settled beside it, and measures nothing; I3 at the end of a turn a quest
+ * that runs is halted if, and only if, it was kept from going on (`whyWithheld`), and nothing of a halted one is offered.
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
 export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
@@ -76,6 +90,7 @@ export class Desk {
   #changed = true;
   readonly asks: AskDesk;
   readonly dead: DeadDesk;
+  readonly #pauses: PauseDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -85,6 +100,11 @@ export class Desk {
       nowMs,
       append: (events, command) => this.#append(events, command, nowMs()),
       refused: (actor, error, id) => this.recordRefusal({ id, verb: "report", actor }, null, error),
+      admit: () => refuseInSafeMode(this.#pauses.all, "ask"),
+    });
+    this.#pauses = new PauseDesk(store, {
+      nowMs,
+      record: (event, command) => void this.record(event, command),
     });
     this.dead = new DeadDesk(store, {
       nowMs,
@@ -102,6 +122,7 @@ export class Desk {
     this.#lastSeq = tx.head().seq;
     this.asks.begin(tx);
     this.dead.begin(tx);
+    this.#pauses.begin();
   }
 
   rollback(): void {
@@ -113,6 +134,7 @@ export class Desk {
     this.#moved();
     this.asks.rollback();
     this.dead.rollback();
+    this.#pauses.rollback();
   }
 
   /** The last row of the journal that this desk knows of. */
@@ -163,6 +185,10 @@ export class Desk {
         return this.#submit(asked as Asked<"submit">);
       case "cancel":
         return this.#cancel(asked as Asked<"cancel">);
+      case "pause":
+        return this.#pause(asked as Asked<"pause">);
+      case "resume":
+        return this.#resume(asked as Asked<"resume">);
       case "rule":
         return this.#rule(asked as Asked<"rule">);
       case "requests":
@@ -187,17 +213,37 @@ export class Desk {
     }
   }
 
-  /** The measurement lease is free: the quest that has waited longest begins, or goes on with what was supplied to it. */
+  /**
+   * Quests that were paused stand, and those that nothing keeps any more go on. Then, with the measurement lease free,
+   * the quest that has waited longest begins, or goes on with what was supplied to it.
+   */
   startNext(): void {
     if (!this.#changed) return;
     this.#changed = false;
+    this.#halt();
     const states = [...this.#active.values()];
-    if (states.some((state) => state.status === "running" && !standsStill(state))) return;
+    let machine = states.find(holdsMachine)?.id ?? null;
+    const isFree = (state: QuestState): boolean => whyWithheld(state, this.#pauses.all, machine) === null;
+    for (const state of states.filter(({ halted }) => halted).sort(inOrderOfArrival)) {
+      if (!isFree(state)) continue;
+      const after = this.#commit(decideContinue(state, this.#context(orchestrator)), null);
+      if (holdsMachine(after)) machine = after.id;
+    }
+    if (machine !== null) return;
     const isReady = (state: QuestState): boolean => state.status === "queued" || isSupplied(state);
-    const next = states.filter(isReady).sort(inOrderOfArrival)[0];
+    const next = states.filter((state) => isReady(state) && isFree(state)).sort(inOrderOfArrival)[0];
     if (!next) return;
     const decide = isSupplied(next) ? decideGoOn : decideStart;
     this.#commit(decide(next, this.#context(orchestrator)), null);
+  }
+
+  /** What runs and is paused, itself or with others, stands. */
+  #halt(): void {
+    for (const state of this.#active.values()) {
+      if (state.status !== "running" || state.halted) continue;
+      const stopped = pausedBy(state, this.#pauses.all);
+      if (stopped) this.#commit(decideHalt(state, stopped, this.#context(orchestrator)), null);
+    }
   }
 
   /** A timer is due. */
@@ -223,6 +269,7 @@ export class Desk {
     if (this.#offers) return this.#offers;
     const offers = new Map<Principal, number>();
     for (const state of this.#active.values()) {
+      if (state.halted) continue;
       // Every one who waits for requests gets all of them.
       if (requestOf(state)) offers.set("worker", Number.POSITIVE_INFINITY);
       for (const role of roles)
@@ -230,6 +277,11 @@ export class Desk {
     }
     this.#offers = offers;
     return offers;
+  }
+
+  /** How many asks a role could be given now. */
+  asksOffered(role: Principal): number {
+    return askWithheld(role, this.#pauses.all) ? 0 : this.asks.offeredCount(role);
   }
 
   #hello({ actor, data, id }: Asked<"hello">): unknown {
@@ -251,7 +303,7 @@ export class Desk {
     const role = actor.role as Role;
     if (!this.offers().has(role)) return this.#takeAsks(actor, Math.min(data.asks ?? 0, asksMax), id);
     const offered = [...this.#active.values()]
-      .filter((state) => state.assignments[role].status === "offered")
+      .filter((state) => state.assignments[role].status === "offered" && !state.halted)
       .sort(inOrderOfArrival)[0];
     if (!offered) return null;
     const state = this.#commit(decideClaim(offered, role, this.#context(actor)), id);
@@ -259,6 +311,7 @@ export class Desk {
   }
 
   #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
+    if (askWithheld(actor.role, this.#pauses.all)) return null;
     const asks = this.asks.take(actor, wanted, id);
     return asks.length > 0 ? { status: "asked", leaseMs: limit.leaseMs, asks } : null;
   }
@@ -299,6 +352,7 @@ export class Desk {
   #submit({ actor, data, id }: Asked<"submit">): unknown {
     const same = [...this.#active.values()].find((state) => state.digest === data.digest);
     if (same) return { quest: same.id, resumed: true };
+    refuseInSafeMode(this.#pauses.all, "quest");
     const { watch } = data.document;
     const watched = watch === undefined ? null : this.#quest(watch);
     const state = this.#commit(decideSubmit(data, this.#context(actor), watched), id);
@@ -308,6 +362,42 @@ export class Desk {
   #cancel({ actor, data, id }: Asked<"cancel">): unknown {
     const state = this.#commit(decideCancel(this.#quest(data.quest), data.reason, this.#context(actor)), id);
     return { quest: state.id, status: state.status };
+  }
+
+  /** What stands is halted at once: a report that comes with it must not begin another pass. */
+  #pause({ actor, data, id }: Asked<"pause">): PauseAnswer {
+    const { scope, why } = data;
+    const changed = isStackScope(scope)
+      ? this.#pauses.pause(actor, { scope, why }, id)
+      : this.#changes(scope, (quest, context) => decidePause(quest, why, context), actor, id);
+    this.#moved();
+    this.#halt();
+    return this.#pauseAnswer(scope, changed);
+  }
+
+  #resume({ actor, data: { scope }, id }: Asked<"resume">): PauseAnswer {
+    const changed = isStackScope(scope)
+      ? this.#pauses.resume(actor, scope, id)
+      : this.#changes(scope, decideResume, actor, id);
+    this.#moved();
+    return this.#pauseAnswer(scope, changed);
+  }
+
+  #changes(
+    quest: string,
+    decide: (state: QuestState, context: DecideContext) => Draft,
+    actor: Actor,
+    id: string,
+  ): boolean {
+    const draft = decide(this.#quest(quest), this.#context(actor));
+    this.#commit(draft, id);
+    return draft.events.length > 0;
+  }
+
+  #pauseAnswer(scope: PauseScope, changed: boolean): PauseAnswer {
+    const found = isStackScope(scope) ? this.#pauses.of(scope) : (this.#quest(scope).pause ?? null);
+    const pause = found && { why: found.why, by: found.by, atMs: found.atMs };
+    return { scope, paused: pause !== null, changed, pause };
   }
 
   #rule({ actor, data, id }: Asked<"rule">): unknown {
@@ -324,11 +414,13 @@ export class Desk {
   }
 
   #requests(): RequestsAnswer | null {
-    const open = [...this.#active.values()].sort(inOrderOfArrival).flatMap((state) => requestOf(state) ?? []);
+    const offered = [...this.#active.values()].filter(({ halted }) => !halted);
+    const open = offered.sort(inOrderOfArrival).flatMap((state) => requestOf(state) ?? []);
     return open.length > 0 ? { status: "open", requests: open.slice(0, limit.requestsMax) } : null;
   }
 
   #supply({ actor, data, id }: Asked<"supply">): unknown {
+    refuseInSafeMode(this.#pauses.all, "candidate");
     const state = this.#commit(decideSupply(this.#quest(data.quest), data, this.#context(actor)), id);
     return { quest: state.id, pass: state.passes.length };
   }
@@ -374,6 +466,8 @@ export class Desk {
 
 /** Quests and asks have ids of different kinds. */
 const isAsk = ({ assignment }: { assignment: string }): boolean => assignment.startsWith("a-");
+
+const isStackScope = (scope: PauseScope): scope is StackScope => stackScope.safeParse(scope).success;
 
 function unfinished(store: Store): QuestState[] {
   const found = store.listQuests({ status: ["queued", "running", "escalated"], limit: questsMax });

@@ -1,4 +1,5 @@
 export type { Random } from "./desk.ts";
 export { type Orchestrator, type OrchestratorParts, startOrchestrator } from "./orchestrator.ts";
+export { stackPauses } from "./pause-desk.ts";
 export { checkReplay, openFollower } from "./replay.ts";
 export { type Drill, drill, type Restored, restoreState } from "./restore.ts";

@@ -207,7 +207,7 @@ class Running {
   #grantClaims(tx: StoreWrites, taken: Set<Received>): Settled[] {
     return principals.flatMap((role) => {
       const tasks = this.#desk.offers().get(role) ?? 0;
-      const asks = this.#desk.asks.offeredCount(role);
+      const asks = this.#desk.asksOffered(role);
       if (tasks + asks === 0) return [];
       const claims = this.#waiting.takeClaims(role, tasks, asks);
       for (const each of claims) taken.add(each);

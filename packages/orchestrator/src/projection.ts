@@ -10,6 +10,7 @@ import {
   roles,
 } from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
+import { projectPauses } from "./pause-desk.ts";
 
 /**
  * Writes what an event changed into the tables people and agents read. A function of the event and the quest's state
@@ -66,6 +67,7 @@ const opensOrRules: readonly EventType[] = ["quest.escalated", "ruling.made"];
 /** What an event says by itself. */
 function projectFact(store: StoreWrites, event: JournalEvent): void {
   projectDead(store, event);
+  projectPauses(store, event);
   if (event.type === "agent.joined") {
     const { incarnation, pid } = event.body;
     store.putAgent({
@@ -175,7 +177,8 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
     case "lease.expired":
       store.deleteTimer(`lease:${event.body.assignment}`);
       break;
-    case "quest.started": {
+    case "quest.started":
+    case "quest.continued": {
       const { deadlineMs } = event.body as EventBody["quest.started"];
       store.setTimer({
         id: `deadline:${state.id}`,
@@ -185,6 +188,9 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
       });
       break;
     }
+    case "quest.halted":
+      store.deleteTimer(`deadline:${state.id}`);
+      break;
     case "quest.escalated":
     case "quest.ended":
       store.deleteTimer(`deadline:${state.id}`);

@@ -13,6 +13,7 @@ import {
   sha256,
 } from "./identity.ts";
 import { limit } from "./limit.ts";
+import { pauseScope, pauseWhy } from "./pause.ts";
 import { questDocument } from "./quest.ts";
 import { suppliedShape } from "./supply.ts";
 
@@ -60,6 +61,9 @@ export const commandData = {
     digest: sha256,
   }),
   cancel: z.strictObject({ quest: questId, reason }),
+  /** Stops a quest, a role or everything for a while; what is held may be finished. */
+  pause: z.strictObject({ scope: pauseScope, why: pauseWhy }),
+  resume: z.strictObject({ scope: pauseScope }),
   /** What candidates are asked for of programs; waits at most `waitMs` for one. */
   requests: z.strictObject({ waitMs: z.int().min(0).max(limit.claimWaitMsMax) }),
   /** A candidate from outside, for a pass that waits for one. */
@@ -99,7 +103,7 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
   performance: agentVerbs,
   qa: agentVerbs,
   ops: agentVerbs,
-  operator: ["submit", "cancel", "supply", "ask", "retry", "drop"],
+  operator: ["submit", "cancel", "supply", "ask", "pause", "resume", "retry", "drop"],
   arbiter: ["rule"],
   worker: ["requests", "supply"],
 };

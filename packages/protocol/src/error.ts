@@ -77,6 +77,7 @@ export const errorRegistry = {
   NOTHING_ACCEPTED: person(exitCode.conflict),
   NOT_MERGED: person(exitCode.conflict),
   QUEST_ENDED: terminal(exitCode.conflict),
+  SAFE_MODE: person(exitCode.conflict),
   ASSIGNMENT_NOT_FOUND: terminal(exitCode.notFound),
   PASS_LIMIT: terminal(exitCode.conflict),
   LEASE_STALE: terminal(exitCode.conflict),

@@ -18,6 +18,7 @@ export * from "./limit.ts";
 export * from "./measure.ts";
 export * from "./patch.ts";
 export * from "./path-rule.ts";
+export * from "./pause.ts";
 export * from "./quantity.ts";
 export * from "./quest.ts";
 export * from "./request.ts";

@@ -4,6 +4,7 @@ import { type AskGrant, askEventBody } from "./ask.ts";
 import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
 import { commandData } from "./command.ts";
 import { actor, assignmentId, deadId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
+import { pauseEventBody } from "./pause.ts";
 import { supplied } from "./supply.ts";
 import { verdict } from "./verdict.ts";
 
@@ -65,6 +66,7 @@ export const eventBody = {
   "change.integrated": z.object({ branch: z.string(), commit: gitOid, tree: gitOid }),
   "quest.ended": z.object({ ending, reason: z.string(), fault: fault.nullable() }),
   ...askEventBody,
+  ...pauseEventBody,
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
   /** A command was refused; nothing changed but this record. */
   "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),

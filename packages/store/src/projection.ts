@@ -256,4 +256,6 @@ export function* linesOf(sql: Sql): Generator<string, void> {
       yield `${table} ${JSON.stringify(row)}`;
     }
   }
+  const paused = sql.get<{ seq: number }>("SELECT seq FROM cursor WHERE name = 'pauses'");
+  if (paused) yield `pauses ${paused.seq}`;
 }

@@ -316,6 +316,9 @@ export function applyEvent(state: QuestState | null, event: Applied): QuestState
   return applyTo(state, event);
 }
 
+const withoutPause = ({ pause: _, ...rest }: QuestState): QuestState => rest;
+const withoutHalt = ({ halted: _, ...rest }: QuestState): QuestState => rest;
+
 function applyTo(state: QuestState, event: Applied): QuestState {
   // Apart, because together they are one of thirty pairs to the compiler.
   const { type, body }: { type: Applied["type"]; body: Applied["body"] } = event;
@@ -365,7 +368,7 @@ function applyTo(state: QuestState, event: Applied): QuestState {
       const { escalation, reason, detail } = body as Of<"quest.escalated">;
       const opened = { id: escalation, reason, detail, openedMs: event.timeMs, ruling: null };
       return stepAll(
-        { ...closeAssignments(state, "waiting"), status: "escalated", escalation: opened },
+        { ...closeAssignments(withoutHalt(state), "waiting"), status: "escalated", escalation: opened },
         { type: "ESCALATED" },
       );
     }
@@ -377,9 +380,19 @@ function applyTo(state: QuestState, event: Applied): QuestState {
     }
     case "quest.ended": {
       const { ending, reason, fault } = body as Of<"quest.ended">;
-      const closed = stepAll(closeAssignments(state, "done"), { type: "ENDED" });
+      const closed = stepAll(closeAssignments(withoutHalt(withoutPause(state)), "done"), { type: "ENDED" });
       return { ...closed, status: ending, ending: { ending, reason, fault, atMs: event.timeMs } };
     }
+    case "quest.paused": {
+      const { why } = body as Of<"quest.paused">;
+      return { ...state, pause: { why, by: event.actor.name, atMs: event.timeMs } };
+    }
+    case "quest.resumed":
+      return withoutPause(state);
+    case "quest.halted":
+      return { ...state, halted: { atMs: event.timeMs } };
+    case "quest.continued":
+      return { ...withoutHalt(state), deadlineMs: (body as Of<"quest.continued">).deadlineMs };
     default:
       return state;
   }

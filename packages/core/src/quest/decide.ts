@@ -100,7 +100,7 @@ function refuseForeignWatch({ document, resolved }: Submission, watched: QuestSt
 /** The measurement lease of the machine is free: a queued quest begins its next pass. */
 export function decideStart(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
-  if (state.status !== "queued") return draft;
+  if (state.status !== "queued" || state.pause) return draft;
   emit(draft, "quest.started", { deadlineMs: context.nowMs + state.spec.budget.wallClockMs });
   startPass(draft);
   return draft;
@@ -109,7 +109,7 @@ export function decideStart(state: QuestState, context: DecideContext): Draft {
 export function decideClaim(state: QuestState, role: Role, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
   const assignment = state.assignments[role];
-  if (assignment.status !== "offered") return draft;
+  if (assignment.status !== "offered" || state.halted) return draft;
   const body = {
     assignment: assignmentOf(state.id, role),
     agent: context.actor.name,
@@ -383,7 +383,7 @@ function refuseBadPatch({ name, change }: Supplied, authority: Authority): void 
 /** What was supplied is made ready, now that no other quest measures. */
 export function decideGoOn(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
-  if (isSupplied(state)) goOn(draft);
+  if (isSupplied(state) && !state.halted) goOn(draft);
   return draft;
 }
 
@@ -391,7 +391,7 @@ export function decideGoOn(state: QuestState, context: DecideContext): Draft {
 export function decideDeadline(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
   const pass = currentPass(state);
-  if (state.status !== "running" || !pass || pass.verdict) return draft;
+  if (state.status !== "running" || !pass || pass.verdict || state.halted) return draft;
   if (awaitingPass(state)) {
     judgeAndSettle(draft, "nobody supplied a candidate before the wall-clock budget was used up");
     return draft;

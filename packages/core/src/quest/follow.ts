@@ -159,10 +159,13 @@ function afterPass(draft: Draft, pass: PassState): void {
     const reason = pass.verdict?.reasons[0] ?? "";
     return word === "ACCEPT" ? end(draft, "accepted", reason) : end(draft, "reverted", reason, pass.crash);
   }
-  const outOfTime = state.deadlineMs !== null && context.nowMs >= state.deadlineMs;
+  // The clock of a quest that was halted under its last task stands.
+  const nowMs = state.halted?.atMs ?? context.nowMs;
+  const outOfTime = state.deadlineMs !== null && nowMs >= state.deadlineMs;
   const mayGoOn = stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null;
   const noFixer = pass.fixer === null || (mayGoOn && !isFixerLeft(state));
-  if (mayGoOn && !noFixer && !outOfTime) return startPass(draft);
+  // A quest that is halted begins no pass: it is due, and begins when the quest goes on.
+  if (mayGoOn && !noFixer && !outOfTime) return state.halted ? undefined : startPass(draft);
   // A pass that time cut short before its choice is no evidence that nothing was left to choose.
   const why = outOfTime ? "the wall-clock budget is used up" : noFixer ? noFixerText(state, pass) : null;
   if (state.spec.intent === "improve" && !state.escalation)

@@ -111,6 +111,10 @@ export type QuestState = {
   escalation: EscalationState | null;
   accepted: { branch: string; commit: string } | null;
   ending: { ending: Ending; reason: string; fault: Fault | null; atMs: number } | null;
+  /** An operator paused it; without the key it is not paused, as in states of earlier releases. */
+  pause?: { why: string; by: string; atMs: number };
+  /** It stands since then: its clock is stopped, and nothing of it is offered (see `pause/withheld.ts`). */
+  halted?: { atMs: number };
 };
 
 export type Submission = CommandData["submit"];

@@ -221,6 +221,8 @@ describe("I4: an ended quest stays ended", () => {
       deadline: "nothing",
       cancel: "QUEST_ENDED",
       rule: "ESCALATION_NOT_FOUND",
+      pause: "QUEST_ENDED",
+      resume: "QUEST_ENDED",
     });
   });
 

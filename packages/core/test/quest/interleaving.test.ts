@@ -1,9 +1,12 @@
-import { limit } from "@questbus/protocol";
+import { type JournalEvent, limit, roles, type StackScope, stackScopes } from "@questbus/protocol";
 import { improving, type PassScript, scriptedReport, validating } from "@questbus/testkit/scripted-report";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { allowedDecisions } from "../../src/arbitration/matrix.ts";
 import { openReplay } from "../../src/journal/recompute.ts";
+import { isPassDue, whyWithheld } from "../../src/pause/withheld.ts";
+import { grantOf } from "../../src/quest/brief.ts";
+import { decideClaim } from "../../src/quest/decide.ts";
 import { isEnded } from "../../src/quest/state.ts";
 import { awaitingPass, standsStill } from "../../src/supply/supply.ts";
 import {
@@ -12,6 +15,7 @@ import {
   cancel,
   claim,
   codeOf,
+  contextAt,
   count,
   deadline,
   expire,
@@ -19,9 +23,14 @@ import {
   offeredRole,
   openPlay,
   type Play,
+  pause,
+  pauseStack,
   release,
   report,
+  resume,
+  resumeStack,
   rule,
+  settle,
   start,
   step,
   supply,
@@ -49,7 +58,20 @@ const scripts: PassScript[] = [
 
 type Move =
   | { kind: "steps"; steps: number; script: PassScript }
-  | { kind: "start" | "claim" | "expire" | "release" | "stale" | "deadline" | "late" | "cancel" | "supply" }
+  | {
+      kind:
+        | "start"
+        | "claim"
+        | "expire"
+        | "release"
+        | "stale"
+        | "deadline"
+        | "late"
+        | "cancel"
+        | "supply"
+        | "drain";
+    }
+  | { kind: "pause" | "resume"; scope: StackScope | "quest" }
   | { kind: "rule"; decision: "accept" | "revert" | "retry" | "abandon" };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
@@ -66,6 +88,14 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom("claim", "expire", "release", "stale", "start", "supply") }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("deadline", "late", "cancel") }) },
+  { weight: 2, arbitrary: fc.constant({ kind: "drain" as const }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("pause", "resume", "resume"),
+      scope: fc.constantFrom("quest", "quest", ...stackScopes),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -82,23 +112,55 @@ const heldRole = (play: Play) =>
         (role) => play.state.assignments[role].status === "leased",
       );
 
-/** Works on: takes back what is held, begins what waits, and plays some tasks. */
+/** Paused while the pass is being settled: what is held is finished, and nothing follows yet. */
+function drain(play: Play): void {
+  for (let steps = 0; offeredRole(play.state) && play.state.task !== "settle" && steps < 20; steps++)
+    step(play, { gain: 0 });
+  if (!offeredRole(play.state)) return;
+  const grant = claim(play);
+  pause(play);
+  report(play, scriptedReport(grant, { gain: 0 }), agentOf(grant.role));
+}
+
+const begin = (play: Play): void => {
+  if (whyWithheld(play.state, play.pauses, null) === null) start(play);
+};
+
+/** Works on: takes back what is held, or finishes it where nothing else may be done, begins what waits, and plays some tasks. */
 function work(play: Play, { steps, script }: Extract<Move, { kind: "steps" }>): void {
   const held = heldRole(play);
-  if (held) expire(play, held);
-  if (play.state.status === "queued") start(play);
+  if (held && play.state.halted)
+    report(play, scriptedReport(grantOf(play.state, held), script), agentOf(held));
+  else if (held) expire(play, held);
+  begin(play);
   for (let at = 0; at < steps; at++) {
     if (awaitingPass(play.state)) supply(play);
     goOn(play);
+    settle(play);
     if (!offeredRole(play.state)) return;
     step(play, script);
   }
+}
+
+/** Twice says the same, and changes nothing. */
+function makePause(play: Play, { kind, scope }: Extract<Move, { kind: "pause" | "resume" }>): void {
+  const act = (): unknown => {
+    if (scope === "quest") return codeOf(() => (kind === "pause" ? pause(play) : resume(play)));
+    return kind === "pause" ? pauseStack(play, scope) : resumeStack(play, scope);
+  };
+  act();
+  const { state, pauses } = play;
+  act();
+  expect([play.state, play.pauses], "pausing what is paused changes nothing").toEqual([state, pauses]);
 }
 
 function make(play: Play, next: Move): void {
   const open = offeredRole(play.state);
   const held = heldRole(play);
   switch (next.kind) {
+    case "pause":
+    case "resume":
+      return makePause(play, next);
     case "steps":
       return work(play, next);
     case "claim":
@@ -132,8 +194,10 @@ function make(play: Play, next: Move): void {
       return void codeOf(() => cancel(play));
     case "deadline":
       return void deadline(play);
+    case "drain":
+      return drain(play);
     case "start":
-      return void start(play);
+      return begin(play);
   }
 }
 
@@ -158,7 +222,16 @@ function assertSound(play: Play): void {
   );
   expect(open.length, "one task at a time").toBeLessThanOrEqual(1);
   if (state.status !== "running") expect(open).toEqual([]);
-  if (state.status === "running") expect(open).toHaveLength(standsStill(state) ? 0 : 1);
+  if (state.status === "running") expect(open).toHaveLength(standsStill(state) || isPassDue(state) ? 0 : 1);
+  const withheld = whyWithheld(state, play.pauses, null) !== null;
+  expect(state.halted !== undefined, "halted while it runs and is kept from going on, and no longer").toBe(
+    state.status === "running" && withheld,
+  );
+  const given = roles.flatMap(
+    (role) => decideClaim(state, role, contextAt(play.nowMs, agentOf(role))).events,
+  );
+  if (state.halted) expect(given, "nothing of what is halted is given out").toEqual([]);
+  if (isPassDue(state)) expect(state.halted, "only what is halted begins no pass").toBeDefined();
   if (standsStill(state)) expect(state.status, "only a quest that runs stands still").toBe("running");
 }
 
@@ -218,6 +291,7 @@ describe("any commands in any order", () => {
         const grant = firstGrant(play);
         for (const next of moves) {
           make(play, next);
+          settle(play);
           assertSound(play);
           if (isEnded(play.state)) break;
         }
@@ -226,12 +300,16 @@ describe("any commands in any order", () => {
         assertReplays(play);
         if (isEnded(play.state)) expect(new Set(Object.values(afterEnd(play, grant)))).toEqual(refusals);
         reached.add(play.state.status);
+        if (count(play, "quest.continued") > 0) reached.add("continued");
+        if (play.journal.some(isTakenUp)) reached.add("a due pass was begun");
         for (const pass of play.state.passes) reached.add(pass.verdict?.verdict ?? "open");
       }),
       { numRuns: 250 },
     );
     // A property that never got anywhere would prove nothing.
     for (const each of [
+      "continued",
+      "a due pass was begun",
       "escalated",
       "accepted",
       "reverted",
@@ -245,6 +323,10 @@ describe("any commands in any order", () => {
     }
   });
 });
+
+/** A pass that begins with the quest's going on was due before. */
+const isTakenUp = (row: JournalEvent, at: number, rows: readonly JournalEvent[]): boolean =>
+  row.type === "pass.started" && rows[at - 1]?.type === "quest.continued";
 
 const refusals = new Set(["nothing", "LEASE_STALE", "QUEST_ENDED", "ESCALATION_NOT_FOUND"]);
 

@@ -9,10 +9,22 @@ import {
   type Report,
   type Role,
   roles,
+  type StackPause,
+  type StackScope,
   type Task,
 } from "@questbus/protocol";
 import { type PassScript, scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { expect } from "vitest";
+import {
+  decideContinue,
+  decideHalt,
+  decidePause,
+  decideResume,
+  decideStackPause,
+  decideStackResume,
+  pausesIn,
+} from "../../src/pause/decide.ts";
+import { pausedBy, whyWithheld } from "../../src/pause/withheld.ts";
 import { applyEvent } from "../../src/quest/apply.ts";
 import { grantOf } from "../../src/quest/brief.ts";
 import {
@@ -37,6 +49,8 @@ import { isEnded, type QuestState } from "../../src/quest/state.ts";
  */
 export type Play = {
   state: QuestState;
+  /** What is paused beyond the quest. */
+  pauses: readonly StackPause[];
   readonly journal: JournalEvent[];
   nowMs: number;
 };
@@ -57,7 +71,7 @@ const stored = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 export function openPlay(part: Partial<Record<keyof QuestDocument, unknown>> = {}): Play {
   const draft = decideSubmit(submission(part), contextAt(1_000, operator));
-  const play: Play = { state: draft.state, journal: [], nowMs: 1_000 };
+  const play: Play = { state: draft.state, pauses: [], journal: [], nowMs: 1_000 };
   record(play, draft, null);
   return play;
 }
@@ -120,11 +134,47 @@ export const supply = (play: Play, by: Actor = operator, more: Partial<CommandDa
   );
 export const goOn = (play: Play): Draft => act(play, orchestrator, decideGoOn);
 
+export const pause = (play: Play, why = "maintenance"): Draft => {
+  const draft = act(play, operator, (state, context) => decidePause(state, why, context));
+  halt(play);
+  return draft;
+};
+export const resume = (play: Play): Draft => {
+  const draft = act(play, operator, decideResume);
+  settle(play);
+  return draft;
+};
+
+/** True when that changed anything. */
+export function pauseStack(play: Play, scope: StackScope, why = "incident"): boolean {
+  const event = decideStackPause(play.pauses, { scope, why }, { actor: operator, nowMs: play.nowMs });
+  if (event) play.pauses = pausesIn(event) ?? [];
+  halt(play);
+  return event !== null;
+}
+export function resumeStack(play: Play, scope: StackScope): boolean {
+  const event = decideStackResume(play.pauses, scope, operator);
+  if (event) play.pauses = pausesIn(event) ?? [];
+  settle(play);
+  return event !== null;
+}
+
+function halt(play: Play): void {
+  const stopped = pausedBy(play.state, play.pauses);
+  if (stopped) act(play, orchestrator, (state, context) => decideHalt(state, stopped, context));
+}
+
+/** The end of a turn, as the desk's on a machine with this quest alone: halted if and only if it may not go on. */
+export function settle(play: Play): void {
+  halt(play);
+  if (whyWithheld(play.state, play.pauses, null) === null) act(play, orchestrator, decideContinue);
+}
+
 export const report = (play: Play, sent: Report, by: Actor): Draft =>
   act(play, by, (state, context) => decideReport(state, sent, context));
 
 export const offeredRole = (state: QuestState): Role | null =>
-  roles.find((role) => state.assignments[role].status === "offered") ?? null;
+  state.halted ? null : (roles.find((role) => state.assignments[role].status === "offered") ?? null);
 
 /** Claims what is offered. */
 export function claim(play: Play, name?: string): Grant {
@@ -203,5 +253,7 @@ export function afterEnd(play: Play, grant: Grant): Record<string, string> {
     deadline: said(() => deadline(play)),
     cancel: said(() => cancel(play)),
     rule: said(() => rule(play, "retry")),
+    pause: said(() => pause(play)),
+    resume: said(() => resume(play)),
   };
 }

@@ -21,7 +21,7 @@ const watchIn = (script: PassScript): QuestState => ranIn(script, watchSubmissio
 /** A quest that ran in the world of `script`. */
 function ranIn(script: PassScript, sent: Submission, watched: QuestState | null = null): QuestState {
   const draft = decideSubmit(sent, contextAt(5_000, operator), watched);
-  const play: Play = { state: draft.state, journal: [], nowMs: 5_000 };
+  const play: Play = { state: draft.state, pauses: [], journal: [], nowMs: 5_000 };
   start(play);
   while (offeredRole(play.state)) step(play, script);
   return play.state;
