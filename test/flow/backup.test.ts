@@ -12,7 +12,7 @@ import {
   until,
 } from "@questbus/testkit";
 import { submission } from "@questbus/testkit/scripted-report";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { expectClearError, expectFault, faultsOf } from "./expectation.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -369,4 +369,27 @@ test("config.yaml names other folders; a mistake in it is told with its place", 
   const wrong = await questbus(place, ["backup", "list", "--state", dir]);
   expectClearError(wrong, "CONFIG_INVALID", 2);
   expect(wrong.stderr).toContain("config.yaml:2:3");
+});
+
+test("a command that comes again after a restore is answered as before, and done once", async () => {
+  const dir = place.path("again");
+  mkdirSync(dir);
+  const before = await startBareStack(dir);
+  await json(dir, "backup", "create");
+  const operator = await before.clientAs("operator");
+  const given = submission({ title: "Once" });
+  const submitted = await operator.request("submit", given, { id: "submit-once" });
+  const { quest } = submitted as { quest: string };
+  const cancelling = { quest, reason: "enough" };
+  const cancelled = await operator.request("cancel", cancelling, { id: "cancel-once" });
+  await before.stop();
+  for (const name of ["questbus.db", "questbus.db-wal", "questbus.db-shm"])
+    rmSync(join(dir, name), { force: true });
+  const { head } = await json(dir, "backup", "restore");
+  const after = await startBareStack(dir);
+  onTestFinished(() => after.stop());
+  const again = await after.clientAs("operator");
+  expect(await again.request("submit", given, { id: "submit-once" })).toEqual(submitted);
+  expect(await again.request("cancel", cancelling, { id: "cancel-once" })).toEqual(cancelled);
+  expect(rowsOf(dir)).toBe(head.seq);
 });

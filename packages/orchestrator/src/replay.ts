@@ -1,4 +1,4 @@
-import { openReplay, type QuestState, type VerdictFault } from "@questbus/core";
+import { type AskState, openReplay, type QuestState, type VerdictFault } from "@questbus/core";
 import { type JournalEvent, QuestbusError } from "@questbus/protocol";
 import {
   journalRows,
@@ -36,13 +36,18 @@ export function replayInto(from: StoreReader, into: Store): Replay {
   return found;
 }
 
+type Followed = { state: QuestState | null; asks: readonly AskState[] };
+
 /**
  * Projects events that others decided: what a store holds of a quest is where it goes on from. Timers are set as they were
  * when the event was committed.
  */
 export function openFollower(store: Store): {
-  /** One transaction: `take` is called for each event that is in the journal now, in their order. */
-  transact(work: (take: (event: JournalEvent) => void, tx: StoreWrites) => void): void;
+  /**
+   * One transaction: `take` is called for each event that is in the journal now, in their order; it gives what the event
+   * was about, as it is after it.
+   */
+  transact(work: (take: (event: JournalEvent) => Followed, tx: StoreWrites) => void): void;
 } {
   return {
     transact: (work) =>
@@ -57,6 +62,7 @@ export function openFollower(store: Store): {
           projection.take(event, state);
           for (const ask of asks) projection.takeAsk(event, ask);
           setTimers(tx, event, state);
+          return { state, asks };
         }, tx);
         projection.flush();
       }),

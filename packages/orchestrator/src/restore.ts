@@ -2,7 +2,7 @@ import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
-import { type JournalEvent, QuestbusError } from "@questbus/protocol";
+import { type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
 import {
   type Backup,
   checkpointsDir,
@@ -24,6 +24,7 @@ import {
   verifyFiles,
   verifyJournal,
 } from "@questbus/store";
+import { rememberPast } from "./past-answer.ts";
 import { checkReplay, openFollower } from "./replay.ts";
 
 /**
@@ -33,7 +34,7 @@ import { checkReplay, openFollower } from "./replay.ts";
  * - R1: the state is built beside, whole and checked; what was there is moved aside, and never removed.
  * - R2: without a backup, segments that begin with the first row are enough.
  * - R3: a state without a row is never put in the place of another.
- * - R4: answers to commands came from the old process: a command that is sent again after a restore is decided anew.
+ * - R4: a command whose rows were restored is answered when it is sent again, as far back as answers are kept.
  */
 export type Wanted = {
   /** The folder of backups and segments. */
@@ -129,9 +130,10 @@ function followSegments(store: Store, { from, atMs = Infinity }: Wanted): number
           more = row !== undefined && row.timeMs <= atMs;
           if (!row || !more) return;
           tx.appendCommitted(row);
-          take(row);
+          rememberPast(tx, row, take(row));
           done += 1;
         }
+        tx.forgetAnswers(tx.head().seq - limit.answersKeptRows, rowsPerTransaction);
       });
     }
   } catch (error) {

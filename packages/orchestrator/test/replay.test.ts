@@ -1,10 +1,11 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { projectionLines, type Store } from "@questbus/store";
+import { projectionLines, type Store, type StoredAnswer } from "@questbus/store";
 import { improving } from "@questbus/testkit/scripted-report";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkReplay, replayInto } from "../src/replay.ts";
+import { rememberPast } from "../src/past-answer.ts";
+import { checkReplay, openFollower, replayInto } from "../src/replay.ts";
 import {
   agent,
   arbiter,
@@ -125,6 +126,27 @@ describe("replaying the journal into an empty store", () => {
     expect(replayInto(freshStore(), freshStore())).toEqual({ events: 0, verdicts: 0, faults: [] });
   });
 });
+
+describe("the answers of a journal", () => {
+  it("are what was answered, for every command that left a row", async () => {
+    const { rig } = await lived();
+    const into = freshStore();
+    openFollower(into).transact((take, tx) => {
+      for (const row of rows(rig.store)) rememberPast(tx, row, take(row));
+    });
+    const ids = new Set(rows(rig.store).flatMap(({ command }) => command ?? []));
+    const answersOf = (store: Store) => store.transact((tx) => [...ids].map((id) => coreOf(tx.answerOf(id))));
+    expect(answersOf(into)).toEqual(answersOf(rig.store));
+    expect(ids.size).toBeGreaterThan(80);
+  });
+});
+
+/** An answer without the number of the last row, and a refusal without what only its moment knew. */
+function coreOf(known: StoredAnswer | null): unknown {
+  type Told = { ok?: boolean; data?: unknown; faults?: { code: string }[] };
+  const { ok, data, faults } = (known?.answer ?? {}) as Told;
+  return { actor: known?.actor, ok, data, codes: faults?.map(({ code }) => code) };
+}
 
 describe("the verdicts of a journal", () => {
   it("are all what their evidence gives", async () => {

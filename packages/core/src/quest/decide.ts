@@ -21,7 +21,6 @@ import { type DecideContext, type Draft, emit, refuse } from "./draft.ts";
 import {
   afterSettle,
   afterTask,
-  end,
   goOn,
   judgeAndSettle,
   settleByIntegrating,
@@ -339,7 +338,7 @@ export function decideCancel(state: QuestState, reason: string, context: DecideC
   // An open pass is judged first, so that no pass is without a verdict.
   const pass = currentPass(state);
   if (pass && !pass.verdict) judgeAndSettle(draft, `cancelled: ${reason}`);
-  end(draft, "cancelled", reason);
+  emit(draft, "quest.ended", { ending: "cancelled", reason, fault: null }, "caller");
   return draft;
 }
 

@@ -112,7 +112,7 @@ function escalate(draft: Draft, reason: EscalationReason, detail: string): void 
   emit(draft, "quest.escalated", { escalation: draft.context.newId("e-"), reason, detail });
 }
 
-export function end(draft: Draft, ending: Ending, reason: string, fault: Fault | null = null): void {
+function end(draft: Draft, ending: Ending, reason: string, fault: Fault | null = null): void {
   emit(draft, "quest.ended", { ending, reason, fault });
 }
 

@@ -1,0 +1,72 @@
+import { type AskState, askGrant, grantOf, type QuestState } from "@questbus/core";
+import {
+  type Answer,
+  type ErrorCode,
+  errorRegistry,
+  type JournalEvent,
+  limit,
+  type Role,
+} from "@questbus/protocol";
+import type { StoreWrites } from "@questbus/store";
+
+/**
+ * What a command was answered with, as its rows in the journal give it: where the stored answers are lost, one that comes
+ * again is answered all the same, and never done a second time.
+ *
+ * Not every answer follows from the first row: `ask`, and a report on asks, are answered from the ask as it stands, and a
+ * letter that was retried or dropped is refused because it is not open any more.
+ */
+type Past = { state: QuestState | null; asks: readonly AskState[] };
+
+/** `state`, `asks`: the quest, or the asks, after the event. */
+export function rememberPast(tx: StoreWrites, event: JournalEvent, past: Past): void {
+  const { command: id, actor, seq } = event;
+  // An answer is its sender's alone; what the orchestrator found on the way says nothing of the sender.
+  if (id === null || actor.role === "orchestrator") return;
+  const answer = pastAnswer(event, past);
+  // The rows of a command stand together, and the first that has an answer is the one that it was sent for.
+  if (answer && !tx.answerOf(id)) tx.rememberAnswer(id, actor, answer, seq);
+}
+
+function pastAnswer(event: JournalEvent, past: Past): Answer | null {
+  if (event.type === "command.refused") return refused(event.body);
+  const data = dataOf(event, past);
+  return data === null ? null : { ok: true, seq: event.seq, data };
+}
+
+function refused({ code, message }: { code: string; message: string }): Answer {
+  const retryable = errorRegistry[code as ErrorCode]?.class === "retryable";
+  return { ok: false, faults: [{ code, message }], retryable };
+}
+
+function dataOf(event: JournalEvent, { state, asks }: Past): object | null {
+  switch (event.type) {
+    case "agent.joined":
+    case "assignment.noted":
+    case "assignment.released":
+    case "ask.released":
+    case "task.reported":
+      return {};
+    case "ask.claimed":
+      return { status: "asked", leaseMs: limit.leaseMs, asks: asks.map(askGrant) };
+    default:
+      return state && ofQuest(event, state);
+  }
+}
+
+function ofQuest(event: JournalEvent, state: QuestState): object | null {
+  switch (event.type) {
+    case "quest.submitted":
+      return { quest: state.id, resumed: false };
+    case "assignment.claimed":
+      return { status: "granted", grant: grantOf(state, event.actor.role as Role) };
+    case "candidate.supplied":
+      return { quest: state.id, pass: state.passes.length };
+    case "ruling.made":
+      return { quest: state.id, escalation: event.body.escalation, decision: event.body.decision };
+    case "quest.ended":
+      return { quest: state.id, status: state.status };
+    default:
+      return null;
+  }
+}
