@@ -133,6 +133,7 @@ describe("commands that people are told to type", () => {
     "docs/errors.md",
     "docs/architecture.md",
     "docs/backup.md",
+    "docs/standby.md",
     "docs/fixers.md",
     "docs/gate.md",
     "docs/verdict.md",

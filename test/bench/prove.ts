@@ -1,6 +1,13 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
-import { proveCancels, proveCrashes, proveMutations, proveSimulation, proveWipes } from "./faults.ts";
+import {
+  proveCancels,
+  proveCrashes,
+  proveLeader,
+  proveMutations,
+  proveSimulation,
+  proveWipes,
+} from "./faults.ts";
 import { proveAttempts, proveHonest, proveImpossible } from "./gaming.ts";
 import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
@@ -17,6 +24,7 @@ const areas: Record<string, Area> = {
   "gate/impossible": proveImpossible,
   "faults/crash": proveCrashes,
   "faults/broker": proveWipes,
+  "faults/leader": proveLeader,
   "faults/simulation": proveSimulation,
   "faults/mutations": proveMutations,
   "faults/cancel": proveCancels,

@@ -32,6 +32,16 @@ export type BrokerSettings = {
   pidFile: string;
   space: string;
   credentials: Credentials;
+  /** Makes it a node of a cluster on this machine. */
+  cluster?: BrokerCluster | undefined;
+};
+
+/** What one node of a cluster knows of all: its own name, and the ports and the secret by which they find each other. */
+export type BrokerCluster = {
+  node: string;
+  routePort: number;
+  routePorts: readonly number[];
+  secret: string;
 };
 
 const quoted = (text: string): string => JSON.stringify(text);
@@ -68,20 +78,34 @@ ${users.join("\n")}
   }`;
 }
 
+/** The routes of a cluster: on the loopback alone, and with a secret all the same. */
+function clusterText(space: string, { routePort, routePorts, secret }: BrokerCluster): string {
+  const routes = routePorts.map((port) => `nats://route:${secret}@127.0.0.1:${port}`);
+  return `cluster: {
+  name: ${quoted(`questbus-${space}`)}
+  listen: ${quoted(`127.0.0.1:${routePort}`)}
+  no_advertise: true
+  authorization: { user: route, password: ${quoted(secret)}, timeout: 2 }
+  routes: [${list(routes)}]
+}
+`;
+}
+
 /** Text of the configuration file of nats-server. */
-export function brokerConfig({ port, storeDir, pidFile, space, credentials }: BrokerSettings): string {
+export function brokerConfig(settings: BrokerSettings): string {
+  const { port, storeDir, pidFile, space, credentials, cluster } = settings;
   const exports = principals.map(
     (role) => `      { service: ${quoted(commandsOf(space, role))}, accounts: [${accountOf(role)}] }`,
   );
   const everyRole = principals.map(accountOf).join(", ");
   return `# Written by Questbus at every start of the broker: changes are lost.
-server_name: ${quoted(`questbus-${space}`)}
+server_name: ${quoted(cluster ? `questbus-${space}-${cluster.node}` : `questbus-${space}`)}
 listen: ${quoted(`127.0.0.1:${port}`)}
 pid_file: ${quoted(pidFile)}
 max_payload: ${payloadBytesMax}
 # Nothing here is the record: all of it can be deleted while the broker is down.
 jetstream: { store_dir: ${quoted(storeDir)}, max_mem: 16MB, max_file: 4GB }
-system_account: SYS
+${cluster ? clusterText(space, cluster) : ""}system_account: SYS
 accounts: {
   SYS: { users: [ { nkey: ${credentials.system.publicKey} } ] }
   BUS: {

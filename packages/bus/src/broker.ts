@@ -5,7 +5,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { QuestbusError, spaceDefault } from "@questbus/protocol";
-import { brokerConfig } from "./account.ts";
+import { type BrokerCluster, brokerConfig } from "./account.ts";
 import type { Credentials } from "./credential.ts";
 
 /**
@@ -38,6 +38,7 @@ export type BrokerOptions = {
   /** A fixed port; by default a free one is taken. */
   port?: number | undefined;
   onLog?: ((line: string) => void) | undefined;
+  cluster?: BrokerCluster | undefined;
 };
 
 const startMsMax = 15_000;
@@ -211,8 +212,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const pidFile = join(folder, "nats.pid");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   await waitUntilFree(pidFile, configFile);
-  const { credentials, port = -1, space = spaceDefault } = options;
-  writeFileSync(configFile, brokerConfig({ port, storeDir, pidFile, space, credentials }), { mode: 0o600 });
+  const { credentials, port = -1, space = spaceDefault, cluster } = options;
+  const settings = { port, storeDir, pidFile, space, credentials, cluster };
+  writeFileSync(configFile, brokerConfig(settings), { mode: 0o600 });
   const first = await attempt(options, configFile);
   if ("broker" in first) return first.broker;
   const portTaken = first.failed.includes("address already in use");

@@ -15,6 +15,7 @@ type Refusal = InstanceType<typeof errors.PermissionViolationError>;
  * callers wait for `whenUp` and give up on an answer with `orDown`.
  */
 export type BusConnection = {
+  /** Where the broker is; of a cluster, each node's, with commas. */
   readonly url: string;
   readonly space: string;
   /** Who the credential makes us. */
@@ -39,6 +40,7 @@ export type BusConnection = {
 };
 
 export type ConnectOptions = {
+  /** One address, or several with commas: the first that answers is taken, and the others when it is gone. */
   url: string;
   /** A credential, or the path of its file. */
   credential: Credential | string;
@@ -61,7 +63,8 @@ export const busUnavailable = (message: string, url: string): QuestbusError =>
 async function dial(url: string, credential: Credential, name: string): Promise<NatsConnection> {
   try {
     return await connect({
-      servers: url,
+      servers: url.split(","),
+      noRandomize: true,
       name,
       authenticator: credential.authenticator,
       inboxPrefix: inboxPrefixOf(credential.role, credential.name),

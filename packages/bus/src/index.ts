@@ -1,3 +1,5 @@
+export type { BrokerCluster } from "./account.ts";
+export { type BatchStream, Fenced, openBatchStream } from "./batch-stream.ts";
 export {
   type Broker,
   type BrokerExit,
@@ -7,6 +9,7 @@ export {
   startBroker,
   writeBrokerConfig,
 } from "./broker.ts";
+export { type BrokerNodes, nodeDir, planBrokers } from "./broker-cluster.ts";
 export {
   type BusClient,
   type ClientInputs,
@@ -25,6 +28,7 @@ export {
   readCredential,
 } from "./credential.ts";
 export { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
+export { type LeaderLease, openLeaderLease } from "./lease.ts";
 export { type Command, type CommandHandlers, serveCommands } from "./server.ts";
 export { type JournalStream, openJournalStream } from "./stream.ts";
 export { pause, systemTime, type Time } from "./time.ts";

@@ -20,6 +20,8 @@ export type Command = ReadCommand & { respond(answer: Answer): void };
 export type CommandHandlers = {
   onCommand(command: Command): void;
   onDead(dead: DeadMessage): void;
+  /** Every answer leaves through it, refusals too: at once by default. */
+  release?: (leave: () => void) => void;
 };
 
 const refusal = (faults: readonly Fault[]): Answer => ({
@@ -44,16 +46,15 @@ function send(message: Msg, answer: Answer): boolean {
 }
 
 function receive(message: Msg, handlers: CommandHandlers): void {
+  const { release = (leave) => leave() } = handlers;
+  const respond = (answer: Answer): void => release(() => void send(message, answer));
   try {
     const reading = readCommand(message.subject, message.data);
-    if (reading.ok) {
-      handlers.onCommand({ ...reading.command, respond: (answer) => void send(message, answer) });
-      return;
-    }
+    if (reading.ok) return handlers.onCommand({ ...reading.command, respond });
     handlers.onDead(reading.dead);
-    send(message, refusal(reading.faults));
+    respond(refusal(reading.faults));
   } catch (error) {
-    send(message, refusal(faultsOf(error)));
+    respond(refusal(faultsOf(error)));
   }
 }
 

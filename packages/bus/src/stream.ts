@@ -54,17 +54,18 @@ const streamNames = (space: string) => ({
 
 type Wanted = Partial<StreamConfig> & { name: string };
 
-function wanted(space: string): Wanted[] {
+const common = {
+  retention: RetentionPolicy.Limits,
+  storage: StorageType.File,
+  discard: DiscardPolicy.Old,
+};
+
+function wanted(space: string, replicas: number): Wanted[] {
   const names = streamNames(space);
-  const common = {
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-    discard: DiscardPolicy.Old,
-    duplicate_window: nanos(120_000),
-  };
+  const kept = { duplicate_window: nanos(120_000), num_replicas: replicas };
   return [
-    { ...common, name: names.journal, subjects: [eventsAll(space)], max_bytes: 1024 ** 3 },
-    { ...common, name: names.dead, subjects: [deadAll(space)], max_bytes: 64 * 1024 ** 2 },
+    { ...kept, name: names.journal, subjects: [eventsAll(space)], max_bytes: 1024 ** 3 },
+    { ...kept, name: names.dead, subjects: [deadAll(space)], max_bytes: 64 * 1024 ** 2 },
   ];
 }
 
@@ -74,17 +75,21 @@ const pageCharsMax = 262_144;
 const encoder = new TextEncoder();
 const encode = (message: unknown): Uint8Array => encoder.encode(JSON.stringify(message));
 
-async function ensureStreams(connection: BusConnection, jsm: JetStreamManager): Promise<void> {
-  for (const config of wanted(connection.space)) {
-    await connection.orDown(
-      jsm.streams.add(config).catch((error) => {
-        if (error instanceof JetStreamApiError && error.code === streamExists) {
-          return jsm.streams.update(config.name, config);
-        }
-        throw error;
-      }),
-    );
-  }
+/** Makes the stream, or gives the one that is there these settings. */
+export async function ensureStream(
+  connection: BusConnection,
+  jsm: JetStreamManager,
+  given: Wanted,
+): Promise<void> {
+  const config = { ...common, ...given };
+  await connection.orDown(
+    jsm.streams.add(config).catch((error) => {
+      if (error instanceof JetStreamApiError && error.code === streamExists) {
+        return jsm.streams.update(config.name, config);
+      }
+      throw error;
+    }),
+  );
 }
 
 const sourceOf = ({ space }: BusConnection): string => `questbus/${space}/orchestrator`;
@@ -162,11 +167,16 @@ const errorOf = (work: Promise<unknown>): Promise<unknown> =>
   );
 
 /** Ensures both streams and publishes to them; only the orchestrator's account can. */
-export async function openJournalStream(connection: BusConnection): Promise<JournalStream> {
+export async function openJournalStream(
+  connection: BusConnection,
+  { replicas = 1, readyForMs = retryForMsDefault }: { replicas?: number; readyForMs?: number } = {},
+): Promise<JournalStream> {
   const { nats, space } = connection;
   const js = jetstream(nats, { timeout: ackMsMax });
   const jsm = await jetstreamManager(nats, { checkAPI: false, timeout: ackMsMax });
-  const ensure = (): Promise<void> => ensureStreams(connection, jsm);
+  const ensure = async (): Promise<void> => {
+    for (const config of wanted(space, replicas)) await ensureStream(connection, jsm, config);
+  };
 
   /** Repeats `step` until it says that all is done. */
   const insist = async (retryForMs: number, step: () => Promise<unknown>): Promise<void> => {
@@ -186,7 +196,7 @@ export async function openJournalStream(connection: BusConnection): Promise<Jour
     }
   };
 
-  await insist(retryForMsDefault, () => errorOf(ensure()));
+  await insist(readyForMs, () => errorOf(ensure()));
 
   return {
     async publish(rows, { retryForMs = retryForMsDefault } = {}) {

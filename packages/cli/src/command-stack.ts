@@ -5,14 +5,15 @@ import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
 import { exitCode, faultsOf, roles } from "@questbus/protocol";
 import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench";
+import { findCluster, standingOf, standingText } from "./cluster.ts";
 import type { Common } from "./command-run.ts";
 import { note, paint, printData, printJson } from "./output.ts";
 import { makeStateDir } from "./session.ts";
 import { findStack, givenBroker, startStack } from "./stack.ts";
 
 /** `questbus up`: the stack in the foreground, until Ctrl-C. */
-export async function up(common: Common): Promise<number> {
-  const stack = await startStack(makeStateDir(common.state));
+export async function up(common: Common, options: { cluster?: number } = {}): Promise<number> {
+  const stack = await startStack(makeStateDir(common.state), { cluster: options.cluster, onNews: note });
   if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
   else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
   note("submit a quest with: questbus submit FILE; Ctrl-C ends the stack");
@@ -56,6 +57,12 @@ function nodeVersion(): string {
   return process.version;
 }
 
+/** Of a cluster: who leads, and how far behind the others are. */
+function clusterChecks(stateDir: string): Check[] {
+  const cluster = findCluster(stateDir);
+  return cluster ? [checked("cluster", () => standingText(standingOf(stateDir, cluster)))] : [];
+}
+
 /** `questbus doctor`: what a run needs, and whether it is there. */
 export async function doctor(common: Common): Promise<number> {
   const machine = await readMachine(".");
@@ -69,6 +76,7 @@ export async function doctor(common: Common): Promise<number> {
     checked("role agents", () => roles.map((role) => loadDefinition(agents, role).name).join(", ")),
     { name: "machine", ok: unfitReasons(machine).length === 0, found: describeMachine(machine) },
     { name: "stack", ok: true, found: findStack(resolve(common.state))?.url ?? "not running" },
+    ...clusterChecks(common.state),
   ];
   if (common.json) printJson(checks);
   else

@@ -57,6 +57,12 @@ const validEach =
   (schema: typeof deadId) =>
   (value: string, before: string[] = []): string[] => [...before, valid(schema)(value)];
 
+/** Three nodes go on without one of them; fewer could not, and more on one machine would prove nothing else. */
+function clusterSize(value: string): number {
+  if (value === "3") return 3;
+  throw new InvalidArgumentError("a cluster on one machine has 3 nodes");
+}
+
 const help = `
 Exit codes: 0 accepted or fine, 1 failure, 2 usage or bad input, 3 not found, 4 bus unavailable,
 5 conflict or stale lease, 6 finished without acceptance or a proven regression, 7 waiting for an arbiter,
@@ -94,7 +100,14 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   };
 
   addSubmission(program, signal, ended);
-  add("up", "start the local stack in the foreground", up);
+  const upCommand = program.command("up").description("start the local stack in the foreground");
+  withCommon(upCommand)
+    .option(
+      "--cluster <nodes>",
+      "3: a cluster of three nodes on this machine, one leads and two stand by",
+      clusterSize,
+    )
+    .action(async (given: { cluster?: number }) => ended(await up(commonOf(upCommand, signal), given)));
   add("status", "show a quest (the newest by default)", (common, quest) =>
     showStatus(quest, common),
   ).argument("[quest]", "its id", valid(questId));

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
 import { type Principal, QuestbusError } from "@questbus/protocol";
 import { makeDir, openStore, type StoreReader } from "@questbus/store";
+import { storeDirOf } from "./cluster.ts";
 import { note, paintError } from "./output.ts";
 import { findStack, notRunning, type Stack, type StackAddress, startStack } from "./stack.ts";
 
@@ -73,7 +74,7 @@ export async function withStack<T>(
   const connections: BusConnection[] = [];
   try {
     options.signal.throwIfAborted();
-    const store = openStore({ dir: stateDir, mode: "read" });
+    const store = openStore({ dir: storeDirOf(stateDir), mode: "read" });
     const clientAs: StackSession["clientAs"] = async (role) => {
       const { url, space } = address;
       const connection = await connectBus({ url, space, credential: credentialPath(stateDir, role, role) });
@@ -144,7 +145,7 @@ export async function withLastingStack<T>(
 /** Runs `work` on the stored state alone; no process is needed for it. */
 export function withStore<T>(stateDir: string, work: (store: StoreReader) => T): T {
   refuseFile(resolve(stateDir));
-  const store = openStore({ dir: resolve(stateDir), mode: "read" });
+  const store = openStore({ dir: storeDirOf(stateDir), mode: "read" });
   try {
     return work(store);
   } finally {

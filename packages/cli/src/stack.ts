@@ -22,16 +22,21 @@ import {
   credentialPath,
   ensureCredentials,
   findBroker,
+  nodeDir,
+  planBrokers,
   startBroker,
   writeBrokerConfig,
 } from "@questbus/bus";
-import { type Fault, QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
+import { QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
 import { startTimeOf, sweepRunHomes } from "@questbus/workbench";
 import { z } from "zod";
-import { nextBackupMs, readSettings, type Settings } from "./setting.ts";
+import { endChild, exitOf, logFile, type Said, untilReady } from "./child.ts";
+import { type Cluster, ensureCluster } from "./cluster.ts";
+import { nextBackupMs, readSettings } from "./setting.ts";
 
 /**
- * The local stack: broker, orchestrator and one agent a role, as processes of this one.
+ * The local stack: broker, orchestrator and one agent a role, as processes of this one; of a cluster, broker and
+ * orchestrator for each node.
  *
  * Owns those processes and `stack.json`, which says where the broker listens and who started it. A child that dies is
  * started again, the broker on its old port. Invariants: K1 when this process ends, by whatever end, all of them do;
@@ -64,7 +69,6 @@ const steadyMs = 10_000;
 const readyMsMax = 20_000;
 /** How long the orchestrator of a stack that is ending is waited for. */
 const lockWaitMsMax = 3_000;
-const stopMsMax = 8_000;
 const probeMs = 2_000;
 /** Longest that a timer of Node holds is 24 days; a clock that was set is noticed sooner. */
 const timerMsMax = 60_000;
@@ -128,17 +132,25 @@ export const notRunning = (dir: string): QuestbusError =>
     next: "start one with questbus up, or name another --state DIR",
   });
 
+export type StackOptions = {
+  space?: string;
+  /** False: none is started. */
+  agents?: boolean;
+  /** The nodes of the cluster that is to be started; without it, a single orchestrator. */
+  cluster?: number | undefined;
+  /** What an operator in front of it is told: who leads now, and which node cannot go on. */
+  onNews?: (text: string) => void;
+};
+
 /** @throws QuestbusError STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
-export async function startStack(
-  stateDir: string,
-  options: { space?: string; agents?: boolean } = {},
-): Promise<Stack> {
+export async function startStack(stateDir: string, options: StackOptions = {}): Promise<Stack> {
   const dir = resolve(stateDir);
-  const space = options.space ?? spaceDefault;
+  const { space = spaceDefault, onNews = () => {} } = options;
+  const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
-  const settings = readSettings(dir);
+  readSettings(dir);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
-  const supervisor = new Supervisor(dir, space, credentials, settings);
+  const supervisor = new Supervisor({ dir, space, credentials, cluster, onNews });
   try {
     await supervisor.start(options.agents === false ? [] : roles);
     return { url: supervisor.url, space, broker: supervisor.brokerName, stop: () => supervisor.stop() };
@@ -148,45 +160,60 @@ export async function startStack(
   }
 }
 
+type Parts = {
+  dir: string;
+  space: string;
+  credentials: Credentials;
+  cluster: Cluster | null;
+  onNews: (text: string) => void;
+};
+/** One orchestrator: its name among the children, its state directory, and what it is started with besides. */
+type Seat = { name: string; dir: string; args: string[] };
+
 class Supervisor {
   readonly #dir: string;
   readonly #space: string;
   readonly #credentials: Credentials;
-  readonly #settings: Settings;
+  readonly #cluster: Cluster | null;
+  readonly #onNews: (text: string) => void;
   readonly #children = new Map<string, ChildProcess>();
+  readonly #brokers = new Map<string, Broker>();
   readonly #guards: Promise<void>[] = [];
-  #broker: Broker | null = null;
+  #seats: readonly Seat[] = [];
   #stopping = new AbortController();
   url = "";
   brokerName = "";
 
-  constructor(dir: string, space: string, credentials: Credentials, settings: Settings) {
-    this.#settings = settings;
+  constructor({ dir, space, credentials, cluster, onNews }: Parts) {
     this.#dir = dir;
     this.#space = space;
     this.#credentials = credentials;
+    this.#cluster = cluster;
+    this.#onNews = onNews;
   }
 
   /** `agents`: the roles that get one. */
   async start(agents: readonly Role[]): Promise<void> {
     await sweepRunHomes();
-    const given = givenBroker(process.env);
+    const given = this.#cluster ? null : givenBroker(process.env);
     if (given) {
       this.url = given;
       this.brokerName = `NATS_URL ${given}`;
-      await this.#startOrchestrator().catch((error: unknown) => {
+      this.#seats = [this.#singleSeat()];
+      await this.#startOrchestrators().catch((error: unknown) => {
         if (error instanceof QuestbusError && error.code === "BUS_UNAVAILABLE")
           this.#refuseBroker(/^no broker answers: (.*)/s.exec(error.message)?.[1]);
         throw error;
       });
       if (!(await this.#isServed())) this.#refuseBroker();
     } else {
-      await this.#startBroker();
-      await this.#startOrchestrator();
+      await (this.#cluster ? this.#startBrokers(this.#cluster) : this.#startBroker());
+      await this.#startOrchestrators();
+      if (this.#cluster && !(await this.#isServed(readyMsMax))) throw noLeader(this.#dir);
     }
     for (const role of agents)
       this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
-    this.#guards.push(this.#keepBackups());
+    for (const { dir } of this.#seats) this.#guards.push(this.#keepBackups(dir));
     const { pid } = process;
     const record = { id: randomUUID(), url: this.url, space: this.#space, pid, start: startTimeOf(pid) };
     const fresh = `${stackFile(this.#dir)}.${process.pid}`;
@@ -196,18 +223,19 @@ class Supervisor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const agents = [...roles, "backup"].flatMap((name) => this.#children.get(name) ?? []);
-    await Promise.all(agents.map(endChild));
-    const orchestrator = this.#children.get("orchestrator");
-    if (orchestrator) await endChild(orchestrator);
-    await this.#broker?.stop();
+    const last = new Set(this.#seats.map(({ name }) => name));
+    await Promise.all(
+      [...this.#children].filter(([name]) => !last.has(name)).map(([, each]) => endChild(each)),
+    );
+    await Promise.all(this.#seats.flatMap(({ name }) => this.#children.get(name) ?? []).map(endChild));
+    await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()));
     await Promise.all(this.#guards);
     // Last, so that who waits for it to go can start anew at once. Another stack's record stays: this one was refused.
     if (recordOf(this.#dir)?.pid === process.pid) rmSync(stackFile(this.#dir), { force: true });
   }
 
   /** True when an agent's command reaches the orchestrator: only with the accounts of this state directory does it. */
-  async #isServed(): Promise<boolean> {
+  async #isServed(retryForMs: number = probeMs): Promise<boolean> {
     const connection = await connectBus({
       url: this.url,
       space: this.#space,
@@ -217,7 +245,7 @@ class Supervisor {
       await createClient(connection).request(
         "renew",
         { assignment: "q-00000000.qa", epoch: 1 },
-        { retryForMs: probeMs },
+        { retryForMs },
       );
       return true;
     } catch (error) {
@@ -247,67 +275,124 @@ class Supervisor {
   }
 
   async #startBroker(): Promise<void> {
+    const { binary, ...options } = this.#brokerOptions();
+    const begin = (onLog: (line: string) => void, port?: number): Promise<Broker> =>
+      startBroker({ ...options, binary, dir: this.#dir, onLog, port });
+    this.url = (await this.#keepBroker("broker", begin)).url;
+    this.#seats = [this.#singleSeat()];
+  }
+
+  #singleSeat(): Seat {
+    return { name: "orchestrator", dir: this.#dir, args: ["--url", this.url] };
+  }
+
+  /** One broker a node; each orchestrator turns to that of its own node first. */
+  async #startBrokers({ nodes, secret, installation }: Cluster): Promise<void> {
+    const plan = await planBrokers({ ...this.#brokerOptions(), dir: this.#dir, nodes, secret });
+    this.url = plan.urlFor();
+    await Promise.all(
+      nodes.map((node) => this.#keepBroker(`broker-${node}`, (onLog) => plan.start(node, onLog))),
+    );
+    const standby = ["--credentials", this.#dir, "--installation", installation];
+    this.#seats = nodes.map((node) => ({
+      name: `orchestrator-${node}`,
+      dir: nodeDir(this.#dir, node),
+      args: ["--url", plan.urlFor(node), ...standby, "--node", node, "--replicas", `${nodes.length}`],
+    }));
+  }
+
+  #brokerOptions(): { binary: string; credentials: Credentials; space: string } {
     const found = findBroker(process.env);
     this.brokerName = `${found.from === "bundled" ? "bundled nats-server" : found.path}`;
+    return { binary: found.path, credentials: this.#credentials, space: this.#space };
+  }
+
+  /** Starts a broker, and again on its port whenever it dies: everyone reconnects by themselves. */
+  async #keepBroker(
+    name: string,
+    begin: (onLog: (line: string) => void, port?: number) => Promise<Broker>,
+  ): Promise<Broker> {
     const start = async (port?: number): Promise<Broker> => {
-      const { onLog, close } = logFile(join(this.#dir, "log", "broker.log"));
-      const options = {
-        dir: this.#dir,
-        binary: found.path,
-        credentials: this.#credentials,
-        space: this.#space,
-        onLog,
-      };
-      const broker = await startBroker(port === undefined ? options : { ...options, port });
+      const { onLog, close } = logFile(join(this.#dir, "log", `${name}.log`));
+      const broker = await begin(onLog, port);
       void broker.exited.then(close);
+      this.#brokers.set(name, broker);
       return broker;
     };
-    this.#broker = await start();
-    this.url = this.#broker.url;
-    const { port } = this.#broker;
-    this.#guards.push(this.#guardBroker(() => start(port)));
+    const first = await start();
+    const guard = async (): Promise<void> => {
+      for (let broker = first; ; ) {
+        await broker.exited;
+        if (this.#stopping.signal.aborted) return;
+        broker = await start(first.port).catch(() => broker);
+        if (this.#stopping.signal.aborted) return broker.stop();
+        await this.#pause(restartWaitMs.first);
+      }
+    };
+    this.#guards.push(guard());
+    return first;
   }
 
-  /** A broker that dies is started again on its port: everyone reconnects by themselves. */
-  async #guardBroker(restart: () => Promise<Broker>): Promise<void> {
-    while (this.#broker) {
-      await this.#broker.exited;
-      if (this.#stopping.signal.aborted) return;
-      this.#broker = await restart().catch(() => this.#broker);
-      if (this.#stopping.signal.aborted) return this.#broker?.stop();
-      await this.#pause(restartWaitMs.first);
-    }
+  /** Starts every orchestrator; of a cluster one is enough to go on with. */
+  async #startOrchestrators(): Promise<void> {
+    const started = await Promise.allSettled(this.#seats.map((seat) => this.#startOrchestrator(seat)));
+    const failed = started.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
+    if (failed.length === this.#seats.length) throw failed[0];
   }
 
-  async #startOrchestrator(): Promise<void> {
-    const { backups, checkpoints } = this.#settings;
+  async #startOrchestrator(seat: Seat): Promise<void> {
+    const { backups, checkpoints } = readSettings(seat.dir);
     const kept = ["--backups", backups.dir, ...(checkpoints ? ["--checkpoints", checkpoints] : [])];
-    const begin = (): ChildProcess => this.#fork("orchestrator", programOf.orchestrator, kept);
+    const args = [...kept, ...seat.args, "--space", this.#space];
+    const begin = (): ChildProcess => {
+      const child = this.#forkOn(seat.name, programOf.orchestrator, args, seat.dir);
+      child.on("message", (said) => this.#tell(seat, said as Said));
+      return child;
+    };
     const untilMs = performance.now() + lockWaitMsMax;
     for (;;) {
       const child = begin();
       try {
-        await untilReady(child, this.#dir);
+        await untilReady(child, join(this.#dir, "log", `${seat.name}.log`));
         return this.#keep(begin, child);
       } catch (error) {
         // One whose parent was just killed is about to end.
         const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";
-        if (!locked || performance.now() > untilMs) throw error;
+        if (!locked || performance.now() > untilMs) {
+          if (this.#cluster) this.#keep(begin, child);
+          throw error;
+        }
       }
       await this.#pause(restartWaitMs.first);
     }
   }
 
+  readonly #told = new Map<string, string>();
+
+  /** Passes on what a node of a cluster says, once for as long as it is the same. */
+  #tell({ name }: Seat, { leads, faults }: Said): void {
+    if (!this.#cluster || this.#stopping.signal.aborted) return;
+    const node = name.replace("orchestrator-", "");
+    const [fault] = faults ?? [];
+    const text = leads
+      ? `${node} leads (epoch ${leads})`
+      : fault &&
+        `${node} does not go on: ${fault.code}: ${fault.message}${fault.next ? `; ${fault.next}` : ""}`;
+    if (!text || this.#told.get(node) === text) return;
+    this.#told.set(node, text);
+    this.#onNews(text);
+  }
+
   /** A backup whenever one is due, by a process of its own that gives way to all others. */
-  async #keepBackups(): Promise<void> {
-    const { backups } = this.#settings;
+  async #keepBackups(dir: string): Promise<void> {
+    const { backups } = readSettings(dir);
     const sinceMs = Date.now();
     while (!this.#stopping.signal.aborted) {
       const waitMs = nextBackupMs(backups, sinceMs) - Date.now();
       if (waitMs > 0) await this.#pause(Math.min(waitMs, timerMsMax));
       else {
         const args = ["backup", "create", "--keep", `${backups.keep}`];
-        await exitOf(this.#forkOn("backup", programOf.cli, args));
+        await exitOf(this.#forkOn(`backup ${dir}`, programOf.cli, args, dir));
         await this.#pause(restartWaitMs.max);
       }
     }
@@ -319,15 +404,15 @@ class Supervisor {
   }
 
   /** Starts a program of ours on the state directory, with a log of its own. */
-  #forkOn(name: string, program: string, args: string[]): ChildProcess {
-    const log = openSync(join(this.#dir, "log", `${name}.log`), "a", 0o600);
+  #forkOn(name: string, program: string, args: string[], dir: string = this.#dir): ChildProcess {
+    const log = openSync(join(this.#dir, "log", `${name.split(" ")[0]}.log`), "a", 0o600);
     const env: NodeJS.ProcessEnv = {
       ...process.env,
       PATH: userPath(process.env.PATH ?? ""),
       NODE_COMPILE_CACHE: compileCache,
     };
     delete env.NATS_URL;
-    const child = fork(program, [...args, "--state", this.#dir], {
+    const child = fork(program, [...args, "--state", dir], {
       stdio: ["ignore", log, log, "ipc"],
       env,
       execArgv: [],
@@ -364,55 +449,12 @@ class Supervisor {
   }
 }
 
-function exitOf(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((done) => child.once("exit", () => done()));
-}
-
-/** SIGTERM, and SIGKILL when that is not enough. */
-async function endChild(child: ChildProcess): Promise<void> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
-  child.kill("SIGTERM");
-  await exitOf(child);
-  clearTimeout(timer);
-}
-
-/** Waits for the word `ready`; a child that cannot start says why. */
-async function untilReady(child: ChildProcess, dir: string): Promise<void> {
-  const said = await new Promise<{ ready?: true; faults?: Fault[] }>((done) => {
-    const timer = setTimeout(() => done({}), readyMsMax);
-    child.once("message", (message) => {
-      clearTimeout(timer);
-      done(message as { ready?: true; faults?: Fault[] });
-    });
-    child.once("exit", () => {
-      clearTimeout(timer);
-      done({});
-    });
-  });
-  if (said.ready) return;
-  const [first, ...rest] = said.faults ?? [];
-  const unsaid: Fault = {
-    code: "INTERNAL",
-    message: "the orchestrator did not start",
-    where: join(dir, "log", "orchestrator.log"),
-    next: "read the log",
-  };
-  throw new QuestbusError(first ?? unsaid, ...rest);
-}
-
-function logFile(path: string): { onLog(line: string): void; close(): void } {
-  const file = openSync(path, "a", 0o600);
-  let open = true;
-  return {
-    onLog: (line) => {
-      if (open) writeFileSync(file, `${line}\n`);
-    },
-    close: () => {
-      if (open) closeSync(file);
-      open = false;
-    },
-  };
-}
-
 export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));
+
+const noLeader = (dir: string): QuestbusError =>
+  new QuestbusError({
+    code: "BUS_UNAVAILABLE",
+    message: "no node of the cluster leads",
+    where: join(dir, "log"),
+    next: "read the logs of its orchestrators, and start it again",
+  });

@@ -2,6 +2,7 @@ import { renameSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { limit } from "@questbus/protocol";
 import {
+  type Head,
   openSegments,
   openSigner,
   openStore,
@@ -13,6 +14,7 @@ import {
   storeCheckpoint,
 } from "@questbus/store";
 import type { Logger } from "pino";
+import { heldCursor } from "./standby/cursor.ts";
 
 /**
  * The archive: carries committed rows out of the database's file, into the segments beside the backups, and signs
@@ -27,6 +29,8 @@ export type ArchivePlace = {
   backups: string;
   /** Folders for checkpoints: our own, and the one that the operator names. */
   checkpoints: readonly string[];
+  /** In a cluster, rows wait until the others hold them: one that does not may be taken away again. */
+  heldOnly?: boolean;
 };
 
 export type Archive = {
@@ -44,20 +48,22 @@ export function openArchive(place: ArchivePlace, nowMs: () => number = Date.now)
   const signer = openSigner(place.stateDir, store.installation);
   const segments = openOwnSegments(store, segmentsIn(place.backups), nowMs);
   const signing = new Signing(store, signer, place.checkpoints, nowMs);
+  const endSeq = (): number => (place.heldOnly ? store.getCursor(heldCursor) : Number.POSITIVE_INFINITY);
   return {
     advance() {
       const from = segments.last()?.seq ?? 0;
       for (;;) {
-        const lines = store.readLines(segments.last()?.seq ?? 0, linesMax);
+        const fromSeq = segments.last()?.seq ?? 0;
+        const lines = store.readLines(fromSeq, Math.min(linesMax, Math.max(0, endSeq() - fromSeq)));
         if (lines.length === 0) break;
         segments.append(lines);
-        signing.signIfDue(segments.last()?.seq ?? 0);
+        signing.signIfDue(segments.last());
       }
-      const to = segments.last()?.seq ?? 0;
+      const to = segments.last();
       signing.signIfDue(to);
-      return to > from;
+      return (to?.seq ?? 0) > from;
     },
-    checkpoint: () => signing.sign(),
+    checkpoint: () => signing.sign(segments.last()),
     close() {
       segments.close();
       store.close();
@@ -98,15 +104,14 @@ class Signing {
     this.#lastMs = nowMs();
   }
 
-  signIfDue(seq: number): void {
-    const rows = seq - this.#last.seq;
+  signIfDue(head: Head | null): void {
+    const rows = (head?.seq ?? 0) - this.#last.seq;
     const due = rows >= limit.checkpointEveryRows || this.#nowMs() - this.#lastMs >= limit.checkpointEveryMs;
-    if (rows > 0 && due) this.sign();
+    if (rows > 0 && due) this.sign(head);
   }
 
-  sign(): void {
-    const head = this.#store.head();
-    if (head.seq === 0 || head.hash === this.#last.hash) return;
+  sign(head: Head | null): void {
+    if (!head || head.hash === this.#last.hash) return;
     if (this.#last.seq > 0 && hashAt(this.#store, this.#last.seq) !== this.#last.hash)
       throw new Error(`row ${this.#last.seq} is not what was signed: run questbus audit verify`);
     storeCheckpoint(this.#dirs, this.#signer, head);

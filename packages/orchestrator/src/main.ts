@@ -1,42 +1,93 @@
 import { parseArgs } from "node:util";
-import { connectBus, credentialPath, openJournalStream, serveCommands, systemTime } from "@questbus/bus";
-import { faultsOf } from "@questbus/protocol";
-import { backupsDir, checkpointsDir, openStore } from "@questbus/store";
+import {
+  type BusConnection,
+  connectBus,
+  credentialPath,
+  openBatchStream,
+  openJournalStream,
+  openLeaderLease,
+  serveCommands,
+  systemTime,
+} from "@questbus/bus";
+import { faultsOf, QuestbusError } from "@questbus/protocol";
+import { backupsDir, checkpointsDir, openStore, type Store } from "@questbus/store";
 import { pino } from "pino";
 import { startArchive } from "./archive.ts";
 import { startOrchestrator } from "./orchestrator.ts";
+import { startStandby } from "./standby/standby.ts";
 
 /**
  * The orchestrator's process: `main.ts --state DIR --url NATS_URL --space NAME`. Says `ready` to its parent. With
- * `--backups DIR` and `--checkpoints DIR` what is kept outside of the database is kept there.
+ * `--backups DIR` and `--checkpoints DIR` what is kept outside of the database is kept there. With `--node NAME`,
+ * `--installation ID` and `--replicas COUNT` it is a node of a cluster: it follows until it leads.
  */
 const option = { type: "string" } as const;
 const { values } = parseArgs({
-  options: { state: option, url: option, space: option, backups: option, checkpoints: option },
+  options: {
+    state: option,
+    url: option,
+    space: option,
+    credentials: option,
+    backups: option,
+    checkpoints: option,
+    node: option,
+    installation: option,
+    replicas: option,
+  },
 });
-const { state = "", url = "", space = "" } = values;
+const { state = "", url = "", space = "", node, installation } = values;
+const replicas = Number(values.replicas ?? 1);
+/** A cluster's first start waits for its brokers to find each other. */
+const clusterReadyMsMax = 30_000;
 const log = pino(
   { name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info" },
   pino.destination({ dest: 2, sync: true }),
 );
 
+/** A connection that is open would keep a process alive that does nothing, and holds the lock of the state. */
+function fail(error: unknown, message: string): void {
+  const faults = faultsOf(error);
+  log.fatal({ err: error, faults }, message);
+  const leave = (): never => process.exit(1);
+  if (process.connected) process.send?.({ faults }, leave);
+  else leave();
+}
+
+const onLead = (epoch: number): void => void process.send?.({ leads: epoch });
+
+/** Nothing more is said or done by a node that leads no more: not even what waits for this turn of the event loop. */
+function end(why: unknown): void {
+  if (why instanceof QuestbusError) return fail(why, "cannot go on");
+  log.warn(why instanceof Error ? { err: why } : { why }, "this node ends, to be started anew");
+  process.exit(1);
+}
+
+async function begin(store: Store, connection: BusConnection): Promise<{ stop(): Promise<void> }> {
+  const serve = (handlers: Parameters<typeof serveCommands>[1]) => serveCommands(connection, handlers);
+  const common = { store, log, time: systemTime, serve };
+  if (node === undefined)
+    return startOrchestrator({ ...common, stream: await openJournalStream(connection) });
+  const journal = await openJournalStream(connection, { replicas, readyForMs: clusterReadyMsMax });
+  const batches = await openBatchStream(connection, { replicas });
+  const lease = await openLeaderLease(connection, { node, replicas });
+  return startStandby({ ...common, node, journal, batches, lease, onEnd: end, onLead });
+}
+
 try {
-  const store = openStore({ dir: state, mode: "write" });
-  const credential = credentialPath(state, "orchestrator", "main");
-  const connection = await connectBus({ url, credential, space });
-  const stream = await openJournalStream(connection);
-  const orchestrator = await startOrchestrator({
-    store,
-    stream,
-    log,
-    time: systemTime,
-    serve: (handlers) => serveCommands(connection, handlers),
+  const store = openStore({
+    dir: state,
+    mode: "write",
+    ...(installation === undefined ? {} : { installation }),
   });
+  const credential = credentialPath(values.credentials ?? state, "orchestrator", "main");
+  const connection = await connectBus({ url, credential, space });
+  const orchestrator = await begin(store, connection);
   const archive = startArchive(
     {
       stateDir: state,
       backups: values.backups ?? backupsDir(state),
       checkpoints: [checkpointsDir(state), ...(values.checkpoints ? [values.checkpoints] : [])],
+      heldOnly: node !== undefined,
     },
     log,
   );
@@ -54,10 +105,5 @@ try {
   process.send?.({ ready: true });
   log.info({ url, space }, "ready");
 } catch (error) {
-  const faults = faultsOf(error);
-  log.fatal({ err: error, faults }, "cannot start");
-  // A connection that is open would keep a process alive that does nothing, and holds the lock of the state.
-  const leave = (): never => process.exit(1);
-  if (process.send) process.send({ faults }, leave);
-  else leave();
+  fail(error, "cannot start");
 }

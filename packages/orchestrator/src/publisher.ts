@@ -10,7 +10,8 @@ import type { Logger } from "pino";
  */
 export type Publisher = { kick(): void; settled(): Promise<void> };
 
-const cursorName = "journal-stream";
+/** The last row that is known to be on the journal stream. */
+export const publishedCursor = "journal-stream";
 /** Each mark is a commit of its own; what was published since the last one is published again after a crash. */
 const markEveryMs = 50;
 
@@ -19,7 +20,7 @@ type Parts = { store: Store; stream: JournalStream; log: Logger; time: Time };
 export function openPublisher({ store, stream, log, time }: Parts): Publisher {
   let running: Promise<void> | null = null;
   let again = false;
-  let atSeq = store.getCursor(cursorName);
+  let atSeq = store.getCursor(publishedCursor);
   let markedSeq = atSeq;
   /** Takes the next mark back. */
   let unplan: (() => void) | null = null;
@@ -46,7 +47,7 @@ export function openPublisher({ store, stream, log, time }: Parts): Publisher {
     if (atSeq === markedSeq) return;
     const seq = atSeq;
     try {
-      store.transact((tx) => tx.setCursor(cursorName, seq));
+      store.transact((tx) => tx.setCursor(publishedCursor, seq));
       markedSeq = seq;
       crashPoint("publish.marked");
     } catch (error) {

@@ -69,6 +69,13 @@ export function openFollower(store: Store): {
   };
 }
 
+/** Takes away the rows behind `seq`, and all that was projected from them. */
+export const cutBack = (store: Store, seq: number): void =>
+  openFollower(store).transact((take, tx) => {
+    tx.cutBack(seq);
+    for (const event of journalRows(tx)) take(event);
+  });
+
 /**
  * Replays the journal into `empty`, and compares all projections with the live ones, byte for byte. `difference` is a
  * REPLAY_DIFFERS that names the first line that differs; null when none does.

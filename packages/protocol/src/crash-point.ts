@@ -20,6 +20,13 @@ export const crashPoints = {
     "publish.done",
     "publish.marked",
   ],
+  /** Of an orchestrator that leads a cluster, besides. */
+  leader: [
+    /** Committed, and on its way to the other nodes. */
+    "batch.sent",
+    /** The stream holds the batch; nobody was answered for it. */
+    "batch.held",
+  ],
   agent: [
     /** The grant arrived; nothing was done for it. */
     "claim.granted",

@@ -3,6 +3,7 @@ export * from "./arbitration.ts";
 export * from "./ask.ts";
 export * from "./assignment.ts";
 export * from "./authority.ts";
+export * from "./batch.ts";
 export * from "./canonical.ts";
 export * from "./command.ts";
 export * from "./crash-point.ts";

@@ -68,6 +68,8 @@ export const eventBody = {
   ...askEventBody,
   ...pauseEventBody,
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
+  /** A node of a cluster leads from here on; no row behind this one is of an earlier tenure. */
+  "leader.began": z.object({ node: z.string(), epoch: z.int().min(1) }),
   /** A command was refused; nothing changed but this record. */
   "command.refused": z.object({ verb: z.string(), code: z.string(), message: z.string() }),
   /** A message could not be read; its text is kept with the reason, or the first part of a long one. */

@@ -3,6 +3,15 @@
  * `test/limit.test.ts`: a change that breaks one fails there, not in production.
  */
 export const limit = {
+  /** A leader that does not renew for this long has led; whole seconds, which is what the broker counts in. */
+  leaderLeaseMs: 3_000,
+  leaderRenewEveryMs: 600,
+  /** A leader stops this long before the broker would let another one in. */
+  leaderMarginMs: 400,
+  /** How often a standby asks whether the lease is free. */
+  leaderTakeEveryMs: 150,
+  /** Bytes of one message of the batch stream; a larger batch takes several. */
+  batchBytesMax: 1_048_576,
   /** Passes of one assignment; the arbiter may grant one more. */
   passesMax: 3,
   /** Passes the arbiter may grant on top of `passesMax`. */

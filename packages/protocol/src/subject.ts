@@ -9,6 +9,7 @@ import { type Actor, agentName, principal } from "./identity.ts";
  * - `<space>.<role>.<name>.<verb>`: the same, as the caller's account publishes it.
  * - `<space>.event.<quest or "stack">.<type>`: a committed event; `<space>.event.stack.rows`: several, none of a quest.
  * - `<space>.dead.<reason>`: a message that was refused, with the reason.
+ * - `<space>.batch`: what a cluster's leader committed, for its standbys alone.
  */
 export const spaceDefault = "local";
 
@@ -21,6 +22,7 @@ export const eventSubject = (space: string, quest: string | null, type: string):
 /** Stands for the type of an event in what carries several. */
 export const eventPage = "rows";
 export const eventsAll = (space: string): string => `${space}.event.>`;
+export const batchSubject = (space: string): string => `${space}.batch`;
 export const deadSubject = (space: string, code: string): string => `${space}.dead.${code.toLowerCase()}`;
 export const deadAll = (space: string): string => `${space}.dead.>`;
 

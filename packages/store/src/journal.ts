@@ -1,5 +1,5 @@
 import { canonicalText, type JournalEvent, limit, type NewEvent, QuestbusError } from "@questbus/protocol";
-import { rowHash, rowId, type TextRow } from "./chain.ts";
+import { genesisHash, rowHash, rowId, type TextRow } from "./chain.ts";
 import type { Sql } from "./sql.ts";
 
 /**
@@ -28,6 +28,8 @@ export type Journal = {
    * @throws QuestbusError AUDIT_BROKEN when it does not follow from the last row
    */
   appendCommitted(row: JournalEvent): void;
+  /** Takes away the rows behind `seq`: those of a leader that was fenced, for which nobody was answered. */
+  cutBack(seq: number): void;
   readJournal(query: JournalQuery): JournalEvent[];
   /** Rows as lines of JSON, put together by the database: for those who pass them on unread. */
   readLines(afterSeq: number, limit: number): (Head & { text: string })[];
@@ -150,6 +152,13 @@ export function journalOn(sql: Sql, installation: string): Journal {
       });
       remember(appended, at);
       return appended;
+    },
+    cutBack(seq) {
+      const last = sql.get<Head>("SELECT seq, hash FROM journal WHERE seq = @seq", { seq });
+      if (!last && seq > 0) throw auditBroken(sql.path, `row ${seq} of the journal is missing`);
+      sql.run("DELETE FROM journal WHERE seq > @seq", { seq });
+      tail = [];
+      setKnown(last ?? { seq: 0, hash: genesisHash(installation) }, false);
     },
     settle() {
       if (known && !isWritten) sql.run("UPDATE head SET seq = @seq, hash = @hash WHERE one = 1", known);

@@ -248,6 +248,11 @@ const keys = {
   dead_letter: "seq",
 } as const;
 
+/** Takes every projected row away. */
+export function clearProjections(sql: Sql): void {
+  for (const table of Object.keys(keys)) sql.run(`DELETE FROM ${table}`);
+}
+
 /** Every projection as text, a row a line, in the order of the keys. */
 export function* linesOf(sql: Sql): Generator<string, void> {
   for (const [table, key] of Object.entries(keys)) {

@@ -11,6 +11,7 @@ import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
 import { applyMigrations, assertMigrationsHold, migrationsIn, schemaVersion } from "./migration.ts";
 import {
+  clearProjections,
   linesOf,
   type ProjectionReader,
   type ProjectionWriter,
@@ -39,8 +40,10 @@ export type StoreReads = Pick<Journal, "readJournal" | "readLines" | "head"> &
 
 /** What can be done inside a transaction. */
 export type StoreWrites = StoreReads &
-  Pick<Journal, "append" | "appendCommitted"> &
-  Pick<Answers, "rememberAnswer" | "forgetAnswers"> &
+  Pick<Journal, "append" | "appendCommitted"> & {
+    /** Takes away all behind row `seq`, and every projected row and timer: the caller projects the rest anew. */
+    cutBack(seq: number): void;
+  } & Pick<Answers, "rememberAnswer" | "forgetAnswers" | "answersAfter"> &
   ProjectionWriter &
   Pick<Timers, "setTimer" | "deleteTimer"> &
   Pick<Cursors, "setCursor">;
@@ -161,7 +164,17 @@ function readsOn(sql: Sql, installation: string): StoreReads {
 
 function writesOn(sql: Sql, journal: Journal): StoreWrites {
   const parts = { ...journal, ...answersOn(sql), ...timersOn(sql), ...cursorsOn(sql) };
-  return { ...parts, ...projectionReaderOn(sql), ...projectionWriterOn(sql) };
+  return {
+    ...parts,
+    ...projectionReaderOn(sql),
+    ...projectionWriterOn(sql),
+    cutBack(seq) {
+      journal.cutBack(seq);
+      clearProjections(sql);
+      sql.run("DELETE FROM command WHERE seq > @seq", { seq });
+      sql.run("DELETE FROM timer");
+    },
+  };
 }
 
 function readerOn(sql: Sql, dir: string): StoreReader {

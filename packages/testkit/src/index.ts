@@ -1,3 +1,4 @@
+export { type BareCluster, startBareCluster } from "./bare-cluster.ts";
 export { type BareStack, startBareStack } from "./bare-stack.ts";
 export { type Finished, questbus, type Running, startQuestbus } from "./command-line.ts";
 export { type Crashes, openCrashes } from "./crash.ts";

@@ -1,0 +1,62 @@
+import type { ChildProcess } from "node:child_process";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { type Fault, QuestbusError } from "@questbus/protocol";
+
+/** The processes of a stack: waiting for one to be ready, ending it, keeping what it says. */
+
+const readyMsMax = 20_000;
+const stopMsMax = 8_000;
+
+export function exitOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((done) => child.once("exit", () => done()));
+}
+
+/** SIGTERM, and SIGKILL when that is not enough. */
+export async function endChild(child: ChildProcess): Promise<void> {
+  const timer = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
+  child.kill("SIGTERM");
+  await exitOf(child);
+  clearTimeout(timer);
+}
+
+/** What an orchestrator's process says: that it is ready, that it leads, or why it cannot go on. */
+export type Said = { ready?: true; leads?: number; faults?: Fault[] };
+
+/** Waits for the word `ready`; a child that cannot start says why. */
+export async function untilReady(child: ChildProcess, log: string): Promise<void> {
+  const said = await new Promise<Said>((done) => {
+    const timer = setTimeout(() => done({}), readyMsMax);
+    child.once("message", (message) => {
+      clearTimeout(timer);
+      done(message as Said);
+    });
+    child.once("exit", () => {
+      clearTimeout(timer);
+      done({});
+    });
+  });
+  if (said.ready) return;
+  const [first, ...rest] = said.faults ?? [];
+  const unsaid: Fault = {
+    code: "INTERNAL",
+    message: "the orchestrator did not start",
+    where: log,
+    next: "read the log",
+  };
+  throw new QuestbusError(first ?? unsaid, ...rest);
+}
+
+export function logFile(path: string): { onLog(line: string): void; close(): void } {
+  const file = openSync(path, "a", 0o600);
+  let open = true;
+  return {
+    onLog: (line) => {
+      if (open) writeFileSync(file, `${line}\n`);
+    },
+    close: () => {
+      if (open) closeSync(file);
+      open = false;
+    },
+  };
+}

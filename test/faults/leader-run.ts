@@ -1,0 +1,214 @@
+import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { BusClient } from "@questbus/bus";
+import { leaderCursor } from "@questbus/orchestrator";
+import type { CommandData, JournalEvent } from "@questbus/protocol";
+import { journalRows, openStore, projectionLines, type StoreReader, verifyJournal } from "@questbus/store";
+import {
+  type BareCluster,
+  openPlace,
+  type Place,
+  readValue,
+  startBareCluster,
+  until,
+} from "@questbus/testkit";
+import { submission } from "@questbus/testkit/scripted-report";
+import { type Agents, insist, startAgents } from "./agents.ts";
+import { auditProblems } from "./audit.ts";
+import { type Answered, answerProblems, effectsIn, journalProblems } from "./invariant.ts";
+import { type Numbers, numbersOf } from "./numbers.ts";
+import { endingScenarios } from "./scenario.ts";
+
+/**
+ * Runs on a real cluster of three nodes: under a load of asks and quests the orchestrator that leads is killed, or stopped
+ * for longer than its lease and then let go on.
+ */
+export type LeaderRig = {
+  run(seed: number, how: "kill" | "pause"): Promise<LeaderRun>;
+  /** Ends the load, waits until all nodes stand at the same row, and says what is wrong. */
+  settle(): Promise<string[]>;
+  /** What was answered up to now, and how often a node took rows away that the others never had. */
+  figures(): { answered: number; rows: number; cuts: number };
+  close(): Promise<void>;
+};
+
+export type LeaderRun = {
+  how: "kill" | "pause";
+  /** From the signal to the first answer to a command that was sent after it. */
+  takeoverMs: number;
+  problems: string[];
+};
+
+const asksAtOnce = 8;
+const waitMsMax = 60_000;
+
+export async function openLeaderRig(name: string): Promise<LeaderRig> {
+  const place = openPlace(name);
+  const cluster = await startBareCluster(place.path("state"));
+  const stores = new Map(
+    cluster.nodes.map((node) => [node, openStore({ dir: cluster.dirOf(node), mode: "read" })]),
+  );
+  const agents = await startAgents(cluster.clientAs);
+  const operator = await cluster.clientAs("operator");
+  const rig = new Rig({ place, cluster, stores, agents, operator });
+  rig.begin();
+  return rig;
+}
+
+type Parts = {
+  place: Place;
+  cluster: BareCluster;
+  stores: Map<string, StoreReader>;
+  agents: Agents;
+  operator: BusClient;
+};
+
+class Rig implements LeaderRig {
+  readonly #parts: Parts;
+  readonly #answered: Answered[] = [];
+  readonly #stopping = new AbortController();
+  #load: Promise<unknown> = Promise.resolve();
+  #sentAfter: { fromMs: number; answered: (ms: number) => void } | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  begin(): void {
+    const { signal } = this.#stopping;
+    const asking = async (): Promise<void> => {
+      while (!signal.aborted) {
+        const data: CommandData["ask"] = {
+          role: "ops",
+          phases: ["test"],
+          text: "load",
+          data: null,
+          waitMs: 0,
+        };
+        await this.#send("ask", data).catch(unlessAborted(signal));
+      }
+    };
+    this.#load = Promise.all(Array.from({ length: asksAtOnce }, asking));
+  }
+
+  /** Sends a command until it is answered, and notes it down. */
+  async #send(
+    verb: "ask" | "submit",
+    data: CommandData["ask" | "submit"],
+    id = randomUUID(),
+  ): Promise<unknown> {
+    const sentMs = performance.now();
+    const found = await insist(this.#parts.operator, verb, data, { id, signal: this.#stopping.signal });
+    this.#answered.push({ id, verb, yes: found !== null });
+    if (this.#sentAfter && sentMs >= this.#sentAfter.fromMs) this.#sentAfter.answered(performance.now());
+    return found;
+  }
+
+  async run(seed: number, how: "kill" | "pause"): Promise<LeaderRun> {
+    const { cluster } = this.#parts;
+    const next = numbersOf(seed);
+    const submit = this.#submission(next, seed);
+    const id = randomUUID();
+    const before = await this.#send("submit", submit, id);
+    await pauseMs(next.below(400));
+    const leader = this.#leader();
+    const ends = cluster.endsOf(leader);
+    const fromMs = performance.now();
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#sentAfter = { fromMs, answered: resolve };
+    cluster.signal(leader, how === "kill" ? "SIGKILL" : "SIGSTOP");
+    const takeoverMs = (await promise) - fromMs;
+    this.#sentAfter = null;
+    if (how === "pause") cluster.signal(leader, "SIGCONT");
+    await until("the node that led to have ended", () => cluster.endsOf(leader) > ends, waitMsMax);
+    const after = await insist(this.#parts.operator, "submit", submit, { id });
+    const same = isDeepStrictEqual(before, after);
+    const problems = [
+      ...(same ? [] : [`submit ${id} was answered ${JSON.stringify(before)}, then ${JSON.stringify(after)}`]),
+      ...(this.#leader() === leader && how === "pause" ? [`${leader} leads although it was stopped`] : []),
+    ];
+    return { how, takeoverMs, problems };
+  }
+
+  #submission(next: Numbers, seed: number): CommandData["submit"] {
+    const budget = { passes: 3, wallClock: "30m" };
+    return submission({ title: `${next.one(endingScenarios)}: run ${seed}`, budget });
+  }
+
+  #leader(): string {
+    const began = [...this.#parts.stores.values()].flatMap((store) => {
+      const [row] = store.readJournal({ afterSeq: store.getCursor(leaderCursor) - 1, limit: 1 });
+      return row?.type === "leader.began" ? [row.body] : [];
+    });
+    const last = began.sort((a, b) => a.epoch - b.epoch).at(-1);
+    if (!last) throw new Error("nobody led yet");
+    return last.node;
+  }
+
+  async settle(): Promise<string[]> {
+    const { agents, stores, cluster } = this.#parts;
+    this.#stopping.abort();
+    await this.#load;
+    await agents.stop();
+    const all = [...stores.values()];
+    const heads = (): string[] => all.map((store) => JSON.stringify(store.head()));
+    await until(
+      "every node to have every row",
+      () =>
+        new Set(heads()).size === 1 &&
+        all.every((store) => store.getCursor("batch-held") === store.head().seq),
+      waitMsMax,
+    );
+    const [first] = all as [StoreReader];
+    const rows = [...journalRows(first)];
+    const projected = all.map((store) => [...projectionLines(store)].join("\n"));
+    const answers = cluster.nodes.map((node) => readValue(cluster.dirOf(node), answersText));
+    return [
+      ...journalProblems(rows),
+      ...answerProblems([...this.#answered, ...agents.answered], new Set(effectsIn(rows))),
+      ...auditProblems(first),
+      ...all.flatMap((store, at) =>
+        verifyJournal(store).ok ? [] : [`the chain of node ${at + 1} is broken`],
+      ),
+      ...(new Set(projected).size === 1 ? [] : ["the nodes' projections differ"]),
+      ...(new Set(answers).size === 1 ? [] : ["the nodes know different answers"]),
+      ...epochProblems(rows),
+    ];
+  }
+
+  figures(): { answered: number; rows: number; cuts: number } {
+    const { stores, agents, cluster } = this.#parts;
+    const rows = Math.max(...[...stores.values()].map((store) => store.head().seq));
+    return {
+      answered: this.#answered.length + agents.answered.length,
+      rows,
+      cuts: cluster.logged("were taken away"),
+    };
+  }
+
+  async close(): Promise<void> {
+    const { cluster, stores, place } = this.#parts;
+    for (const store of stores.values()) store.close();
+    await cluster.stop();
+    await place.close();
+  }
+}
+
+const answersText =
+  "SELECT group_concat(id || actor || answer || seq, char(10)) FROM (SELECT * FROM command ORDER BY id)";
+
+/** Each tenure has a larger epoch than the one before it. */
+function epochProblems(rows: readonly JournalEvent[]): string[] {
+  const epochs = rows.flatMap((row) => (row.type === "leader.began" ? [row.body.epoch] : []));
+  return epochs.flatMap((epoch, at) =>
+    at > 0 && epoch <= (epochs[at - 1] as number)
+      ? [`epoch ${epoch} came after epoch ${epochs[at - 1]}`]
+      : [],
+  );
+}
+
+const pauseMs = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+const unlessAborted = (signal: AbortSignal) => (error: unknown) => {
+  if (!signal.aborted) throw error;
+};
