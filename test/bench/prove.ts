@@ -13,6 +13,7 @@ import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
+import { proveScale } from "./speed/scale.ts";
 import { proveLatency, proveReplay, proveW1, proveW3 } from "./speed.ts";
 
 const areas: Record<string, Area> = {
@@ -31,6 +32,7 @@ const areas: Record<string, Area> = {
   "speed/w3": proveW3,
   "speed/w1": proveW1,
   "speed/latency": proveLatency,
+  "speed/scale": proveScale,
   "speed/replay": proveReplay,
 };
 

@@ -36,6 +36,9 @@ describe.each(recorded)("%s", (name) => {
     expect(seq).toBeGreaterThan(100);
     expect(verifyJournal(store)).toMatchObject({ ok: true, length: seq });
     expect(checkReplay(store, empty)).toMatchObject({ events: seq, faults: [], difference: null });
+    const open = store.listQuests({ status: ["queued", "running", "escalated"], limit: 100 });
+    expect(open.length).toBeGreaterThan(0);
+    expect(store.unfinishedQuests()).toEqual(open.toReversed().map(({ id }) => store.getQuestState(id)));
     expect([...journalRows(store)].map((row) => JSON.stringify(row))).toEqual(
       readFileSync(join(fixtures, name, "journal.jsonl"), "utf8")
         .trim()

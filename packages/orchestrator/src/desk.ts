@@ -95,7 +95,7 @@ export class Desk {
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
     this.#random = random;
-    for (const state of unfinished(store)) this.#active.set(state.id, state);
+    for (const state of store.unfinishedQuests() as QuestState[]) this.#active.set(state.id, state);
     this.asks = new AskDesk(store, {
       nowMs,
       append: (events, command) => this.#append(events, command, nowMs()),
@@ -469,16 +469,8 @@ const isAsk = ({ assignment }: { assignment: string }): boolean => assignment.st
 
 const isStackScope = (scope: PauseScope): scope is StackScope => stackScope.safeParse(scope).success;
 
-function unfinished(store: Store): QuestState[] {
-  const found = store.listQuests({ status: ["queued", "running", "escalated"], limit: questsMax });
-  return found.map(({ id }) => store.getQuestState(id) as QuestState);
-}
-
 /** Two of the same millisecond stand in the order of their ids, also after a restart. */
 const inOrderOfArrival = (a: QuestState, b: QuestState): number =>
   a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1);
-
-/** Unfinished quests one installation holds in memory. */
-const questsMax = 100_000;
 
 const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };

@@ -7,7 +7,8 @@ import type { Sql, Value } from "./sql.ts";
  * The projections: rows that the orchestrator computes from events and puts here.
  *
  * - P1: they depend on the journal alone; a replay into an empty database gives the same {@link linesOf}.
- * - P2: a quest is unfinished while its status is none of the protocol's `endings`.
+ * - P2: a quest is unfinished while its status is none of the protocol's `endings`; its assignments are `done` when it
+ *   is not, so that those few that are unfinished are found by the index over assignments.
  */
 
 export type QuestRow = {
@@ -70,6 +71,8 @@ export type ProjectionReader = AskReader &
     getQuestState(id: string): unknown;
     /** Newest first. */
     listQuests(query: QuestQuery): QuestSummary[];
+    /** The states of the unfinished quests, oldest first; takes no longer for those that have ended. */
+    unfinishedQuests(): unknown[];
     /** The unfinished quest with this digest. */
     questByDigest(digest: string): QuestSummary | null;
     getAssignment(id: string): AssignmentRow | null;
@@ -140,6 +143,15 @@ export function projectionReaderOn(sql: Sql): ProjectionReader {
       const text = `SELECT ${questColumns} FROM quest ${where} ORDER BY created_ms DESC, id DESC LIMIT @limit`;
       return sql.all<QuestSummary>(text, { ...values, limit });
     },
+    unfinishedQuests: () =>
+      sql
+        .all<{ state: string }>(
+          `SELECT state FROM quest WHERE id IN
+             (SELECT quest FROM assignment WHERE role = 'qa' AND (status < 'done' OR status > 'done'))
+           AND status NOT IN (SELECT value FROM json_each(@endings)) ORDER BY created_ms, id`,
+          { endings: listOf(endings) },
+        )
+        .map(({ state }) => JSON.parse(state)),
     questByDigest: (digest) =>
       sql.get<QuestSummary>(
         `SELECT ${questColumns} FROM quest WHERE digest = @digest

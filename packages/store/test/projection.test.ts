@@ -102,6 +102,27 @@ test("a row of no quest is refused at the end of the transaction", () => {
   expect(store.listAssignments()).toEqual([]);
 });
 
+test("P2: unfinished quests are those that have not ended, oldest first", () => {
+  const rows = [
+    ["q-dddddddd", "running", 4],
+    ["q-cccccccc", "accepted", 3],
+    ["q-bbbbbbbb", "escalated", 2],
+    ["q-aaaaaaaa", "queued", 1],
+  ] as const;
+  store.transact((tx) => {
+    for (const [id, status, createdMs] of rows) {
+      tx.putQuest(questRow({ id, status, createdMs, state: { id } }));
+      const held = { running: "leased", accepted: "done", escalated: "waiting", queued: "waiting" }[status];
+      tx.putAssignment(assignment({ id: `${id}.qa`, quest: id, status: held }));
+    }
+  });
+  expect(store.unfinishedQuests()).toEqual([
+    { id: "q-aaaaaaaa" },
+    { id: "q-bbbbbbbb" },
+    { id: "q-dddddddd" },
+  ]);
+});
+
 test("escalations, evidence and agents", () => {
   const escalation = {
     id: "e-aaaaaaaa",

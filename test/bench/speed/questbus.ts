@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  type AgentId,
   connectBus,
   createClient,
   credentialPath,
@@ -14,32 +15,55 @@ import {
 } from "@questbus/bus";
 import { type AskAnswer, phases, spaceDefault } from "@questbus/protocol";
 import { openStore } from "@questbus/store";
+import { end } from "../peers/program.ts";
 import { inputOf, type Rival, type Workload, workersCount } from "./workload.ts";
 
 const orchestratorProgram = fileURLToPath(import.meta.resolve("@questbus/orchestrator/main"));
 const workerProgram = fileURLToPath(new URL("worker.ts", import.meta.url));
 
-/** Ours, as the command line starts it: nats-server, the orchestrator's process, four worker processes. */
-export async function openQuestbus(workload: Workload): Promise<Rival> {
-  const dir = mkdtempSync(join(process.env.BENCH_DATA ?? tmpdir(), "questbus-speed-"));
-  const names = Array.from({ length: workersCount }, (_, at) => `w${at}`);
-  const agents = [
-    { role: "operator" as const, name: "bench" },
-    ...names.map((name) => ({ role: "qa" as const, name })),
-  ];
+/** nats-server and the orchestrator's process, as the command line starts them. */
+export type SpeedStack = {
+  url: string;
+  brokerPid: number;
+  orchestratorPid: number;
+  stop(): Promise<void>;
+};
+
+const profile = process.env.BENCH_PROFILE
+  ? ["--cpu-prof", `--cpu-prof-dir=${process.env.BENCH_PROFILE}`]
+  : [];
+
+export async function startSpeedStack(dir: string, agents: readonly AgentId[]): Promise<SpeedStack> {
   const credentials = ensureCredentials({ dir, agents });
   const broker = await startBroker({ dir, binary: findBroker(process.env).path, credentials });
   const { url } = broker;
   const log = openSync(join(dir, "orchestrator.log"), "a");
-  const profile = process.env.BENCH_PROFILE
-    ? ["--cpu-prof", `--cpu-prof-dir=${process.env.BENCH_PROFILE}`]
-    : [];
   const orchestrator = fork(orchestratorProgram, ["--state", dir, "--url", url, "--space", spaceDefault], {
     stdio: ["ignore", log, log, "ipc"],
     execArgv: profile,
   });
   closeSync(log);
   await ready(orchestrator);
+  return {
+    url,
+    brokerPid: broker.pid,
+    orchestratorPid: orchestrator.pid ?? 0,
+    async stop() {
+      await end(orchestrator);
+      await broker.stop();
+    },
+  };
+}
+
+/** Ours: the stack, and four worker processes. */
+export async function openQuestbus(workload: Workload): Promise<Rival> {
+  const dir = mkdtempSync(join(process.env.BENCH_DATA ?? tmpdir(), "questbus-speed-"));
+  const names = Array.from({ length: workersCount }, (_, at) => `w${at}`);
+  const stack = await startSpeedStack(dir, [
+    { role: "operator", name: "bench" },
+    ...names.map((name) => ({ role: "qa" as const, name })),
+  ]);
+  const { url } = stack;
   const workers = names.map((name) =>
     fork(workerProgram, [dir, url, name], {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -67,7 +91,7 @@ export async function openQuestbus(workload: Workload): Promise<Rival> {
       if (answer.status !== "answered") throw new Error(`task ${task}: ${JSON.stringify(answer)}`);
       return answer.results.at(-1);
     },
-    pids: () => [broker.pid, ...[orchestrator, ...workers].map(({ pid }) => pid ?? 0)],
+    pids: () => [stack.brokerPid, stack.orchestratorPid, ...workers.map(({ pid }) => pid ?? 0)],
     done() {
       const store = openStore({ dir, mode: "read" });
       try {
@@ -79,8 +103,7 @@ export async function openQuestbus(workload: Workload): Promise<Rival> {
     async close() {
       await connection.close();
       await Promise.all(workers.map(end));
-      await end(orchestrator);
-      await broker.stop();
+      await stack.stop();
       rmSync(dir, { recursive: true, force: true });
     },
   };
@@ -92,11 +115,4 @@ async function ready(child: ChildProcess): Promise<void> {
   });
   gone.catch(() => {});
   await Promise.race([once(child, "message"), gone]);
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGTERM");
-  await exit;
 }
