@@ -80,7 +80,8 @@ function finalFault(error: unknown, who: string, verb: Verb): QuestbusError | nu
       next: "use the credential of a role that may send it",
     });
   }
-  if (error instanceof QuestbusError && !error.retryable) return error;
+  // OVERLOADED is this client's own word here: it has too many requests open.
+  if (error instanceof QuestbusError && (!error.retryable || error.code === "OVERLOADED")) return error;
   return null;
 }
 

@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/transport-node";
+import { limit, QuestbusError } from "@questbus/protocol";
 import { inboxPrefixOf, servingSubject } from "./account.ts";
 import { type BusConnection, busUnavailable } from "./connection.ts";
 import type { Time } from "./time.ts";
@@ -9,6 +10,7 @@ import type { Time } from "./time.ts";
  *
  * - Q1: a try ends with its answer, its time, the connection's end, or the word that an orchestrator began to serve.
  * - Q2: what ended is forgotten: an answer that comes later goes nowhere.
+ * - Q3: what is pending is bounded; beyond that a try is refused, and nothing is sent.
  */
 export type Requests = {
   send(subject: string, payload: Uint8Array, timeoutMs: number, signal?: AbortSignal): Promise<Msg>;
@@ -20,6 +22,13 @@ type Pending = {
   resolve(message: Msg): void;
   reject(error: unknown): void;
 };
+
+const tooManyPending = (): QuestbusError =>
+  new QuestbusError({
+    code: "OVERLOADED",
+    message: `${limit.requestsPendingMax} requests of this client wait for their answers`,
+    next: "wait for some of them before you send more",
+  });
 
 /** How often tries are looked at whose time may be over. */
 const lookEveryMs = 100;
@@ -76,6 +85,7 @@ export function openRequests(connection: BusConnection, time: Time): Requests {
 
   return {
     send(subject, payload, timeoutMs, signal) {
+      if (pending.size >= limit.requestsPendingMax) return Promise.reject(tooManyPending());
       if (!connection.isUp()) return Promise.reject(busUnavailable("the broker cannot be reached", url));
       const { promise, resolve, reject } = Promise.withResolvers<Msg>();
       last += 1;

@@ -11,6 +11,8 @@ import {
   openJournalStream,
   serveCommands,
 } from "../src/index.ts";
+import { openRequests } from "../src/request.ts";
+import { systemTime } from "../src/time.ts";
 import { eventAt, eventually, openRig, type Rig } from "./rig.ts";
 
 let rig: Rig;
@@ -250,6 +252,24 @@ describe("R1: trying again", () => {
       name: "TimeoutError",
     });
   });
+});
+
+test("Q3: what one client has open is bounded; one more is refused at once, and what is answered makes room", async () => {
+  const held: Command[] = [];
+  onCommand = (command) => void held.push(command);
+  const requests = openRequests(agent, systemTime);
+  const message = wrap("command.hello", { id: "one", source: "test", timeMs: 0 }, hello);
+  const payload = Buffer.from(JSON.stringify(message));
+  const send = () => requests.send("local.qa.qa1.hello", payload, 60_000);
+  const open = Array.from({ length: limit.requestsPendingMax }, send);
+  expect(await caught(send())).toMatchObject({ code: "OVERLOADED" });
+  await eventually(() => held.length === open.length);
+  onCommand = (command) => command.respond(yes(null));
+  held[0]?.respond(yes(null));
+  await Promise.race(open);
+  expect((await send()).json()).toEqual(yes(null));
+  for (const command of held.slice(1)) command.respond(yes(null));
+  await Promise.all(open);
 });
 
 describe("R4: events", () => {

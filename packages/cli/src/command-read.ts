@@ -5,15 +5,16 @@ import { plural } from "@questbus/agent";
 import {
   acceptedChange,
   awaitingPass,
+  breakerText,
   evidenceMatrix,
   type QuestState,
   type VerdictFault,
-  type Withheld,
   watchFinding,
 } from "@questbus/core";
-import { checkReplay, stackPauses } from "@questbus/orchestrator";
-import { exitCode, type JournalEvent, QuestbusError } from "@questbus/protocol";
+import { checkReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
+import { exitCode, type JournalEvent, QuestbusError, roles } from "@questbus/protocol";
 import {
+  actorText,
   type Checkpoint,
   checkpointFaults,
   checkpointsDir,
@@ -26,7 +27,7 @@ import {
 } from "@questbus/store";
 import type { Common } from "./command-run.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
-import { ago, note, paint, paintError, printData, printJson, table } from "./output.ts";
+import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
@@ -52,7 +53,7 @@ export function showStatus(quest: string | undefined, common: Common): number {
     const state = questState(store, id);
     const watches = acceptedChange(state) ? watchesOf(store, id) : [];
     if (common.json) printJson(summaryOf(state, store, watches));
-    else printStatus(state, watches, openWithheld(store)(state), resolve(common.state));
+    else printStatus(state, watches, store, resolve(common.state));
     return exitCode.ok;
   });
 }
@@ -71,10 +72,22 @@ function nowText({ task, assignments }: QuestState): string {
   return held?.note ? `${task}: ${held.note}` : `${task}`;
 }
 
+/** Why nobody takes the task that is offered: the agents of its role whose breakers are open, unless another one is fine. */
+function heldOff(store: StoreReader, { assignments }: QuestState): string[] {
+  const role = roles.find((each) => assignments[each].status === "offered");
+  const breakers = readBreakers(store);
+  const found = store.listAgents().filter((each) => each.role === role);
+  const waiting = found.flatMap((agent) => {
+    const breaker = breakers.get(actorText(agent));
+    return breaker?.open ? [`${actorText(agent)} is ${breakerText(breaker, Date.now())}`] : [];
+  });
+  return waiting.length === found.length ? waiting : [];
+}
+
 function printStatus(
   state: QuestState,
   watches: readonly QuestState[],
-  withheld: Withheld | null,
+  store: StoreReader,
   stateDir: string,
 ): void {
   const { status, ending, escalation, accepted } = state;
@@ -85,8 +98,10 @@ function printStatus(
       ? `recheck of ${state.spec.watch}: ${outcomeText[outcome]} (${watchFinding(state).text})`
       : `status: ${status}${ending ? ` (${ending.reason})` : ""}`,
   );
+  const withheld = openWithheld(store)(state);
   if (withheld) printData(paint("yellow", `does not go on: ${withheldText(withheld)}`));
   if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state)}`);
+  for (const each of heldOff(store, state)) printData(`waits for an agent: ${printable(each)}`);
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
     if (waits.refused) printData(`not taken: ${waits.refused.code}: ${waits.refused.message}`);
@@ -158,9 +173,11 @@ function printEscalation(id: string, state: QuestState, stateDir: string): void 
 export function listAgents(common: Common): number {
   return withStore(common.state, (store) => {
     const held = store.listAssignments({ status: "leased" });
+    const breakers = readBreakers(store);
     const agents = store.listAgents().map((agent) => ({
       ...agent,
       holds: held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null,
+      breaker: breakers.get(actorText(agent)) ?? null,
     }));
     const running = findStack(common.state) !== null;
     if (common.json) printJson({ running, agents });
@@ -170,8 +187,9 @@ export function listAgents(common: Common): number {
         each.role,
         ago(each.joinedMs, Date.now()),
         each.holds ?? "-",
+        each.breaker ? printable(breakerText(each.breaker, Date.now())) : "fine",
       ]);
-      printData(table(["agent", "role", "joined", "holds"], rows));
+      printData(table(["agent", "role", "joined", "holds", "state"], rows));
       notePauses(store);
       if (!running) note("no stack is running: these agents were the last to join");
     }

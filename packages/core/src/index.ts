@@ -5,6 +5,7 @@ export * from "./ask/decide.ts";
 export * from "./ask/state.ts";
 export * from "./assignment/machine.ts";
 export * from "./assignment/schedule.ts";
+export * from "./breaker/breaker.ts";
 export * from "./dead/decide.ts";
 export { type CliEnd, classifyCliRun, cliInstall, cliStart } from "./fixer/cli.ts";
 export { fixersLeft } from "./fixer/left.ts";

@@ -143,11 +143,14 @@ export class AskDesk {
   }
 
   /** The agent's earlier process is gone, and its leases with it. */
-  forget({ role, name }: Actor): void {
-    const held = [...this.#open.values()].filter(
+  forget(agent: Actor): void {
+    this.#commit(decideExpireAsks(this.heldBy(agent), "the agent started anew"), null);
+  }
+
+  heldBy({ role, name }: Actor): AskState[] {
+    return [...this.#open.values()].filter(
       (ask) => ask.status === "leased" && ask.role === role && ask.agent === name,
     );
-    this.#commit(decideExpireAsks(held, "the agent started anew"), null);
   }
 
   /** When the next lease is over, or the oldest ask too old. */

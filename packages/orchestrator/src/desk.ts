@@ -25,9 +25,11 @@ import {
   heldAssignment,
   holdsMachine,
   isEnded,
+  isHeldBy,
   isSupplied,
   pausedBy,
   type QuestState,
+  refuseBeyond,
   refuseInSafeMode,
   requestOf,
   whyWithheld,
@@ -53,6 +55,7 @@ import {
 } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
 import { AskDesk } from "./ask-desk.ts";
+import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
 import { project, setTimers } from "./projection.ts";
@@ -91,6 +94,7 @@ export class Desk {
   readonly asks: AskDesk;
   readonly dead: DeadDesk;
   readonly #pauses: PauseDesk;
+  readonly breakers: BreakerDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -102,13 +106,12 @@ export class Desk {
       refused: (actor, error, id) => this.recordRefusal({ id, verb: "report", actor }, null, error),
       admit: () => refuseInSafeMode(this.#pauses.all, "ask"),
     });
-    this.#pauses = new PauseDesk(store, {
-      nowMs,
-      record: (event, command) => void this.record(event, command),
-    });
+    const record = (event: NewEvent, command: string | null): JournalEvent => this.record(event, command);
+    this.#pauses = new PauseDesk(store, { nowMs, record });
+    this.breakers = new BreakerDesk(store, { nowMs, isHolding: (agent) => this.#isHolding(agent) });
     this.dead = new DeadDesk(store, {
       nowMs,
-      record: (event, command) => this.record(event, command),
+      record,
       carryOut: (command) => {
         this.authorize(command);
         return this.handle(command);
@@ -123,6 +126,7 @@ export class Desk {
     this.asks.begin(tx);
     this.dead.begin(tx);
     this.#pauses.begin();
+    this.breakers.begin();
   }
 
   rollback(): void {
@@ -135,6 +139,7 @@ export class Desk {
     this.asks.rollback();
     this.dead.rollback();
     this.#pauses.rollback();
+    this.breakers.rollback();
   }
 
   /** The last row of the journal that this desk knows of. */
@@ -149,7 +154,10 @@ export class Desk {
 
   #append(events: readonly NewEvent[], command: string | null, timeMs: number): JournalEvent[] {
     const rows = this.#store.append(events, { timeMs, command });
-    this.#lastSeq = rows.at(-1)?.seq ?? this.#lastSeq;
+    // What the ends of work say of who did it; these rows have no projection.
+    const moves = this.breakers.take(rows);
+    const moved = moves.length > 0 ? this.#store.append(moves, { timeMs, command: null }) : [];
+    this.#lastSeq = (moved.at(-1) ?? rows.at(-1))?.seq ?? this.#lastSeq;
     return rows;
   }
 
@@ -287,8 +295,7 @@ export class Desk {
   #hello({ actor, data, id }: Asked<"hello">): unknown {
     this.record({ type: "agent.joined", quest: null, actor, body: data }, id);
     for (const state of [...this.#active.values()]) {
-      const held = state.assignments[actor.role as Role];
-      if (held.status !== "leased" || held.agent !== actor.name) continue;
+      if (!isHeldBy(state, actor)) continue;
       this.#commit(
         decideExpire(state, actor.role as Role, "the agent started anew", this.#context(orchestrator)),
         null,
@@ -299,8 +306,11 @@ export class Desk {
   }
 
   /** An assignment, or else asks: at most as many as the caller takes, and as is fair to others that wait. */
-  #claim({ actor, id, data }: Asked<"claim">, asksMax: number): ClaimAnswer | null {
+  #claim({ actor, id, data }: Asked<"claim">, share: number): ClaimAnswer | null {
     const role = actor.role as Role;
+    const permit = this.breakers.permit(actor);
+    if (permit === "none") return null;
+    const asksMax = permit === "trial" ? 1 : share;
     if (!this.offers().has(role)) return this.#takeAsks(actor, Math.min(data.asks ?? 0, asksMax), id);
     const offered = [...this.#active.values()]
       .filter((state) => state.assignments[role].status === "offered" && !state.halted)
@@ -308,6 +318,12 @@ export class Desk {
     if (!offered) return null;
     const state = this.#commit(decideClaim(offered, role, this.#context(actor)), id);
     return { status: "granted", grant: grantOf(state, role) };
+  }
+
+  #isHolding(agent: Actor): boolean {
+    return (
+      this.asks.heldBy(agent).length > 0 || [...this.#active.values()].some((each) => isHeldBy(each, agent))
+    );
   }
 
   #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
@@ -353,6 +369,7 @@ export class Desk {
     const same = [...this.#active.values()].find((state) => state.digest === data.digest);
     if (same) return { quest: same.id, resumed: true };
     refuseInSafeMode(this.#pauses.all, "quest");
+    refuseBeyond(this.#active.size);
     const { watch } = data.document;
     const watched = watch === undefined ? null : this.#quest(watch);
     const state = this.#commit(decideSubmit(data, this.#context(actor), watched), id);

@@ -1,3 +1,4 @@
+export { readBreakers } from "./breaker-desk.ts";
 export type { Random } from "./desk.ts";
 export { type Orchestrator, type OrchestratorParts, startOrchestrator } from "./orchestrator.ts";
 export { stackPauses } from "./pause-desk.ts";

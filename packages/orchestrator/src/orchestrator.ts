@@ -13,7 +13,7 @@ import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
 import { Desk, type Random } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
-import { foreignId, isRefusal, refusal } from "./refusal.ts";
+import { foreignId, isRefusal, overloaded, refusal } from "./refusal.ts";
 import { isLate, type Received, Waiting } from "./waiting.ts";
 
 /**
@@ -76,6 +76,8 @@ class Running {
   readonly #desk: Desk;
   readonly #publisher: Publisher;
   #queue: Received[] = [];
+  /** How many of the queue are a sender's. */
+  #queued = new Map<string, number>();
   readonly #waiting = new Waiting();
   /** Answers to commands before `fromSeq` are older than `answersKeptMs`. */
   #kept = { atMs: 0, fromSeq: 0, toSeq: 0 };
@@ -104,14 +106,11 @@ class Running {
   }
 
   accept(command: Command): void {
-    if (this.#queue.length >= limit.queueCommandsMax) {
-      const fault = {
-        code: "OVERLOADED",
-        message: "too many commands wait",
-        next: "send it again in a moment",
-      };
-      return command.respond({ ok: false, faults: [fault], retryable: true });
-    }
+    const sender = actorText(command.actor);
+    const own = this.#queued.get(sender) ?? 0;
+    if (own >= limit.queueOfSenderMax) return command.respond(refusal(overloaded("of this sender ")));
+    if (this.#queue.length >= limit.queueCommandsMax) return command.respond(refusal(overloaded("")));
+    this.#queued.set(sender, own + 1);
     this.#queue.push({ command, atMs: this.#parts.time.nowMs() });
     this.#schedule();
   }
@@ -163,7 +162,7 @@ class Running {
 
   /** One turn: due timers and waiting commands in one transaction, then publish, then answer. */
   #turn(): void {
-    const settled = this.#carryOut(this.#queue.splice(0, limit.batchCommandsMax));
+    const settled = this.#carryOut(this.#takeBatch());
     crashPoint("commit.done");
     this.#publisher.kick();
     for (const [at, { command, answer }] of settled.entries()) {
@@ -174,6 +173,17 @@ class Running {
     this.#answerLate();
     this.#armTimer();
     if (this.#queue.length > 0) this.#schedule();
+  }
+
+  #takeBatch(): Received[] {
+    const batch = this.#queue.splice(0, limit.batchCommandsMax);
+    if (this.#queue.length === 0) this.#queued.clear();
+    else
+      for (const { command } of batch) {
+        const sender = actorText(command.actor);
+        this.#queued.set(sender, (this.#queued.get(sender) ?? 1) - 1);
+      }
+    return batch;
   }
 
   /** All in one transaction. When a mistake of ours breaks it, each gets its own, so that one command costs no other. */
@@ -209,7 +219,12 @@ class Running {
       const tasks = this.#desk.offers().get(role) ?? 0;
       const asks = this.#desk.asksOffered(role);
       if (tasks + asks === 0) return [];
-      const claims = this.#waiting.takeClaims(role, tasks, asks);
+      const claims = this.#waiting.takeClaims(
+        role,
+        tasks,
+        asks,
+        (actor) => this.#desk.breakers.permit(actor) !== "none",
+      );
       for (const each of claims) taken.add(each);
       const share = Math.ceil(asks / Math.max(1, claims.length - tasks));
       return claims.flatMap((received) => this.#settle(tx, received, share));
@@ -266,6 +281,7 @@ class Running {
   /** An ask that is not answered yet waits for it. */
   #waitsOn(received: Received, { ask, status }: AskAnswer): boolean {
     if (status !== "pending" || isLate(received, this.#parts.time.nowMs())) return false;
+    if (this.#waiting.answersCount >= limit.answersWaitingMax) return false;
     this.#waiting.parkAnswer(ask, received);
     return true;
   }
@@ -322,6 +338,7 @@ class Running {
       this.#waiting.nextMs(),
       this.#desk.asks.nextMs(),
       this.#desk.dead.nextMs(),
+      this.#desk.breakers.nextMs(),
     );
     if (!Number.isFinite(next)) return;
     const leastMs = this.#failed ? failedPauseMs : 0;

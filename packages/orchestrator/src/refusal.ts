@@ -15,6 +15,14 @@ export const foreignId = (id: string): QuestbusError =>
     next: "use a fresh id",
   });
 
+/** `whose`: what there is too much of. */
+export const overloaded = (whose: string): QuestbusError =>
+  new QuestbusError({
+    code: "OVERLOADED",
+    message: `too many commands ${whose}wait`,
+    next: "send it again in a moment",
+  });
+
 /** What the sender of a command is answered with when it failed. */
 export function refusal(error: unknown): Answer {
   const retryable = error instanceof QuestbusError && error.retryable;

@@ -58,12 +58,12 @@ export class Waiting {
     this.#dropAnswer(received);
   }
 
-  /** Takes out claims of a role for `tasks` assignments and `asks` asks, those that wait longest first. */
-  takeClaims(role: string, tasks: number, asks: number): Received[] {
+  /** Takes out claims of a role for `tasks` assignments and `asks` asks, those that wait longest first, of who may. */
+  takeClaims(role: string, tasks: number, asks: number, may: (agent: Actor) => boolean): Received[] {
     const claims = this.#claims.get(role);
     if (!claims) return [];
-    const taken = [...firstOf(claims.others, tasks)];
-    taken.push(...firstOf(claims.askers, Math.max(asks, tasks - taken.length)));
+    const taken = [...firstOf(claims.others, tasks, may)];
+    taken.push(...firstOf(claims.askers, Math.max(asks, tasks - taken.length), may));
     for (const each of taken) this.#dropClaim(each);
     return taken;
   }
@@ -73,6 +73,11 @@ export class Waiting {
     this.#answers.set(ask, waiting.add(received));
     this.#askOf.set(received, ask);
     this.#answersDue.set(received, received.atMs, waitMsOf(received));
+  }
+
+  /** Callers that wait for the answer of an ask. */
+  get answersCount(): number {
+    return this.#askOf.size;
   }
 
   /** Takes out who waits for the answer of this ask. */
@@ -108,11 +113,15 @@ export class Waiting {
   }
 }
 
-function firstOf(map: ReadonlyMap<string, Received>, count: number): Received[] {
+function firstOf(
+  map: ReadonlyMap<string, Received>,
+  count: number,
+  may: (agent: Actor) => boolean,
+): Received[] {
   const found: Received[] = [];
   for (const each of map.values()) {
     if (found.length >= count) break;
-    found.push(each);
+    if (may(each.command.actor)) found.push(each);
   }
   return found;
 }

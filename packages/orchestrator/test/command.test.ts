@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { refuseBeyond } from "@questbus/core";
 import { type ClaimAnswer, limit, QuestbusError } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
 import { scriptedReport, sha, submission } from "@questbus/testkit/scripted-report";
@@ -183,8 +184,7 @@ describe("I3: a command that is refused changes nothing but the record of its re
     const grant = await granted(rig, agent("architect"));
     const report = { ...scriptedReport(grant), pass: 4 };
     expect(codeOf(await send(rig, agent("architect"), "report", report))).toBe("PASS_LIMIT");
-    expect(rows(rig.store).at(-1)).toMatchObject({
-      type: "command.refused",
+    expect(rows(rig.store, "command.refused").at(-1)).toMatchObject({
       quest,
       body: { code: "PASS_LIMIT" },
     });
@@ -263,11 +263,40 @@ describe("I4: the queue is bounded", () => {
   it("beyond it a caller is told to come back, and those before are all answered", async () => {
     const rig = await openRig();
     const lease = { assignment: "q-00000000.qa", epoch: 1 };
-    const many = Array.from({ length: limit.queueCommandsMax }, () => post(rig, agent("qa"), "renew", lease));
-    const over = post(rig, agent("qa"), "renew", lease);
-    expect(over.answers).toMatchObject([{ ok: false, retryable: true, faults: [{ code: "OVERLOADED" }] }]);
+    const ofOne = (name: string) =>
+      Array.from({ length: limit.queueOfSenderMax }, () => post(rig, agent("qa", name), "renew", lease));
+    const tooMany = [{ ok: false, retryable: true, faults: [{ code: "OVERLOADED" }] }];
+    const many = ofOne("storm");
+    // One sender's storm leaves room for the others.
+    expect(post(rig, agent("qa", "storm"), "renew", lease).answers).toMatchObject(tooMany);
+    while (many.length < limit.queueCommandsMax) many.push(...ofOne(`qa-${many.length}`));
+    expect(post(rig, agent("qa"), "renew", lease).answers).toMatchObject(tooMany);
     await Promise.all(many.map((each) => each.answer));
-    expect(codeOf(await poke(rig))).toBe("QUEST_NOT_FOUND");
+    const again = [post(rig, agent("qa"), "renew", lease), post(rig, agent("qa", "storm"), "renew", lease)];
+    expect((await Promise.all(again.map((each) => each.answer))).map(codeOf)).toEqual([
+      "QUEST_NOT_FOUND",
+      "QUEST_NOT_FOUND",
+    ]);
+  });
+
+  it("so are the quests that have not ended, and the callers that wait for asks", async () => {
+    expect(() => refuseBeyond(limit.questsOpenMax - 1)).not.toThrow();
+    expect(() => refuseBeyond(limit.questsOpenMax)).toThrow(
+      expect.objectContaining({ code: "OVERLOADED", retryable: true }),
+    );
+    const rig = await openRig();
+    const ask = { role: "qa", phases: ["test"], text: "?", data: null, waitMs: 20_000 } as const;
+    const waiting = [];
+    while (waiting.length < limit.answersWaitingMax) {
+      const some = Array.from({ length: 2_000 }, () =>
+        post(rig, operator, "ask", { ...ask, phases: [...ask.phases] }, "one-ask"),
+      );
+      await poke(rig);
+      waiting.push(...some);
+    }
+    const over = await send(rig, operator, "ask", { ...ask, phases: [...ask.phases] }, "one-ask");
+    expect(dataOf(over)).toMatchObject({ status: "pending" });
+    expect(waiting.filter((each) => each.answers.length > 0)).toEqual([]);
   });
 
   it("an agent waits once: its newer claim ends the one before, a repetition takes its place", async () => {
@@ -311,9 +340,8 @@ describe("a message that could not be read", () => {
       excerpt: "{}",
     };
     rig.handlers.onDead(dead);
-    expect(rows(rig.store)).toMatchObject([
+    expect(rows(rig.store, "message.dead")).toMatchObject([
       {
-        type: "message.dead",
         quest: null,
         actor: agent("qa"),
         command: null,
@@ -323,7 +351,10 @@ describe("a message that could not be read", () => {
     await poke(rig);
     expect(rig.stream.dead).toEqual([{ ...dead, timeMs: rig.clock.nowMs }]);
     rig.handlers.onDead({ ...dead, actor: null });
-    expect(rows(rig.store).at(-1)?.actor).toEqual({ role: "orchestrator", name: "orchestrator" });
+    expect(rows(rig.store, "message.dead").at(-1)?.actor).toEqual({
+      role: "orchestrator",
+      name: "orchestrator",
+    });
   });
 
   it("is still answered for when it cannot be stored", async () => {

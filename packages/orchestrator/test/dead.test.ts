@@ -26,6 +26,9 @@ import {
   submit,
 } from "./rig.ts";
 
+/** An unreadable report also counts against its sender's breaker, in a row of its own. */
+const lastLetter = (rig: Rig): string => `d-${rig.store.listDead({ limit: 1 })[0]?.seq}`;
+
 /** What arrives on an agent's subject; `data` breaks the contract, or is not even JSON. */
 function arrive(rig: Rig, who: Actor, verb: Verb, data: unknown, id = "lost-1"): string {
   const text =
@@ -35,7 +38,7 @@ function arrive(rig: Rig, who: Actor, verb: Verb, data: unknown, id = "lost-1"):
   const reading = readCommand(`local.cmd.${who.role}.${who.name}.${verb}`, Buffer.from(text));
   if (reading.ok) throw new TypeError("the message can be read");
   rig.handlers.onDead(reading.dead);
-  return `d-${rig.store.head().seq}`;
+  return lastLetter(rig);
 }
 
 /** A letter of an older release, which did not know yet what can be read by now. */
@@ -49,7 +52,7 @@ function arriveUnknown(rig: Rig, who: Actor, verb: Verb, data: unknown, id = "ol
     excerpt,
   };
   rig.handlers.onDead({ ...body, code: "MESSAGE_INVALID", actor: who });
-  return `d-${rig.store.head().seq}`;
+  return lastLetter(rig);
 }
 
 const retry = (rig: Rig, letter: string, who = operator) => send(rig, who, "retry", { letter });
@@ -61,10 +64,10 @@ describe("a letter", () => {
     const rig = await openRig();
     const first = arrive(rig, agent("qa"), "report", { task: "suite", epoch: "one" });
     const second = arrive(rig, agent("ops"), "claim", "{not json");
-    expect([first, second]).toEqual(["d-1", "d-2"]);
+    expect([first, second]).toEqual(["d-1", "d-3"]);
     expect(letters(rig)).toMatchObject([
       {
-        seq: 2,
+        seq: 3,
         role: "ops",
         name: "ops",
         fault: expect.stringMatching(/^message: not JSON/),

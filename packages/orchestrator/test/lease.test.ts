@@ -88,8 +88,7 @@ describe("a lease", () => {
     expect(statusOf(rig, quest)).toBe("leased");
     await pass(rig, 1);
     expect(statusOf(rig, quest)).toBe("offered");
-    expect(rows(rig.store).at(-1)).toMatchObject({
-      type: "lease.expired",
+    expect(rows(rig.store, "lease.expired").at(-1)).toMatchObject({
       actor: { role: "orchestrator" },
       body: { agent: "architect", epoch: 1, reason: "the lease was not renewed" },
     });
@@ -171,9 +170,10 @@ describe("hello, from an agent that starts anew", () => {
     await granted(rig, agent("architect"));
     await send(rig, agent("architect"), "hello", joined("second"));
     expect(statusOf(rig, quest)).toBe("offered");
-    expect(rows(rig.store).slice(-2)).toMatchObject([
+    expect(rows(rig.store).slice(-3)).toMatchObject([
       { type: "agent.joined", quest: null, actor: agent("architect"), body: joined("second") },
       { type: "lease.expired", quest, body: { reason: "the agent started anew" } },
+      { type: "breaker.counted", body: { agent: "architect/architect", failures: 1 } },
     ]);
     expect(rig.store.getAgent("architect", "architect")).toMatchObject(joined("second"));
     expect((await granted(rig, agent("architect"))).epoch).toBe(2);

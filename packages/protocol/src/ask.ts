@@ -83,7 +83,11 @@ export const askEventBody = {
     fault: fault.nullable(),
   }),
   "ask.released": z.object({ ask: askId, epoch: z.int(), reason: z.string() }),
-  "ask.expired": z.object({ asks: z.array(leased), reason: z.string() }),
+  "ask.expired": z.object({
+    /** `holder`: the agent, `role/name`; early journals do not say it. */
+    asks: z.array(leased.extend({ holder: z.string().optional() })),
+    reason: z.string(),
+  }),
   /** It ended without an answer. */
   "ask.ended": z.object({ ask: askId, fault }),
 } as const;

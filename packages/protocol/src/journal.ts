@@ -15,6 +15,8 @@ export type Ending = z.infer<typeof ending>;
 
 const pass = z.int().min(1);
 
+const badEndings = { agent: z.string(), failures: z.int().min(1), sinceMs: z.int(), reason: z.string() };
+
 /** The body of each event, by its type. An event is a fact that was committed; nothing in it is ever changed. */
 export const eventBody = {
   "quest.submitted": z.object({ ...commandData.submit.shape, seed: z.string() }),
@@ -87,6 +89,12 @@ export const eventBody = {
     code: z.string(),
     fault: z.string(),
   }),
+  /** Work of an agent, `role/name`, ended badly: so often in a row, since then. */
+  "breaker.counted": z.object(badEndings),
+  /** It is offered nothing for `pauseMs`, then one piece of work; `times`: how often that was in a row. */
+  "breaker.opened": z.object({ ...badEndings, times: z.int().min(1), pauseMs: z.int().min(1) }),
+  /** Its work ended well again. */
+  "breaker.closed": z.object({ agent: z.string() }),
   /** A letter was read again; without faults it was carried out. */
   "dead.retried": z.object({ letter: deadId, faults: z.array(z.string()) }),
   "dead.dropped": z.object({ letter: deadId, reason: z.string() }),

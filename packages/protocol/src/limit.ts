@@ -87,6 +87,14 @@ export const limit = {
   answersKeptMs: 60_000,
   /** Commands that may wait; beyond it the caller is told to come back. */
   queueCommandsMax: 10_000,
+  /** Of these, commands of one sender: one that asks in a storm leaves room for the others. */
+  queueOfSenderMax: 5_000,
+  /** Quests that have not ended; all of them are in memory. */
+  questsOpenMax: 1_000,
+  /** Callers that wait for the answers of asks. */
+  answersWaitingMax: 20_000,
+  /** Requests of one client that wait for their answers. */
+  requestsPendingMax: 10_000,
   /** Journal rows that one page of a read answers. */
   journalPageMax: 500,
   /** A segment of the journal's copy that has reached this is followed by another; a restore reads whole ones. */
@@ -115,6 +123,14 @@ export const limit = {
   askGrantCharsMax: 262_144,
   /** An ask that nobody answered for this long ends: a day. */
   askLifeMs: 86_400_000,
+  /** Work of an agent that ends badly so often in a row, within this time, opens its breaker. */
+  breakerFailuresMax: 3,
+  breakerWindowMs: 600_000,
+  /** How long it is offered nothing then: twice as long each time, up to the most. */
+  breakerPauseMs: 5_000,
+  breakerPauseMsMax: 300_000,
+  /** Rows of the journal in which a start looks for breakers that are open: older ones are closed by then. */
+  breakerRowsMax: 100_000,
   reasonCharsMax: 2_000,
   /** Characters of what an agent says while it works. */
   noteCharsMax: 400,

@@ -57,6 +57,20 @@ test("a batch is a small part of the queue, so that a full queue is worked off i
   expect(limit.batchCommandsMax * 10).toBeLessThanOrEqual(limit.queueCommandsMax);
 });
 
+test("one sender's storm leaves half of the queue to the others", () => {
+  expect(2 * limit.queueOfSenderMax).toBeLessThanOrEqual(limit.queueCommandsMax);
+});
+
+test("every ask that may be open may be waited for", () => {
+  expect(limit.answersWaitingMax).toBeGreaterThanOrEqual(limit.asksOpenMax);
+});
+
+test("a failed trial falls into the window of the failures before it, so that the pause grows", () => {
+  expect(limit.breakerPauseMsMax).toBeLessThan(limit.breakerWindowMs);
+  expect(limit.breakerPauseMs).toBeLessThan(limit.breakerPauseMsMax);
+  expect(limit.breakerFailuresMax).toBeLessThan(limit.offersMax);
+});
+
 /** Samples as large as they get: long numbers, names of 64 characters. */
 function samplesBytes(pairCount: number, guardCount: number): number {
   const number = -1.234567890123456e-300;

@@ -108,7 +108,10 @@ export function decideReleaseAsk(
 /** Leases that are over, for whatever reason: what was offered often enough fails, the rest is offered again. */
 export function decideExpireAsks(asks: readonly AskState[], reason: string): NewEvent[] {
   if (asks.length === 0) return [];
-  const body = { asks: asks.map(({ id, epoch }) => ({ ask: id, epoch })), reason };
+  const body = {
+    asks: asks.map(({ id, epoch, role, agent }) => ({ ask: id, epoch, holder: `${role}/${agent}` })),
+    reason,
+  };
   return [{ type: "ask.expired", quest: null, actor: orchestrator, body }, ...lost(asks)];
 }
 

@@ -7,11 +7,20 @@ const lasting: readonly ErrorCode[] = ["FIXER_MISSING", "FIXER_QUOTA"];
 /** A patch is what it is; the others may do better, knowing what failed. */
 const isAskedAgain = ({ kind }: FixerSpec): boolean => kind !== "patch" && kind !== "commit";
 
+/** A fixer's breaker: it is asked again after one of these, and not after two in a row. */
+const failing: readonly ErrorCode[] = ["FIXER_FAILED", "FIXER_TIMEOUT"];
+const failuresMax = 2;
+
 /** Fixers, by index, that would fail again as they did. */
-export const fixersGone = ({ passes }: QuestState): number[] =>
-  passes.flatMap(({ fixer, crash }) =>
-    fixer !== null && crash && lasting.includes(crash.code) ? [fixer] : [],
-  );
+export function fixersGone({ spec, passes }: QuestState): number[] {
+  return [...spec.fixers.keys()].filter((index) => {
+    const codes = passes.flatMap(({ fixer, crash }) => (fixer === index ? [crash?.code] : []));
+    const isOneOf = (list: readonly ErrorCode[]) => (code: ErrorCode | undefined) =>
+      code !== undefined && list.includes(code);
+    const last = codes.slice(-failuresMax);
+    return codes.some(isOneOf(lasting)) || (last.length === failuresMax && last.every(isOneOf(failing)));
+  });
+}
 
 /** What a pass knows of the fixers when it chooses its own. */
 export type FixersTried = Pick<Brief, "spec" | "fixersUsed" | "fixersGone" | "history" | "granted">;

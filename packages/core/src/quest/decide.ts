@@ -82,6 +82,13 @@ export function decideSubmit(
   return { state, events: [event], context };
 }
 
+/** Every quest that has not ended is in memory. */
+export function refuseBeyond(questsOpen: number): void {
+  if (questsOpen < limit.questsOpenMax) return;
+  const next = "rule on those that wait for an arbiter, or cancel some: questbus list";
+  refuse("OVERLOADED", `${limit.questsOpenMax} quests have not ended yet`, next);
+}
+
 /** Signs of gaming do not count in a watch, so nothing but what was accepted may be held against a ref in one. */
 function refuseForeignWatch({ document, resolved }: Submission, watched: QuestState | null): void {
   if (document.watch === undefined) return;

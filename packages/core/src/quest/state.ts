@@ -1,4 +1,5 @@
 import type {
+  Actor,
   Analysis,
   ArtifactRef,
   Candidate,
@@ -122,6 +123,12 @@ export type Submission = CommandData["submit"];
 export const currentPass = (state: QuestState): PassState | null => state.passes.at(-1) ?? null;
 
 export const isEnded = (state: QuestState): boolean => state.ending !== null;
+
+/** The agent works on it now. */
+export function isHeldBy({ assignments }: QuestState, { role, name }: Actor): boolean {
+  const { status, agent } = assignments[role as Role];
+  return status === "leased" && agent === name;
+}
 
 /** Something was proven and kept: last known-good is no longer the base. */
 export const hasKept = (state: QuestState): boolean => state.lastGood.tree !== state.base.tree;

@@ -64,7 +64,17 @@ test.each([
 
 test("what means nothing without its sender is not carried out late, and neither is what acts on letters", () => {
   const taken = verbs.filter((verb: Verb) => codeOf(() => refuseMomentary(letter(), verb)) === "ok");
-  expect(taken.sort()).toEqual(["ask", "cancel", "release", "report", "rule", "submit", "supply"]);
+  expect(taken.sort()).toEqual([
+    "ask",
+    "cancel",
+    "pause",
+    "release",
+    "report",
+    "resume",
+    "rule",
+    "submit",
+    "supply",
+  ]);
 });
 
 test("I3: as many letters of a sender are kept as the limit says", () => {

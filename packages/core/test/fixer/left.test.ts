@@ -46,6 +46,22 @@ const courses: Course[] = [
     reason: "no-fixer-left",
   },
   {
+    name: "a command that fails twice in a row is not asked a third time",
+    quest: { fixers: [{ command: "./improve.sh" }] },
+    passes: [{ faults: { produce: "FIXER_FAILED" } }, { faults: { produce: "FIXER_TIMEOUT" } }, accept],
+    words: ["CRASH", "CRASH"],
+    status: "escalated",
+    reason: "no-fixer-left",
+  },
+  {
+    name: "the others are, and it is asked again where something else came between its failures",
+    quest: { fixers: [{ command: "./improve.sh" }] },
+    passes: [{ faults: { produce: "FIXER_FAILED" } }, red, { faults: { produce: "FIXER_FAILED" } }],
+    words: ["CRASH", "TESTS_FAILED", "CRASH"],
+    status: "escalated",
+    reason: "passes-used-up",
+  },
+  {
     name: "a command always can give more, after a patch too",
     quest: { fixers: [{ command: "./improve.sh" }, { patch: "a.patch" }] },
     passes: [red, red, { ...accept, fixer: 0 }],
