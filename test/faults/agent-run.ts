@@ -66,8 +66,8 @@ const comesBy: Partial<Record<CrashPoint, number>> = {
   "claim.granted": 3,
   "task.done": 3,
   "report.answered": 3,
-  "tree.removed": 3,
-  "tree.laid": 3,
+  "tree.removed": 2,
+  "tree.laid": 2,
 };
 const turnsMax = 30;
 
