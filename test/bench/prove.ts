@@ -13,6 +13,7 @@ import { proveReal } from "./gate/real.ts";
 import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
+import { proveRpo } from "./rpo.ts";
 import { proveScale } from "./speed/scale.ts";
 import { proveLatency, proveReplay, proveW1, proveW3 } from "./speed.ts";
 
@@ -28,6 +29,7 @@ const areas: Record<string, Area> = {
   "faults/leader": proveLeader,
   "faults/simulation": proveSimulation,
   "faults/mutations": proveMutations,
+  "faults/rpo": proveRpo,
   "faults/cancel": proveCancels,
   "speed/w3": proveW3,
   "speed/w1": proveW1,

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { readPlacedDocument } from "@questbus/agent";
 import { durationText, parseDurationMs } from "@questbus/protocol";
-import { backupsDir, newestBackupMs } from "@questbus/store";
+import { backupsDir } from "@questbus/store";
 import { z } from "zod";
 
 /** `config.yaml` in the state directory: what an operator sets for good. Every key has a default, and the file is optional. */
@@ -39,7 +39,3 @@ export function readSettings(stateDir: string): Settings {
     checkpoints: data.checkpoints.to ? placed(data.checkpoints.to) : null,
   };
 }
-
-/** When the next scheduled backup is due: an interval after the newest, and after the stack came up. */
-export const nextBackupMs = ({ dir, everyMs }: Settings["backups"], sinceMs: number): number =>
-  Math.max(newestBackupMs(dir), sinceMs) + everyMs;

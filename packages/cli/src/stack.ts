@@ -25,14 +25,16 @@ import {
   nodeDir,
   planBrokers,
   startBroker,
+  systemTime,
   writeBrokerConfig,
 } from "@questbus/bus";
 import { QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
 import { startTimeOf, sweepRunHomes } from "@questbus/workbench";
 import { z } from "zod";
+import { keepBackups } from "./backup-schedule.ts";
 import { endChild, exitOf, logFile, type Said, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
-import { nextBackupMs, readSettings } from "./setting.ts";
+import { readSettings } from "./setting.ts";
 
 /**
  * The local stack: broker, orchestrator and one agent a role, as processes of this one; of a cluster, broker and
@@ -70,8 +72,6 @@ const readyMsMax = 20_000;
 /** How long the orchestrator of a stack that is ending is waited for. */
 const lockWaitMsMax = 3_000;
 const probeMs = 2_000;
-/** Longest that a timer of Node holds is 24 days; a clock that was set is noticed sooner. */
-const timerMsMax = 60_000;
 
 const programOf = {
   orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
@@ -384,18 +384,11 @@ class Supervisor {
   }
 
   /** A backup whenever one is due, by a process of its own that gives way to all others. */
-  async #keepBackups(dir: string): Promise<void> {
+  #keepBackups(dir: string): Promise<void> {
     const { backups } = readSettings(dir);
-    const sinceMs = Date.now();
-    while (!this.#stopping.signal.aborted) {
-      const waitMs = nextBackupMs(backups, sinceMs) - Date.now();
-      if (waitMs > 0) await this.#pause(Math.min(waitMs, timerMsMax));
-      else {
-        const args = ["backup", "create", "--keep", `${backups.keep}`];
-        await exitOf(this.#forkOn(`backup ${dir}`, programOf.cli, args, dir));
-        await this.#pause(restartWaitMs.max);
-      }
-    }
+    const args = ["backup", "create", "--keep", `${backups.keep}`];
+    const create = (): Promise<void> => exitOf(this.#forkOn(`backup ${dir}`, programOf.cli, args, dir));
+    return keepBackups({ backups, create, time: systemTime, signal: this.#stopping.signal });
   }
 
   /** Starts a part of the stack. */

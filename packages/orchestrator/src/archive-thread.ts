@@ -1,24 +1,30 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { limit } from "@questbus/protocol";
-import { type Archive, type ArchivePlace, openArchive } from "./archive.ts";
+import { type Archive, type ArchivePlace, type ArchiveSaid, openArchive } from "./archive.ts";
 
 /** The thread of the archive: looks for committed rows again and again, until it is told to stop. */
 let archive: Archive | null = null;
-let said = "";
+/** Undefined before the first turn, which is told in any case. */
+let said: string | null | undefined;
 
 function step(work: (open: Archive) => void): void {
   try {
     archive ??= openArchive(workerData as ArchivePlace);
     work(archive);
-    said = "";
+    say(null);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    if (why !== said) parentPort?.postMessage(why);
-    said = why;
+    say(error instanceof Error ? error.message : String(error));
   }
 }
 
-const timer = setInterval(() => step((open) => open.advance()), limit.archiveEveryMs);
+function say(why: string | null): void {
+  if (why !== said) parentPort?.postMessage({ why } satisfies ArchiveSaid);
+  said = why;
+}
+
+const advance = (): void => step((open) => open.advance());
+advance();
+const timer = setInterval(advance, limit.archiveEveryMs);
 parentPort?.once("message", () => {
   clearInterval(timer);
   step((open) => {

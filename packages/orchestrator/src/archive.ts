@@ -120,13 +120,25 @@ class Signing {
   }
 }
 
+/** The archive in its thread. `atWork`: it has carried over what was there, or has said why it cannot. */
+export type Archived = { atWork: Promise<void>; stop(): Promise<void> };
+
+/** What the thread says after a turn: why it does not go on, or null. */
+export type ArchiveSaid = { why: string | null };
+
 /** Runs the archive in a thread; what goes wrong there is logged, and tried again. */
-export function startArchive(place: ArchivePlace, log: Logger): { stop(): Promise<void> } {
+export function startArchive(place: ArchivePlace, log: Logger): Archived {
   const worker = new Worker(new URL("./archive-thread.ts", import.meta.url), { workerData: place });
-  worker.on("message", (message: string) => log.error({ why: message }, "the archive does not go on"));
+  const { promise: atWork, resolve } = Promise.withResolvers<void>();
+  worker.on("message", ({ why }: ArchiveSaid) => {
+    if (why !== null) log.error({ why }, "the archive does not go on");
+    resolve();
+  });
   worker.on("error", (error: unknown) => log.error({ err: error }, "the archive has ended"));
   const exited = new Promise<void>((done) => worker.once("exit", () => done()));
+  void exited.then(resolve);
   return {
+    atWork,
     stop() {
       worker.postMessage("stop");
       return exited;

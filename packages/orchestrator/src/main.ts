@@ -12,7 +12,7 @@ import {
 import { faultsOf, QuestbusError } from "@questbus/protocol";
 import { backupsDir, checkpointsDir, openStore, type Store } from "@questbus/store";
 import { pino } from "pino";
-import { startArchive } from "./archive.ts";
+import { type Archived, startArchive } from "./archive.ts";
 import { startOrchestrator } from "./orchestrator.ts";
 import { startStandby } from "./standby/standby.ts";
 
@@ -62,8 +62,14 @@ function end(why: unknown): void {
   process.exit(1);
 }
 
-async function begin(store: Store, connection: BusConnection): Promise<{ stop(): Promise<void> }> {
-  const serve = (handlers: Parameters<typeof serveCommands>[1]) => serveCommands(connection, handlers);
+type Parts = { store: Store; connection: BusConnection; archive: Archived };
+
+async function begin({ store, connection, archive }: Parts): Promise<{ stop(): Promise<void> }> {
+  // What is committed before the archive is at work would be lost with this disk.
+  const serve = async (handlers: Parameters<typeof serveCommands>[1]) => {
+    await archive.atWork;
+    return serveCommands(connection, handlers);
+  };
   const common = { store, log, time: systemTime, serve };
   if (node === undefined)
     return startOrchestrator({ ...common, stream: await openJournalStream(connection) });
@@ -79,9 +85,6 @@ try {
     mode: "write",
     ...(installation === undefined ? {} : { installation }),
   });
-  const credential = credentialPath(values.credentials ?? state, "orchestrator", "main");
-  const connection = await connectBus({ url, credential, space });
-  const orchestrator = await begin(store, connection);
   const archive = startArchive(
     {
       stateDir: state,
@@ -91,6 +94,9 @@ try {
     },
     log,
   );
+  const credential = credentialPath(values.credentials ?? state, "orchestrator", "main");
+  const connection = await connectBus({ url, credential, space });
+  const orchestrator = await begin({ store, connection, archive });
   const stop = async (): Promise<void> => {
     await orchestrator.stop();
     await archive.stop();

@@ -42,7 +42,7 @@ export type {
   QuestRow,
   QuestSummary,
 } from "./projection.ts";
-export { openSegments, type Segments, segmentRows } from "./segment.ts";
+export { lastOfSegments, openSegments, type Segments, segmentRows } from "./segment.ts";
 export {
   openMemoryStore,
   openStore,

@@ -1,0 +1,27 @@
+import { pause, type Time } from "@questbus/bus";
+import { newestBackupMs } from "@questbus/store";
+import type { Settings } from "./setting.ts";
+
+/** Longest that a timer of Node holds is 24 days; a clock that was set is noticed sooner. */
+const timerMsMax = 60_000;
+/** After a backup, made or failed: one that fails at once is no storm. */
+const restMs = 5_000;
+
+type Schedule = {
+  backups: Settings["backups"];
+  /** Makes one and forgets those beyond `keep`; one that failed is tried again. */
+  create: () => Promise<void>;
+  time: Time;
+  signal: AbortSignal;
+};
+
+/** A backup whenever one is due, until the signal: an interval after the newest, and after the stack came up. */
+export async function keepBackups({ backups, create, time, signal }: Schedule): Promise<void> {
+  const { dir, everyMs } = backups;
+  const sinceMs = time.nowMs();
+  while (!signal.aborted) {
+    const waitMs = Math.max(newestBackupMs(dir), sinceMs) + everyMs - time.nowMs();
+    if (waitMs <= 0) await create();
+    await pause(time, waitMs > 0 ? Math.min(waitMs, timerMsMax) : restMs, signal);
+  }
+}
