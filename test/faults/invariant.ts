@@ -14,6 +14,7 @@ export function journalProblems(rows: readonly JournalEvent[]): string[] {
     ...writesAfterTheEnd(rows),
     ...endings(rows),
     ...tooManyPasses(rows),
+    ...begunWhilePaused(rows),
     ...askProblems(rows),
   ];
 }
@@ -192,5 +193,24 @@ function askProblems(rows: readonly JournalEvent[]): string[] {
       default:
         return [];
     }
+  });
+}
+
+/** Nothing of a quest that is halted is given out, and no pass of it begins; a role that is paused gets nothing. */
+function begunWhilePaused(rows: readonly JournalEvent[]): string[] {
+  const halted = new Set<string>();
+  let paused: readonly string[] = [];
+  return rows.flatMap((row) => {
+    if (row.type === "stack.paused" || row.type === "stack.resumed")
+      paused = row.body.pauses.map(({ scope }) => scope);
+    if (row.type === "quest.halted" && row.quest) halted.add(row.quest);
+    if (row.type === "quest.continued" && row.quest) halted.delete(row.quest);
+    const isStart = row.type === "assignment.claimed" || row.type === "pass.started";
+    const isHalted = isStart && halted.has(row.quest ?? "");
+    const isTaken = row.type === "assignment.claimed" || row.type === "ask.claimed";
+    const isPaused = isTaken && (paused.includes("all") || paused.includes(row.actor.role));
+    return isHalted || isPaused
+      ? [`row ${row.seq}: ${row.type} of ${row.quest ?? "no quest"} while paused`]
+      : [];
   });
 }

@@ -13,6 +13,8 @@ const machine = "packages/core/src/assignment/machine.ts";
 const client = "packages/bus/src/client.ts";
 const askDecide = "packages/core/src/ask/decide.ts";
 const askDesk = "packages/orchestrator/src/ask-desk.ts";
+const pauseDesk = "packages/orchestrator/src/pause-desk.ts";
+const withheld = "packages/core/src/pause/withheld.ts";
 const journal = "packages/store/src/journal.ts";
 
 export const mutations: readonly Mutation[] = [
@@ -153,6 +155,24 @@ export const mutations: readonly Mutation[] = [
     file: askDecide,
     from: "if (done.includes(phase)) return null;\n  }\n  const held = heldAsk(state, outcome, actor);\n  if (askPhase(held) !== phase)",
     to: "if (done.includes(phase) && !askPhase(state)) return null;\n  }\n  const held = heldAsk(state, outcome, actor);\n  if (askPhase(held) !== phase && !held.results.length)",
+  },
+  {
+    name: "a paused role is given assignments",
+    file: withheld,
+    from: "paused(pauses, [...scopes, ...rolesNext(state)])",
+    to: "paused(pauses, scopes)",
+  },
+  {
+    name: "what was resumed stays halted",
+    file: desk,
+    from: "this.#commit(decideContinue(state, this.#context(orchestrator)), null);",
+    to: "state;",
+  },
+  {
+    name: "pauses are forgotten by a restart",
+    file: pauseDesk,
+    from: "this.#now = stackPauses(store);",
+    to: "this.#now = [];",
   },
 ];
 

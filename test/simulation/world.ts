@@ -19,6 +19,7 @@ import { scenarioNames } from "../faults/scenario.ts";
 import { openAsks, type SimulatedAsks, toldProblems } from "./asks.ts";
 import { openSimulatedBus } from "./bus.ts";
 import { isCrash, openSimulatedOrchestrator } from "./orchestrator.ts";
+import { openPauses } from "./pauses.ts";
 import { openScheduler, type Scheduler } from "./scheduler.ts";
 import { openSimulatedStream } from "./stream.ts";
 
@@ -60,6 +61,15 @@ export async function playWorld(seed: number): Promise<World> {
   ruleNowAndThen({ scheduler, numbers, client: clientAs("arbiter"), store, newId });
 
   const asks = openAsks({ scheduler, numbers, clientAs, newId });
+  const pauses = openPauses({
+    scheduler,
+    // Numbers of their own: the other draws of a seed stay what they were.
+    numbers: numbersOf(~seed),
+    client: clientAs("operator"),
+    newId,
+    quests: () => quests.flatMap(({ id }) => id ?? []),
+    withSafeMode: asks.isOver(),
+  });
   const calmAtMs = numbers.one(stormMs);
   scheduler.after(calmAtMs, () => {
     bus.calm();
@@ -67,6 +77,7 @@ export async function playWorld(seed: number): Promise<World> {
     orchestrator.calm();
     crew.calm();
     asks.calm();
+    pauses.calm();
   });
   let seenRows = -1;
   /** The quests are read again only when there are rows that were not seen yet. */
@@ -170,8 +181,10 @@ function submitQuests({ scheduler, numbers, client, answered, newId }: Submittin
       const id = newId();
       const sent = (await insist(client, "submit", data, { id })) as { quest: string } | null;
       answered.push({ id, verb: "submit", yes: sent !== null });
-      quest.id = sent?.quest ?? null;
-      if (!cancels || !sent) return;
+      // In safe mode: once more, later.
+      if (!sent) return void scheduler.after(2_000, () => void follow());
+      quest.id = sent.quest;
+      if (!cancels) return;
       await scheduler.pause(numbers.below(60_000));
       const cancelId = newId();
       const done = await insist(client, "cancel", { quest: sent.quest, reason: "enough" }, { id: cancelId });
