@@ -5,6 +5,8 @@ import {
   errorRegistry,
   type JournalEvent,
   limit,
+  type PauseAnswer,
+  type PauseScope,
   type Role,
 } from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
@@ -49,9 +51,18 @@ function dataOf(event: JournalEvent, { state, asks }: Past): object | null {
       return {};
     case "ask.claimed":
       return { status: "asked", leaseMs: limit.leaseMs, asks: asks.map(askGrant) };
+    case "stack.paused":
+    case "stack.resumed":
+      return pauseAnswer(event.body.scope, event);
     default:
       return state && ofQuest(event, state);
   }
+}
+
+/** A row of a pause is there only where it changed something. */
+function pauseAnswer(scope: PauseScope, { body, actor, timeMs }: JournalEvent): PauseAnswer {
+  const pause = "why" in body ? { why: body.why, by: actor.name, atMs: timeMs } : null;
+  return { scope, paused: pause !== null, changed: true, pause };
 }
 
 function ofQuest(event: JournalEvent, state: QuestState): object | null {
@@ -64,6 +75,9 @@ function ofQuest(event: JournalEvent, state: QuestState): object | null {
       return { quest: state.id, pass: state.passes.length };
     case "ruling.made":
       return { quest: state.id, escalation: event.body.escalation, decision: event.body.decision };
+    case "quest.paused":
+    case "quest.resumed":
+      return pauseAnswer(state.id, event);
     case "quest.ended":
       return { quest: state.id, status: state.status };
     default:

@@ -1,8 +1,9 @@
 import type { ClaimAnswer, PauseAnswer, PauseScope } from "@questbus/protocol";
 import { scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
+import { rememberPast } from "../src/past-answer.ts";
 import { stackPauses } from "../src/pause-desk.ts";
-import { checkReplay } from "../src/replay.ts";
+import { checkReplay, cutBack, openFollower } from "../src/replay.ts";
 import {
   agent,
   arbiter,
@@ -176,6 +177,43 @@ describe("everything", () => {
     await resume(again, "all");
     expect(await claimed(again, "performance")).toBe("granted");
     await close(again);
+  });
+});
+
+describe("what a standby and a restore make of it", () => {
+  it("rows that were taken away take their pauses with them", async () => {
+    const rig = await openRig();
+    await submit(rig);
+    const before = rig.store.head().seq;
+    await pause(rig, "all");
+    cutBack(rig.store, before);
+    expect([stackPauses(rig.store), checkReplay(rig.store, freshStore()).difference]).toEqual([[], null]);
+  });
+
+  it("a command that comes again where its answer is lost is answered from its row", async () => {
+    const rig = await openRig();
+    const one = await submit(rig);
+    const commands = [
+      ["pause", { scope: one, why: "later" }],
+      ["resume", { scope: one }],
+      ["pause", { scope: "qa", why: "later" }],
+      ["resume", { scope: "qa" }],
+    ] as const;
+    const answers = [];
+    for (const [at, [verb, data]] of commands.entries())
+      answers.push(
+        await send(rig, operator, verb, data as { scope: PauseScope; why: string }, `c-again-${at}`),
+      );
+    const copy = freshStore();
+    openFollower(copy).transact((take, tx) => {
+      for (const row of rows(rig.store)) {
+        tx.append([row], { timeMs: row.timeMs, command: row.command });
+        rememberPast(tx, row, take(row));
+      }
+    });
+    expect(commands.map((_, at) => copy.answerOf(`c-again-${at}`)?.answer)).toMatchObject(
+      answers.map((answer) => ({ ...answer, seq: expect.any(Number) })),
+    );
   });
 });
 

@@ -260,9 +260,13 @@ const keys = {
   dead_letter: "seq",
 } as const;
 
+/** The cursor of the row that says what is paused is projected, too: the orchestrator's pause desk reads it. */
+const pausesCursor = "pauses";
+
 /** Takes every projected row away. */
 export function clearProjections(sql: Sql): void {
   for (const table of Object.keys(keys)) sql.run(`DELETE FROM ${table}`);
+  sql.run("DELETE FROM cursor WHERE name = @pausesCursor", { pausesCursor });
 }
 
 /** Every projection as text, a row a line, in the order of the keys. */
@@ -273,6 +277,8 @@ export function* linesOf(sql: Sql): Generator<string, void> {
       yield `${table} ${JSON.stringify(row)}`;
     }
   }
-  const paused = sql.get<{ seq: number }>("SELECT seq FROM cursor WHERE name = 'pauses'");
+  const paused = sql.get<{ seq: number }>("SELECT seq FROM cursor WHERE name = @pausesCursor", {
+    pausesCursor,
+  });
   if (paused) yield `pauses ${paused.seq}`;
 }
