@@ -29,6 +29,6 @@ export {
 } from "./credential.ts";
 export { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
 export { type LeaderLease, openLeaderLease } from "./lease.ts";
-export { type Command, type CommandHandlers, serveCommands } from "./server.ts";
+export { announceServing, type Command, type CommandHandlers, serveCommands } from "./server.ts";
 export { type JournalStream, openJournalStream } from "./stream.ts";
 export { pause, systemTime, type Time } from "./time.ts";

@@ -58,6 +58,9 @@ function receive(message: Msg, handlers: CommandHandlers): void {
   }
 }
 
+/** Tells all callers that an orchestrator serves: what another one left unanswered is asked again. */
+export const announceServing = ({ nats, space }: BusConnection): void => nats.publish(servingSubject(space));
+
 /** Serves every command of the connection's space; resolves when the broker knows of it, and tells all callers. */
 export async function serveCommands(
   connection: BusConnection,
@@ -69,7 +72,7 @@ export async function serveCommands(
     },
   });
   await connection.orDown(connection.nats.flush());
-  connection.nats.publish(servingSubject(connection.space));
+  announceServing(connection);
   return {
     async stop() {
       if (!connection.isUp()) subscription.unsubscribe();

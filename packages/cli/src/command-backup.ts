@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import { plural } from "@questbus/agent";
+import { nodeDir } from "@questbus/bus";
 import { drill, type Restored, restoreState } from "@questbus/orchestrator";
 import { exitCode, type Fault, QuestbusError } from "@questbus/protocol";
 import {
@@ -15,6 +16,7 @@ import {
   surveyBackups,
   verifyBackup,
 } from "@questbus/store";
+import { findCluster } from "./cluster.ts";
 import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
@@ -23,8 +25,19 @@ import { readSettings } from "./setting.ts";
 import { hasState } from "./stack.ts";
 
 /** The folder that was named, or the one of the settings. */
-const folderOf = (common: Common, named: string | undefined): string =>
-  named === undefined ? readSettings(common.state).backups.dir : resolve(named);
+function folderOf(common: Common, named: string | undefined): string {
+  const cluster = findCluster(common.state);
+  if (cluster) {
+    const node = nodeDir(common.state, cluster.nodes[0] as string);
+    throw new QuestbusError({
+      code: "USAGE",
+      message: "in a cluster each node has a database and backups of its own",
+      where: resolve(common.state),
+      next: `name a node, as --state ${node}`,
+    });
+  }
+  return named === undefined ? readSettings(common.state).backups.dir : resolve(named);
+}
 
 const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
 const timeText = (ms: number): string => new Date(ms).toISOString();

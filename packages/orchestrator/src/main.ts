@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import {
+  announceServing,
   type BusConnection,
   connectBus,
   credentialPath,
@@ -76,7 +77,16 @@ async function begin({ store, connection, archive }: Parts): Promise<{ stop(): P
   const journal = await openJournalStream(connection, { replicas, readyForMs: clusterReadyMsMax });
   const batches = await openBatchStream(connection, { replicas });
   const lease = await openLeaderLease(connection, { node, replicas });
-  return startStandby({ ...common, node, journal, batches, lease, onEnd: end, onLead });
+  return startStandby({
+    ...common,
+    node,
+    journal,
+    batches,
+    lease,
+    announce: () => announceServing(connection),
+    onEnd: end,
+    onLead,
+  });
 }
 
 try {

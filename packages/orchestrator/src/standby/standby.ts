@@ -26,6 +26,8 @@ export type StandbyParts = {
   lease: LeaderLease;
   journal: JournalStream;
   serve: OrchestratorParts["serve"];
+  /** Tells callers to ask again what an earlier leader has not answered. */
+  announce(): void;
   time: Time;
   log: Logger;
   /** Commands are served from here on. */
@@ -63,6 +65,12 @@ async function assertTogether({ batches, time }: StandbyParts, { position }: Fol
     await pause(time, lookMs);
   }
 }
+
+/**
+ * Callers at other brokers can hear that a leader serves before their own broker knows where: what they then ask reaches the
+ * one that stands still alone, and would wait there for its whole time. So they are told again.
+ */
+const announceAfterMs = [100, 400, 1_200];
 
 class Life implements Standby {
   readonly #parts: StandbyParts;
@@ -145,6 +153,7 @@ class Life implements Standby {
       time,
     });
     log.info({ epoch, position }, "leads");
+    for (const ms of announceAfterMs) time.after(ms, this.#parts.announce);
     onLead(epoch);
   }
 
