@@ -39,18 +39,20 @@ const gaps = (rows: readonly JournalEvent[]): string[] =>
     return before && row.seq !== before.seq + 1 ? [`row ${row.seq} follows row ${before.seq}`] : [];
   });
 
-/** The rows of one command stand together: they were written by one transaction, once. */
+/** The rows of one command stand together: they were written by one transaction, once. What counts failures may stand between. */
 function repeatedEffects(rows: readonly JournalEvent[]): string[] {
-  const lastOf = new Map<string, number>();
-  return rows.flatMap((row) => {
-    // Outcomes of one report on asks are refused each for itself, and again when the report comes again.
-    if (row.command === null || isRefusedReport(row)) return [];
-    const before = lastOf.get(row.command);
-    lastOf.set(row.command, row.seq);
-    return before !== undefined && before !== row.seq - 1
-      ? [`command ${row.command} had an effect in row ${before}, and again in row ${row.seq}`]
-      : [];
-  });
+  const lastOf = new Map<string, { at: number; seq: number }>();
+  return rows
+    .filter(({ type }) => !type.startsWith("breaker."))
+    .flatMap((row, at) => {
+      // Outcomes of one report on asks are refused each for itself, and again when the report comes again.
+      if (row.command === null || isRefusedReport(row)) return [];
+      const before = lastOf.get(row.command);
+      lastOf.set(row.command, { at, seq: row.seq });
+      return before && before.at !== at - 1
+        ? [`command ${row.command} had an effect in row ${before.seq}, and again in row ${row.seq}`]
+        : [];
+    });
 }
 
 const isRefusedReport = (row: JournalEvent): boolean =>
