@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 
 export const root: string = resolve(import.meta.dirname, "../..");
-const cli: string = join(root, "packages/cli/bin/questbus.cjs");
+export const cli: string = join(root, "packages/cli/bin/questbus.cjs");
 
 export type Ran = { exit: number | null; stdout: string; stderr: string; seconds: number };
 export type RunOptions = { cwd?: string; env?: NodeJS.ProcessEnv };

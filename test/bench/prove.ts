@@ -14,6 +14,7 @@ import { proveGate } from "./gate.ts";
 import { proveMain } from "./main.ts";
 import type { Area, Promised } from "./promise.ts";
 import { proveRpo } from "./rpo.ts";
+import { proveCold } from "./speed/cold.ts";
 import { proveScale } from "./speed/scale.ts";
 import { proveLatency, proveReplay, proveW1, proveW3 } from "./speed.ts";
 
@@ -36,6 +37,7 @@ const areas: Record<string, Area> = {
   "speed/latency": proveLatency,
   "speed/scale": proveScale,
   "speed/replay": proveReplay,
+  "speed/cold": proveCold,
 };
 
 const { values, positionals } = parseArgs({

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { request } from "node:http";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { QuestbusError } from "@questbus/protocol";
@@ -65,8 +64,10 @@ export async function untilReady(
 type Answer = { ready: boolean; status: number; text: string };
 
 /** One GET; redirects are answers. */
-const probe = (url: string, signal: AbortSignal): Promise<Answer> =>
-  new Promise((done) => {
+async function probe(url: string, signal: AbortSignal): Promise<Answer> {
+  // Here, because importing it takes as long as a tenth of all that the command line starts with.
+  const { request } = await import("node:http");
+  return new Promise((done) => {
     const asked = request(url, { signal, timeout: probeTimeoutMs, agent: false }, (answer) => {
       const status = answer.statusCode ?? 0;
       answer.resume();
@@ -78,3 +79,4 @@ const probe = (url: string, signal: AbortSignal): Promise<Answer> =>
     asked.once("error", (error) => done({ ready: false, status: 0, text: `${url}: ${error.message}` }));
     asked.end();
   });
+}
