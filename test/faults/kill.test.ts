@@ -294,12 +294,12 @@ describe("kill -9 of the command line: every process ends, and a second run take
 });
 
 describe("an agent that hangs", () => {
-  test("loses its lease, drops its work when it comes back, and does it again", async () => {
+  test("loses its lease, drops its work when it comes back, and does it again; one that stays away is replaced", async () => {
     const bench = openBench("hang");
     onTestFinished(() => closeBench(bench));
     const { holds, journal, state } = bench;
     const stand = bench.target.stand();
-    holds.set("run-qa");
+    for (const point of ["run-qa", "run-performance"]) holds.set(point);
     const running = bench.start();
     await holds.reached("run-qa");
     const pid = pidOf(state, "qa") as number;
@@ -311,9 +311,28 @@ describe("an agent that hangs", () => {
     expect(again.body.epoch).toBe(over.body.epoch + 1);
     expect(pidOf(state, "qa")).toBe(pid);
     holds.lift("run-qa");
+    await holds.reached("run-performance");
+    const stopped = pidOf(state, "performance") as number;
+    const left = runsOf(bench, "run-performance");
+    expect(left.length).toBeGreaterThan(0);
+    process.kill(stopped, "SIGSTOP");
+    const lost = await journal.until("lease.expired", ({ agent }) => agent === "performance", over.seq);
+    const taken = await journal.until("assignment.claimed", ({ agent }) => agent === "performance", lost.seq);
+    expect(taken.body.epoch).toBe(lost.body.epoch + 1);
+    expect(pidOf(state, "performance")).not.toBe(stopped);
+    await holds.reached("run-performance");
+    const now = runsOf(bench, "run-performance");
+    expect(left.filter((each) => now.includes(each))).toEqual([]);
+    holds.lift("run-performance");
     await expectAccepted(bench, running, stand);
   });
 });
+
+/** The processes that stand at a point now. */
+const runsOf = ({ place }: Bench, point: string): number[] =>
+  processesOf(place.path("holds"))
+    .filter(({ command }) => command.includes(` ${point} `))
+    .map(({ pid }) => pid);
 
 describe("Ctrl-C", () => {
   test.each(["SIGINT", "SIGTERM"] as const)(

@@ -1,5 +1,12 @@
-import type { BusClient } from "@questbus/bus";
-import { errorRegistry, type Grant, type JournalRow, limit, QuestbusError } from "@questbus/protocol";
+import { type BusClient, systemTime, type Time } from "@questbus/bus";
+import {
+  errorRegistry,
+  faultsOf,
+  type Grant,
+  type JournalRow,
+  limit,
+  QuestbusError,
+} from "@questbus/protocol";
 import type { Logger } from "pino";
 
 /**
@@ -13,6 +20,13 @@ export type Lease = {
   readonly lost: AbortSignal;
   /** The quest has ended: nothing of it is worked on any more. */
   readonly questEnded: boolean;
+  /**
+   * Resolves while the last renewal that was answered is surely good; else it asks. An agent that was paused wakes without
+   * knowing how long: it does nothing before it has asked.
+   *
+   * @throws QuestbusError LEASE_STALE or what else ended the lease; BUS_UNAVAILABLE when nobody can say for a minute
+   */
+  confirm(): Promise<void>;
   /** Renews no more. */
   end(): void;
 };
@@ -20,24 +34,39 @@ export type Lease = {
 /** What may end a lease that its holder did not give back itself. */
 const mayEnd: readonly JournalRow["type"][] = ["quest.ended", "pass.judged", "lease.expired"];
 
-type Holder = { client: BusClient; log: Logger };
+type Holder = { client: BusClient; log: Logger; time?: Time | undefined };
 
-export function keepLease({ client, log }: Holder, { assignment, epoch, brief }: Grant): Lease {
-  const lost = new AbortController();
+/** How long an agent keeps asking whether it still holds its lease. */
+const patienceMs = 60_000;
+
+export function keepLease(
+  { client, log, time = systemTime }: Holder,
+  { assignment, epoch, brief }: Grant,
+): Lease {
   let questEnded = false;
   let unwatch: (() => void) | null = null;
   let over = false;
-  const renew = async (): Promise<void> => {
+  const lost = new AbortController();
+  /** Until when the lease is surely held, by this process's own clock. */
+  let sureUntilMs = Number.NEGATIVE_INFINITY;
+  const ask = async (retryForMs?: number): Promise<void> => {
+    const sentMs = time.steadyMs();
     try {
-      await client.request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs });
+      await client.request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs, retryForMs });
+      sureUntilMs = Math.max(sureUntilMs, sentMs + limit.leaseMs);
     } catch (error) {
       // A full disk, say, is no word on the lease.
-      if (!(error instanceof QuestbusError) || errorRegistry[error.code].class !== "terminal") return;
-      if (over || lost.signal.aborted) return;
-      log.warn({ assignment, epoch, code: error.code }, "lease lost");
-      lost.abort();
+      const isOver = error instanceof QuestbusError && errorRegistry[error.code].class === "terminal";
+      if (isOver && !over) lose(error);
+      throw error;
     }
   };
+  const lose = (error: unknown): void => {
+    if (lost.signal.aborted) return;
+    log.warn({ assignment, epoch, faults: faultsOf(error) }, "lease lost");
+    lost.abort(error);
+  };
+  const renew = (): Promise<void> => ask().catch(() => {});
   const hear = ({ type }: JournalRow): void => {
     if (over || !mayEnd.includes(type)) return;
     questEnded ||= type === "quest.ended";
@@ -56,6 +85,15 @@ export function keepLease({ client, log }: Holder, { assignment, epoch, brief }:
     lost: lost.signal,
     get questEnded() {
       return questEnded;
+    },
+    async confirm() {
+      lost.signal.throwIfAborted();
+      if (time.steadyMs() < sureUntilMs) return;
+      await ask(patienceMs).catch((error: unknown) => {
+        // What cannot store a renewal cannot have given the work to another either.
+        if (!(error instanceof QuestbusError) || errorRegistry[error.code].class !== "person") lose(error);
+      });
+      lost.signal.throwIfAborted();
     },
     end() {
       over = true;

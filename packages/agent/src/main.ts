@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { connectBus, createClient, credentialPath } from "@questbus/bus";
-import { faultsOf, role as roleSchema } from "@questbus/protocol";
+import { faultsOf, limit, role as roleSchema } from "@questbus/protocol";
 import { pino } from "pino";
 import type { Behaviour } from "./behaviour.ts";
 import { loadDefinition } from "./definition.ts";
@@ -48,6 +48,10 @@ try {
     log,
     signal: stopping.signal,
   };
+  // Whoever started this process ends it when it falls silent.
+  const alive = (): void => void process.send?.("alive", () => {});
+  alive();
+  setInterval(alive, limit.renewEveryMs).unref();
   await runSession(session, randomUUID());
   await connection.close();
   process.exit(0);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { BusClient } from "@questbus/bus";
+import type { BusClient, Time } from "@questbus/bus";
 import { stepMachine } from "@questbus/core";
 import {
   type ArtifactRef,
@@ -20,6 +20,7 @@ import {
   openWorkspace,
   type ProcessGroups,
   removeTrees,
+  underLease,
   type Workspace,
 } from "@questbus/workbench";
 import type { Logger } from "pino";
@@ -33,7 +34,8 @@ import { keepLease } from "./lease.ts";
  * Owns the lease it holds and the processes it starts; owns no state of the quest. An agent that dies is no loss: the
  * lease runs out and another of the role is granted the same task, with all that was reported before.
  * Invariants: I1 a lost lease aborts the work under it; I2 a report that was answered is never sent again; I3 what an
- * earlier process of this name left running is ended before anything new is claimed.
+ * earlier process of this name left running is ended before anything new is claimed; I4 nothing is started or laid out
+ * while it is not sure that the lease is held.
  */
 export type Session = {
   client: BusClient;
@@ -44,6 +46,7 @@ export type Session = {
   log: Logger;
   /** Aborts when the process is told to stop. */
   signal: AbortSignal;
+  time?: Time;
 };
 
 /** Where the agents of a stack record what they run, each below its name. */
@@ -59,6 +62,15 @@ export async function runSession(session: Session, incarnation: string): Promise
   const groups = openProcessGroups(join(groupsDir(session.stateDir), session.name));
   const ended = await groups.reap();
   if (ended > 0) session.log.warn({ ended }, "ended processes of an earlier run");
+  const guard = groups.guard();
+  try {
+    await live(session, incarnation, groups);
+  } finally {
+    await guard.end();
+  }
+}
+
+async function live(session: Session, incarnation: string, groups: ProcessGroups): Promise<void> {
   await session.client.request(
     "hello",
     { incarnation, pid: process.pid },
@@ -94,7 +106,8 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   const signal = AbortSignal.any([session.signal, lease.lost]);
   log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
   try {
-    const report = await perform(session, grant, groups, signal);
+    const held = { confirm: lease.confirm, signal, owner: groups.owner };
+    const report = await underLease(held, () => perform(session, grant, groups, signal));
     if (signal.aborted) return;
     crashPoint("task.done");
     await deliver(session, grant, report);

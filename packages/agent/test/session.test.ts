@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { BusClient } from "@questbus/bus";
+import { type BusClient, systemTime } from "@questbus/bus";
 import {
   type CommandData,
   commandData,
@@ -17,7 +17,7 @@ import {
   type Task,
   type Verb,
 } from "@questbus/protocol";
-import { openProcessGroups } from "@questbus/workbench";
+import { openProcessGroups, runCommand } from "@questbus/workbench";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Behaviour, Outcome, TaskContext } from "../src/behaviour.ts";
@@ -448,6 +448,53 @@ describe("I1: a lost lease aborts the work under it", () => {
     await life;
     expect(line.reports()).toEqual([]);
     expect(line.of("claim")).toHaveLength(1);
+  });
+});
+
+describe("I4: nothing is started while it is not sure that the lease is held", () => {
+  /** Runs a command, is paused for a lease, and wants to run another. */
+  async function paused(renewed: (isPaused: boolean) => unknown) {
+    let nowMs = 0;
+    const line = bus([grantOf()], { renew: () => renewed(nowMs > 0) });
+    const run = (name: string): Promise<unknown> =>
+      runCommand({ command: `touch ${name}`, cwd: stateDir, timeoutMs: 10_000 });
+    const work = async (): Promise<Outcome> => {
+      await run("before");
+      nowMs += limit.leaseMs;
+      await run("after");
+      return outcome;
+    };
+    const behaviour: Behaviour = { test: work, fix: work, validate: work };
+    const time = { ...systemTime, steadyMs: () => nowMs };
+    await runSession({ ...sessionWith(line.client, line.stop.signal, behaviour), time }, "one");
+    return { did: ["before", "after"].filter((name) => existsSync(join(stateDir, name))), ...line };
+  }
+
+  it("by an agent that wakes when its work has long been given to another", async () => {
+    const { did, reports } = await paused((isPaused) => {
+      if (isPaused) throw refusal("LEASE_STALE");
+      return {};
+    });
+    expect([did, reports()]).toEqual([["before"], []]);
+  });
+
+  it("and one that nobody can tell gives the task up", async () => {
+    const { did, reports } = await paused((isPaused) => {
+      if (isPaused) throw refusal("BUS_UNAVAILABLE");
+      return {};
+    });
+    expect([did, reports()]).toEqual([["before"], []]);
+  });
+
+  it("one that still holds its lease goes on, and so does one whose orchestrator can store nothing", async () => {
+    const held = await paused(() => ({}));
+    expect([held.did.length, held.reports().length]).toEqual([2, 1]);
+    rmSync(join(stateDir, "after"));
+    const full = await paused((isPaused) => {
+      if (isPaused) throw refusal("DISK_FULL");
+      return {};
+    });
+    expect(full.did.length).toBe(2);
   });
 });
 

@@ -34,6 +34,7 @@ import { z } from "zod";
 import { keepBackups } from "./backup-schedule.ts";
 import { endChild, exitOf, logFile, type Said, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
+import { endWhenSilent } from "./heartbeat.ts";
 import { readSettings } from "./setting.ts";
 
 /**
@@ -211,8 +212,7 @@ class Supervisor {
       await this.#startOrchestrators();
       if (this.#cluster && !(await this.#isServed(readyMsMax))) throw noLeader(this.#dir);
     }
-    for (const role of agents)
-      this.#keep(() => this.#fork(role, programOf.agent, ["--role", role, "--name", role]));
+    for (const role of agents) this.#keep(() => this.#forkAgent(role));
     for (const { dir } of this.#seats) this.#guards.push(this.#keepBackups(dir));
     const { pid } = process;
     const record = { id: randomUUID(), url: this.url, space: this.#space, pid, start: startTimeOf(pid) };
@@ -389,6 +389,12 @@ class Supervisor {
     const args = ["backup", "create", "--keep", `${backups.keep}`];
     const create = (): Promise<void> => exitOf(this.#forkOn(`backup ${dir}`, programOf.cli, args, dir));
     return keepBackups({ backups, create, time: systemTime, signal: this.#stopping.signal });
+  }
+
+  #forkAgent(role: Role): ChildProcess {
+    const child = this.#fork(role, programOf.agent, ["--role", role, "--name", role]);
+    endWhenSilent(child);
+    return child;
   }
 
   /** Starts a part of the stack. */

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
+import { confirmLease } from "./lease.ts";
 import { endOf, quote } from "./observe.ts";
 import { removeTree } from "./removal.ts";
 import { runHomeOf, withRunHome } from "./run-home.ts";
@@ -74,6 +75,7 @@ export async function openArms(ws: Workspace, options: ArmsOptions): Promise<Arm
   const names = commits.map(([name]) => name as ArmName);
   const kept = { guards: {}, parked: {}, records: new Map(), reached: new Set<string>(), carried: new Map() };
   const arms: Arms = { dir, current: join(dir, "current"), names, ws, ...kept, busy: false };
+  await confirmLease();
   await removeTree(dir);
   await mkdir(dir, { recursive: true, mode: 0o700 });
   for (const [each, commit] of commits) {

@@ -7,6 +7,7 @@ import { limit } from "@questbus/protocol";
 import { type Capture, openCapture } from "./capture.ts";
 import { type CpuMeter, openCpuMeter } from "./cpu-meter.ts";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
+import { confirmLease } from "./lease.ts";
 import type { ProcessGroups } from "./process-group.ts";
 import { openProcessTree, type ProcessTree } from "./process-tree.ts";
 import { openRssMeter, type RssMeter } from "./rss-meter.ts";
@@ -95,10 +96,11 @@ const inherited = [
 /**
  * Runs a command to its end and answers how it went; a failing command is an answer, not an error. On timeout or abort
  * its whole process tree gets SIGTERM, and SIGKILL 500 ms later.
- * @throws DISK_FULL when its group could not be recorded
+ * @throws DISK_FULL when its group could not be recorded; what says that the lease of the work is over
  */
 export async function runCommand(options: CommandOptions): Promise<CommandRun> {
   if (options.signal?.aborted) return neverStarted;
+  await confirmLease();
   const meters: Meters = {
     rss: options.measureRss ? openRssMeter() : null,
     cpu: options.measureCpu ? openCpuMeter() : null,

@@ -1,12 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { QuestbusError } from "@questbus/protocol";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
+import { confirmLease, workLease } from "./lease.ts";
+import { openProcessTree } from "./process-tree.ts";
 
 /**
  * The git binary, run without a shell and without what a machine's set-up could add to it: no hooks, no signing,
  * no monitor, no prompt, no lazy fetch, no replaced objects, and none of the caller's GIT_* variables.
  * The user's own configuration is still read, because safe.directory and excludes live there.
+ *
+ * Under a lease it ends with it, as all processes do.
  */
 
 const settings = [
@@ -84,10 +88,32 @@ export async function gitText(
   return (await git(cwd, args, options)).stdout.toString("utf8").replace(/\n$/, "");
 }
 
-function execute(cwd: string, args: readonly string[], options: GitOptions): Promise<GitRun> {
+/** Time between SIGTERM, at which git removes its lock files, and SIGKILL. */
+const graceMs = 500;
+
+async function execute(cwd: string, args: readonly string[], options: GitOptions): Promise<GitRun> {
+  await confirmLease();
+  const lease = workLease();
+  const tree = openProcessTree(lease?.owner);
+  const env = { ...inheritedEnvironment(), ...fixedEnvironment, ...options.env, ...tree.env };
+  const child = spawn("git", [...settings, ...args], { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
+  if (child.pid !== undefined) tree.begin(child.pid);
+  let killer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    tree.signal("SIGTERM");
+    killer = setTimeout(() => tree.signal("SIGKILL"), graceMs);
+  };
+  lease?.signal.addEventListener("abort", end, { once: true });
+  try {
+    return await endOf(child, cwd, options);
+  } finally {
+    clearTimeout(killer);
+    lease?.signal.removeEventListener("abort", end);
+  }
+}
+
+function endOf(child: ChildProcessWithoutNullStreams, cwd: string, options: GitOptions): Promise<GitRun> {
   return new Promise((resolve, reject) => {
-    const env = { ...inheritedEnvironment(), ...fixedEnvironment, ...options.env };
-    const child = spawn("git", [...settings, ...args], { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
     child.on("error", (error) => reject(spawnFault(error, cwd)));

@@ -27,6 +27,7 @@ export { type ChangedText, changedTexts, textsAt } from "./changed-text.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 export { firstFailure } from "./excerpt.ts";
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
+export { underLease, type WorkLease } from "./lease.ts";
 export { describeMachine, type Machine, readMachine, unfitReasons } from "./machine.ts";
 export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts";
 export { type ObserveOptions, observe } from "./observe.ts";

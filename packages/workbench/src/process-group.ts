@@ -1,6 +1,7 @@
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { isLiving, statOf } from "./proc.ts";
@@ -24,20 +25,47 @@ export type ProcessGroups = {
    * the number of groups and of single processes killed.
    */
   reap(): Promise<number>;
+  /** Starts the guard of this process, which does the same at once when this process is gone, by whatever end. */
+  guard(): ProcessGuard;
   readonly dir: string;
   /** The first part of the mark of this owner's runs, see {@link openProcessTree}. */
   readonly owner: string;
 };
 
+export type ProcessGuard = {
+  /** Nothing is left to guard. Resolves when its process is gone. */
+  end(): Promise<void>;
+};
+
 const goneWithinMs = 2_000;
 const pollMs = 5;
 
-/** Writes the shell's own start time (see {@link startTimeOf}) with builtins alone; $0 is the directory. */
-const recordSelf =
+/** Prints when a process started (see {@link startTimeOf}); on Linux with builtins of the shell alone. */
+const startOf =
   process.platform === "linux"
-    ? `start() { shift 19; echo "$1"; }; read -r stat </proc/$$/stat && start \${stat##*) } >"$0/$$"`
-    : 'LC_ALL=C TZ=UTC ps -o lstart= -p $$ >"$0/$$"';
-const script = `{ ${recordSelf}; } || { rm -f "$0/$$"; exit 71; }; exec "$@"`;
+    ? `field20() { shift 19; echo "$1"; }; startOf() { read -r stat <"/proc/$1/stat" && field20 \${stat##*) }; }`
+    : 'startOf() { LC_ALL=C TZ=UTC ps -o lstart= -p "$1"; }';
+/** $0 is the directory. */
+const script = `${startOf}; startOf $$ >"$0/$$" || { rm -f "$0/$$"; exit 71; }; exec "$@"`;
+
+/**
+ * Nobody but the guarded process holds the other end of its standard input. $1 is the directory, $2 the owner. What is
+ * killed may have forked meanwhile, so it looks again.
+ */
+const guardScript = `read -r _
+cd "$1" 2>/dev/null || exit 0
+${startOf}
+for pgid in [0-9]*; do
+  [ -e "$pgid" ] && [ "$(startOf "$pgid" 2>/dev/null)" = "$(cat "$pgid")" ] && kill -KILL "-$pgid"
+done
+for round in 1 2 3 4 5; do
+  found=$(grep -ls "$2:" /proc/[0-9]*/environ)
+  [ -n "$found" ] || exit 0
+  for file in $found; do pid=\${file#/proc/}; kill -KILL "\${pid%/environ}"; done
+done`;
+const guardName = "questbus-agent-guard";
+/** Names the guard of an owner that is gone, so that its successor's processes are safe from it. */
+const guardFile = "guard";
 
 /** Opens the records in `dir`, one owner's own; call `reap` before the first command of a new process. */
 export function openProcessGroups(dir: string): ProcessGroups {
@@ -48,10 +76,10 @@ export function openProcessGroups(dir: string): ProcessGroups {
     owner,
     wrap: (argv) => ["/bin/sh", "-c", script, dir, ...argv],
     remove: (pgid) => removeRecord(dir, pgid),
+    guard: () => startGuard(dir, owner),
     reap: async () => {
-      const recorded = readdirSync(dir)
-        .map(Number)
-        .filter((pgid) => Number.isInteger(pgid) && pgid > 1);
+      endGuardOf(dir);
+      const recorded = recordedIn(dir);
       const orphans = recorded.filter((pgid) => startTimeOf(pgid) === readRecord(dir, pgid));
       for (const pgid of orphans) signalOne(-pgid, "SIGKILL");
       await Promise.all(orphans.map((pgid) => groupGone(pgid, goneWithinMs)));
@@ -61,6 +89,41 @@ export function openProcessGroups(dir: string): ProcessGroups {
   };
 }
 
+const guardText = (pid: number): string => `${pid} ${startTimeOf(pid)}`;
+
+function startGuard(dir: string, owner: string): ProcessGuard {
+  const { PATH = "", QUESTBUS_RUN } = process.env;
+  const guard = spawn("/bin/sh", ["-c", guardScript, guardName, dir, owner], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+    env: { PATH, ...(QUESTBUS_RUN ? { QUESTBUS_RUN } : {}) },
+  });
+  guard.on("error", () => {});
+  guard.stdin.on("error", () => {});
+  const path = join(dir, guardFile);
+  if (guard.pid !== undefined) writeFileSync(path, guardText(guard.pid), { mode: 0o600 });
+  return {
+    async end() {
+      guard.kill("SIGKILL");
+      await gone(guard);
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+async function gone(child: ChildProcess): Promise<void> {
+  const isOver = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+  if (!isOver) await once(child, "exit");
+}
+
+function endGuardOf(dir: string): void {
+  const path = join(dir, guardFile);
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const pid = Number.parseInt(text, 10);
+  if (pid > 1 && text === guardText(pid)) signalOne(pid, "SIGKILL");
+  rmSync(path, { force: true });
+}
+
 /**
  * Waits until none of the groups that are recorded now below `dir`, the records of several owners, is recorded any more:
  * each with all of its tree. False when that took longer than `withinMs`.
@@ -68,7 +131,7 @@ export function openProcessGroups(dir: string): ProcessGroups {
 export async function recordedGroupsEnd(dir: string, withinMs: number): Promise<boolean> {
   const owners = existsSync(dir) ? readdirSync(dir) : [];
   const records = owners.flatMap((owner) =>
-    readdirSync(join(dir, owner)).map((pgid) => join(dir, owner, pgid)),
+    recordedIn(join(dir, owner)).map((pgid) => join(dir, owner, `${pgid}`)),
   );
   const endMs = performance.now() + withinMs;
   while (records.some((path) => existsSync(path))) {
@@ -77,6 +140,11 @@ export async function recordedGroupsEnd(dir: string, withinMs: number): Promise<
   }
   return true;
 }
+
+const recordedIn = (dir: string): number[] =>
+  readdirSync(dir)
+    .map(Number)
+    .filter((pgid) => Number.isInteger(pgid) && pgid > 1);
 
 const readRecord = (dir: string, pgid: number): string =>
   readFileSync(join(dir, String(pgid)), "utf8").trim();

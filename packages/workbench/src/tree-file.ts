@@ -4,6 +4,7 @@ import { lstat, mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathProblem, QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
+import { confirmLease } from "./lease.ts";
 import { privateGit, type Workspace } from "./workspace.ts";
 
 /** Single text files of a commit, and of a tree on the disk; neither reading nor writing follows a symbolic link. */
@@ -45,6 +46,7 @@ export async function writeTreeFile(root: string, path: string, text: string | n
   const full = join(root, path);
   const found = await lstat(full).catch(() => null);
   if (found && !found.isFile()) refuse("PATH_FORBIDDEN", path, `${path} is not a plain file`);
+  await confirmLease();
   if (text === null) return rm(full, { force: true });
   await onDisk(full, async () => {
     await mkdir(dirname(full), { recursive: true });

@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { crashPoint, QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { GitFailure, type GitOptions, type GitRun, git } from "./git.ts";
+import { confirmLease } from "./lease.ts";
 import { removeTree } from "./removal.ts";
 import {
   linkObjects,
@@ -40,6 +41,7 @@ export async function checkout(ws: Workspace, name: string, commit: string): Pro
  */
 export async function layTree(ws: Workspace, path: string, commit: string): Promise<void> {
   const fresh = join(dirname(path), `.${basename(path)}.${process.pid}-${randomUUID()}`);
+  await confirmLease();
   await onDisk(path, async () => {
     await removeTree(path);
     crashPoint("tree.removed");

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { openCapture } from "../src/capture.ts";
 import { type CommandOptions, type CommandRun, runCommand } from "../src/command.ts";
 import { openCpuMeter } from "../src/cpu-meter.ts";
@@ -265,6 +265,42 @@ describe("process groups", () => {
     await expect(sh("touch ran", { cwd, groups })).rejects.toThrow("could not be recorded");
     expect(existsSync(join(cwd, "ran"))).toBe(false);
   });
+
+  it.skipIf(!linux)(
+    "of a killed owner are ended by its guard, with daemons and what ignores SIGTERM",
+    async () => {
+      const dir = tempDir();
+      const records = join(dir, "groups/performance");
+      write(dir, {
+        "stray.sh": `trap "" TERM HUP; echo $$ >> pids; while :; do sleep 1; done`,
+        "owner.ts": `
+      import { git } from ${JSON.stringify(join(import.meta.dirname, "../src/git.ts"))};
+      import { runCommand } from ${JSON.stringify(join(import.meta.dirname, "../src/command.ts"))};
+      import { underLease } from ${JSON.stringify(join(import.meta.dirname, "../src/lease.ts"))};
+      import { openProcessGroups } from ${JSON.stringify(join(import.meta.dirname, "../src/process-group.ts"))};
+      const cwd = ${JSON.stringify(dir)};
+      const groups = openProcessGroups(${JSON.stringify(records)});
+      groups.guard();
+      const lease = { owner: groups.owner, signal: new AbortController().signal, confirm: async () => {} };
+      const stays = "sh stray.sh & setsid sh stray.sh & (setsid sh stray.sh </dev/null >/dev/null 2>&1 &) ; sh stray.sh";
+      void underLease(lease, () => git(cwd, ["-c", "alias.stay=!sh stray.sh", "stay"]));
+      await runCommand({ command: stays, cwd, timeoutMs: 600000, groups });`,
+      });
+      const bystander = spawn("sleep", ["600"], { detached: true });
+      onTestFinished(() => void bystander.kill("SIGKILL"));
+      const owner = spawn(process.execPath, [join(dir, "owner.ts")], {
+        cwd: join(import.meta.dirname, ".."),
+        stdio: "inherit",
+      });
+      const strays = (): number[] => readFileSync(join(dir, "pids"), "utf8").trim().split("\n").map(Number);
+      await until(() => existsSync(join(dir, "pids")) && strays().length === 5);
+      const guard = Number.parseInt(readFileSync(join(records, "guard"), "utf8"), 10);
+      owner.kill("SIGKILL");
+      await until(() => strays().every((pid) => !isRunning(pid)) && !isRunning(guard));
+      expect(isRunning(bystander.pid ?? 0)).toBe(true);
+      expect(await openProcessGroups(records).reap()).toBe(0);
+    },
+  );
 
   it("of a killed owner are ended by its successor, and nothing else is", async () => {
     const dir = tempDir();
