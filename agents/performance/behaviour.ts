@@ -89,8 +89,10 @@ async function observeBase(
   from = 0,
 ): Promise<Observation[]> {
   const runs: Observation[] = [];
-  while (runs.length < count)
+  while (runs.length < count) {
+    context.step(`run ${runs.length + 1} of ${count} of the base`);
     runs.push(await observeArm(context, arms, "base", workloadSeed(key, "base", from + runs.length)));
+  }
   return runs;
 }
 

@@ -61,6 +61,7 @@ async function sceneOf(changed: Record<string, string | null>, prepare?: string)
     artifacts: openArtifacts(place.path("artifacts")),
     groups: openProcessGroups(place.path("groups")),
     signal: new AbortController().signal,
+    step: () => {},
     note: async () => {},
     workspace,
   } as unknown as TaskContext;

@@ -212,9 +212,11 @@ class Rig implements AgentRig {
 
   #left(): string[] {
     const { place, state } = this.#parts;
-    const own = /nats|questbus-broker-guard|\/(orchestrator|agent)\/src\/main\.ts/;
+    const own = /nats|questbus-(broker|agent)-guard|\/(orchestrator|agent)\/src\/main\.ts/;
     const processes = processesOf(place.dir).filter(({ command }) => !own.test(command));
-    const groups = roles.flatMap((role) => listed(`${state}/run/groups/${role}`));
+    const groups = roles
+      .flatMap((role) => listed(`${state}/run/groups/${role}`))
+      .filter((name) => name !== "guard");
     const trees = listed(`${state}/quests`).flatMap((quest) =>
       listed(`${state}/quests/${quest}`).filter((name) => name !== "repo.git"),
     );

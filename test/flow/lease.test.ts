@@ -44,6 +44,12 @@ describe("the measurement lease", () => {
     await until("the quest to wait", () => run.printed().stderr.includes(`held by ${holder}`));
     const status = await questbus(place, ["status", "--state", "state"]);
     expect(status.stdout).toContain(`base-measure: waits for the measurement lease, held by ${holder}`);
+    expect(status.stdout).toMatch(/q-somebody \(\d+ s ago\)/);
+    const agents = await questbus(place, ["agents", "--state", "state", "--json"]);
+    const { progress } = JSON.parse(agents.stdout).agents.find(
+      ({ name }: { name: string }) => name === "performance",
+    );
+    expect(progress.step).toMatch(/base-measure|waits for the measurement lease, held by q-somebody/);
     await release();
     const ended = await run.ended;
     expect(ended.exit).toBe(0);

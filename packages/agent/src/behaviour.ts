@@ -24,6 +24,8 @@ export type TaskContext = {
   signal: AbortSignal;
   /** Says what is done meanwhile, in one line that goes on "performance ...": a long wait, say. Never fails. */
   note(text: string): Promise<void>;
+  /** What is done now, for people who look: `pair 14 of 90`. It also shows that the work goes on. */
+  step(text: string): void;
   /** Opens the quest's private workspace, and makes it when it is not there. */
   workspace(): Promise<Workspace>;
 };

@@ -27,6 +27,10 @@ export type Lease = {
    * @throws QuestbusError LEASE_STALE or what else ended the lease; BUS_UNAVAILABLE when nobody can say for a minute
    */
   confirm(): Promise<void>;
+  /** Something was done; it goes with the next renewal. */
+  worked(): void;
+  /** The same, and what is done now, for people. */
+  step(text: string): void;
   /** Renews no more. */
   end(): void;
 };
@@ -47,12 +51,17 @@ export function keepLease(
   let unwatch: (() => void) | null = null;
   let over = false;
   const lost = new AbortController();
+  const progress = { step: brief.task as string, count: 0 };
   /** Until when the lease is surely held, by this process's own clock. */
   let sureUntilMs = Number.NEGATIVE_INFINITY;
   const ask = async (retryForMs?: number): Promise<void> => {
     const sentMs = time.steadyMs();
     try {
-      await client.request("renew", { assignment, epoch }, { timeoutMs: limit.renewEveryMs, retryForMs });
+      await client.request(
+        "renew",
+        { assignment, epoch, progress: { ...progress } },
+        { timeoutMs: limit.renewEveryMs, retryForMs },
+      );
       sureUntilMs = Math.max(sureUntilMs, sentMs + limit.leaseMs);
     } catch (error) {
       // A full disk, say, is no word on the lease.
@@ -85,6 +94,13 @@ export function keepLease(
     lost: lost.signal,
     get questEnded() {
       return questEnded;
+    },
+    worked() {
+      progress.count += 1;
+    },
+    step(text) {
+      progress.count += 1;
+      progress.step = text.slice(0, limit.stepCharsMax);
     },
     async confirm() {
       lost.signal.throwIfAborted();

@@ -49,7 +49,7 @@ export const whileMeasuring = <T>(context: TaskContext, work: () => Promise<T>):
 /** As {@link whileMeasuring}, for `owner`, who need not be a quest. */
 export async function underMeasurementLease<T>(
   owner: string,
-  { signal, note }: Pick<TaskContext, "signal" | "note">,
+  { signal, note, step }: Pick<TaskContext, "signal" | "note" | "step">,
   work: () => Promise<T>,
 ): Promise<T> {
   let heldBy: string | null = null;
@@ -65,6 +65,7 @@ export async function underMeasurementLease<T>(
     }
     if (lock.holder !== heldBy) await note(`waits for the measurement lease, held by ${lock.holder}`);
     heldBy = lock.holder;
+    step(`waits for the measurement lease, held by ${heldBy}`);
     await delay(lockPollMs, undefined, { signal });
   }
 }
@@ -205,14 +206,19 @@ async function decidingPairs(course: Course, arms: Arms): Promise<{ pairs: Pair[
   for (;;) {
     const step = nextGateStep(pairs, spec.guards, policy);
     if (step.state !== "more" || course.stopped !== null) return { pairs, step };
+    course.context.step(`pair ${pairs.length + 1} of ${spec.budget.pairs}`);
     pairs.push(...(await nextPair(course, arms, "base", seed, pairs.length)));
   }
 }
 
 async function freshPairs(course: Course, arms: Arms, rival: Rival, seed: string): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  while (pairs.length < limit.confirmationPairs && course.stopped === null)
+  while (pairs.length < limit.confirmationPairs && course.stopped === null) {
+    course.context.step(
+      `pair ${pairs.length + 1} of ${limit.confirmationPairs} that say how large the gain is`,
+    );
     pairs.push(...(await nextPair(course, arms, rival, seed, pairs.length)));
+  }
   return pairs;
 }
 

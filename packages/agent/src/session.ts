@@ -106,8 +106,10 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   const signal = AbortSignal.any([session.signal, lease.lost]);
   log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
   try {
-    const held = { confirm: lease.confirm, signal, owner: groups.owner };
-    const report = await underLease(held, () => perform(session, grant, groups, signal));
+    const held = { confirm: lease.confirm, worked: lease.worked, signal, owner: groups.owner };
+    const report = await underLease(held, () =>
+      perform(session, grant, groups, { signal, step: lease.step }),
+    );
     if (signal.aborted) return;
     crashPoint("task.done");
     await deliver(session, grant, report);
@@ -184,7 +186,7 @@ async function perform(
   session: Session,
   grant: Grant,
   groups: ProcessGroups,
-  signal: AbortSignal,
+  { signal, step }: Pick<TaskContext, "signal" | "step">,
 ): Promise<Report> {
   const { brief } = grant;
   const { definition, stateDir } = session;
@@ -196,6 +198,7 @@ async function perform(
     artifacts: recorded(openArtifacts(join(stateDir, "artifacts")), stored),
     groups,
     signal,
+    step,
     note: (text) => say(session, grant, text),
     workspace: onceOpened(() =>
       openWorkspace({

@@ -102,6 +102,7 @@ async function measured(scene: Scene): Promise<Seen> {
     brief,
     groups: openProcessGroups(place.path("groups")),
     signal: new AbortController().signal,
+    step: () => {},
     note: async (text: string) => {
       notes.push(text);
     },

@@ -27,15 +27,19 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
   const dir = join(makeStateDir(common.state), `calibrate-${seed}`);
   const say = async (text: string): Promise<void> => note(paintError("dim", text));
   try {
-    const series = await underMeasurementLease("a calibration", { signal, note: say }, async () => {
-      await say(`measuring ${spec.target.repo}: twice ${pairs} pairs, in two places`);
-      const calibration = await openCalibration({ dir, spec, commit: command.base.commit, signal });
-      try {
-        return await measure(calibration, seed, pairs, signal);
-      } finally {
-        await calibration.close();
-      }
-    });
+    const series = await underMeasurementLease(
+      "a calibration",
+      { signal, note: say, step: () => {} },
+      async () => {
+        await say(`measuring ${spec.target.repo}: twice ${pairs} pairs, in two places`);
+        const calibration = await openCalibration({ dir, spec, commit: command.base.commit, signal });
+        try {
+          return await measure(calibration, seed, pairs, signal);
+        } finally {
+          await calibration.close();
+        }
+      },
+    );
     report(spec, series, seed, common);
     return exitCode.ok;
   } catch (error) {

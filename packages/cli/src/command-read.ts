@@ -12,7 +12,7 @@ import {
   watchFinding,
 } from "@questbus/core";
 import { checkReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
-import { exitCode, type JournalEvent, QuestbusError, roles } from "@questbus/protocol";
+import { exitCode, type HeldProgress, type JournalEvent, QuestbusError, roles } from "@questbus/protocol";
 import {
   actorText,
   type Checkpoint,
@@ -26,6 +26,7 @@ import {
   verifyJournal,
 } from "@questbus/store";
 import type { Common } from "./command-run.ts";
+import { followHeld, heardAgo, heldProgress, progressText } from "./held.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
@@ -39,7 +40,8 @@ import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
 const listMax = 1_000;
 
 /** `questbus status [ID]`: one quest, or the newest. */
-export function showStatus(quest: string | undefined, common: Common): number {
+export async function showStatus(quest: string | undefined, common: Common): Promise<number> {
+  const held = common.json ? [] : await heldProgress(common.state);
   return withStore(common.state, (store) => {
     const id = quest ?? store.listQuests({ limit: 1 })[0]?.id;
     if (!id) {
@@ -53,7 +55,7 @@ export function showStatus(quest: string | undefined, common: Common): number {
     const state = questState(store, id);
     const watches = acceptedChange(state) ? watchesOf(store, id) : [];
     if (common.json) printJson(summaryOf(state, store, watches));
-    else printStatus(state, watches, store, resolve(common.state));
+    else printStatus(state, { watches, held, store, stateDir: resolve(common.state) });
     return exitCode.ok;
   });
 }
@@ -67,9 +69,13 @@ const watchesOf = (store: StoreReader, quest: string): QuestState[] =>
     .reverse();
 
 /** The task at hand, and what its holder says of it. */
-function nowText({ task, assignments }: QuestState): string {
-  const held = Object.values(assignments).find((each) => each.task === task);
-  return held?.note ? `${task}: ${held.note}` : `${task}`;
+function nowText({ id, task, assignments }: QuestState, held: readonly HeldProgress[]): string {
+  const { note } = Object.values(assignments).find((each) => each.task === task) ?? {};
+  const last = held.find(({ assignment }) => assignment.startsWith(`${id}.`));
+  const what = [task, note].filter(Boolean).join(": ");
+  if (!last) return what;
+  const isSaid = last.step === task || note?.startsWith(last.step);
+  return `${what} (${isSaid ? heardAgo(last) : progressText(last)})`;
 }
 
 /** Why nobody takes the task that is offered: the agents of its role whose breakers are open, unless another one is fine. */
@@ -84,12 +90,14 @@ function heldOff(store: StoreReader, { assignments }: QuestState): string[] {
   return waiting.length === found.length ? waiting : [];
 }
 
-function printStatus(
-  state: QuestState,
-  watches: readonly QuestState[],
-  store: StoreReader,
-  stateDir: string,
-): void {
+type Seen = {
+  watches: readonly QuestState[];
+  held: readonly HeldProgress[];
+  store: StoreReader;
+  stateDir: string;
+};
+
+function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen): void {
   const { status, ending, escalation, accepted } = state;
   const outcome = outcomeOf(state);
   printData(`${paint("bold", state.id)}  ${state.spec.title}`);
@@ -100,7 +108,8 @@ function printStatus(
   );
   const withheld = openWithheld(store)(state);
   if (withheld) printData(paint("yellow", `does not go on: ${withheldText(withheld)}`));
-  if (state.task) printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state)}`);
+  if (state.task)
+    printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state, held)}`);
   for (const each of heldOff(store, state)) printData(`waits for an agent: ${printable(each)}`);
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
@@ -170,15 +179,21 @@ function printEscalation(id: string, state: QuestState, stateDir: string): void 
 }
 
 /** `questbus agents`: the role agents, and what each holds. */
-export function listAgents(common: Common): number {
+export async function listAgents(common: Common): Promise<number> {
+  const progress = await heldProgress(common.state);
   return withStore(common.state, (store) => {
     const held = store.listAssignments({ status: "leased" });
     const breakers = readBreakers(store);
-    const agents = store.listAgents().map((agent) => ({
-      ...agent,
-      holds: held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null,
-      breaker: breakers.get(actorText(agent)) ?? null,
-    }));
+    const agents = store.listAgents().map((agent) => {
+      const holds = held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null;
+      const breaker = breakers.get(actorText(agent)) ?? null;
+      return {
+        ...agent,
+        holds,
+        breaker,
+        progress: progress.find((each) => each.assignment === holds) ?? null,
+      };
+    });
     const running = findStack(common.state) !== null;
     if (common.json) printJson({ running, agents });
     else {
@@ -187,9 +202,10 @@ export function listAgents(common: Common): number {
         each.role,
         ago(each.joinedMs, Date.now()),
         each.holds ?? "-",
+        each.progress ? progressText(each.progress) : "-",
         each.breaker ? printable(breakerText(each.breaker, Date.now())) : "fine",
       ]);
-      printData(table(["agent", "role", "joined", "holds", "state"], rows));
+      printData(table(["agent", "role", "joined", "holds", "progress", "state"], rows));
       notePauses(store);
       if (!running) note("no stack is running: these agents were the last to join");
     }
@@ -341,7 +357,9 @@ export async function watch(quest: string | undefined, common: Common): Promise<
     async (session) => {
       if (quest) questState(session.store, quest);
       const progress = openProgress();
-      const view = openJournalView(session.store, await session.clientAs("operator"));
+      const operator = await session.clientAs("operator");
+      const view = openJournalView(session.store, operator);
+      const unfollow = followHeld(operator, progress.told);
       const atRest = (): boolean => quest !== undefined && isAtRest(questState(session.store, quest));
       try {
         await view.follow({
@@ -352,6 +370,7 @@ export async function watch(quest: string | undefined, common: Common): Promise<
           signal: common.signal,
         });
       } finally {
+        unfollow();
         progress.stop();
       }
       if (common.signal.aborted) return exitCode.ok;

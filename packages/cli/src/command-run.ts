@@ -6,6 +6,7 @@ import { exitCode, QuestbusError } from "@questbus/protocol";
 import { recordedGroupsEnd, removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
 import { explainCall, stateOption } from "./explain/words.ts";
+import { followHeld } from "./held.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { note, paintError, printData, printFaults, printJson } from "./output.ts";
 import { openProgress } from "./progress.ts";
@@ -90,7 +91,9 @@ async function follow(
   { quietUntil, onSeen = () => {}, concluding = conclude }: FollowOptions,
 ): Promise<number> {
   const progress = openProgress();
-  const view = openJournalView(session.store, await session.clientAs("operator"));
+  const operator = await session.clientAs("operator");
+  const view = openJournalView(session.store, operator);
+  const unfollow = followHeld(operator, progress.told);
   const isFull = openDiskWatch(common.state);
   const isStuck = (): boolean => !session.isThere() || isFull();
   const withheld = openWithheld(session.store)(questState(session.store, quest));
@@ -107,6 +110,7 @@ async function follow(
       signal: common.signal,
     });
   } finally {
+    unfollow();
     progress.stop();
   }
   if (common.signal.aborted) {

@@ -1,6 +1,7 @@
 import { plural } from "@questbus/agent";
 import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf, watchFinding } from "@questbus/core";
-import type { EventBody, JournalEvent, PauseScope, Report } from "@questbus/protocol";
+import type { EventBody, HeldProgress, JournalEvent, PauseScope, Report } from "@questbus/protocol";
+import { progressText } from "./held.ts";
 import { paintError } from "./output.ts";
 import { outcomeText, supplyHint } from "./summary.ts";
 import { scopeOption, scopeText } from "./withheld.ts";
@@ -12,6 +13,8 @@ import { scopeOption, scopeText } from "./withheld.ts";
 export type Progress = {
   /** Shows an event; with `quiet`, only remembers what it did. */
   show(event: JournalEvent, quiet?: boolean): void;
+  /** What agents at work said last, for the line that lives. */
+  told(held: readonly HeldProgress[]): void;
   stop(): void;
 };
 
@@ -40,7 +43,12 @@ export function openProgress(
 ): Progress {
   const live = openLiveLine(stream, nowMs);
   const states = new Map<string, QuestState>();
+  let shown: { assignment: string; text: string } | null = null;
   return {
+    told(held) {
+      const found = held.find(({ assignment }) => assignment === shown?.assignment);
+      if (found && shown) live.say(`${shown.text} (${progressText(found)})`);
+    },
     show(event, quiet = false) {
       const before = event.quest ? (states.get(event.quest) ?? null) : null;
       const state = applyEvent(before, event);
@@ -52,8 +60,10 @@ export function openProgress(
       live.clear();
       for (const text of lines) if (text) stream.write(`${text}\n`);
       const working = state && event.type === "assignment.claimed" ? event.body : null;
-      if (working && state?.task)
-        live.set(`${column("", 9)}${column(event.actor.role, 12)}`, `${doing[state.task]} ...`);
+      shown = null;
+      if (!working || !state?.task) return;
+      shown = { assignment: working.assignment, text: doing[state.task] };
+      live.set(`${column("", 9)}${column(event.actor.role, 12)}`, `${shown.text} ...`);
     },
     stop: () => live.clear(),
   };
@@ -176,12 +186,18 @@ function endLine({ ending, reason, fault }: EventBody["quest.ended"]): string {
   return `${paintError(["bold", ending === "accepted" ? "green" : "yellow"], ending)}: ${fault?.code ?? reason}`;
 }
 
-type LiveLine = { set(head: string, text: string): void; clear(): void };
+type LiveLine = {
+  set(head: string, text: string): void;
+  /** Other words in the line that is there. */
+  say(text: string): void;
+  clear(): void;
+};
 
 /** One line at the bottom of a terminal, redrawn with the time that has passed; nothing at all elsewhere. */
 function openLiveLine(stream: NodeJS.WriteStream, nowMs: () => number): LiveLine {
-  if (!stream.isTTY) return { set: () => {}, clear: () => {} };
+  if (!stream.isTTY) return { set: () => {}, say: () => {}, clear: () => {} };
   let timer: NodeJS.Timeout | null = null;
+  let words = "";
   const clear = (): void => {
     if (timer) clearInterval(timer);
     if (timer) stream.write("\r\x1b[2K");
@@ -189,13 +205,17 @@ function openLiveLine(stream: NodeJS.WriteStream, nowMs: () => number): LiveLine
   };
   return {
     clear,
+    say(text) {
+      words = text;
+    },
     set(head, text) {
       clear();
+      words = text;
       const sinceMs = nowMs();
       let frame = 0;
       const draw = (): void => {
         const elapsed = ((nowMs() - sinceMs) / 1000).toFixed(0);
-        const line = `  ${head}${frames[frame++ % frames.length]} ${text} ${elapsed} s`;
+        const line = `  ${head}${frames[frame++ % frames.length]} ${words} ${elapsed} s`;
         stream.write(`\r\x1b[2K${line.slice(0, Math.max(20, stream.columns - 1))}`);
       };
       timer = setInterval(draw, frameMs);

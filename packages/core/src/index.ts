@@ -4,6 +4,7 @@ export * from "./arbitration/matrix.ts";
 export * from "./ask/decide.ts";
 export * from "./ask/state.ts";
 export * from "./assignment/machine.ts";
+export * from "./assignment/progress.ts";
 export * from "./assignment/schedule.ts";
 export * from "./breaker/breaker.ts";
 export * from "./dead/decide.ts";

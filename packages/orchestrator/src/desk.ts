@@ -50,6 +50,7 @@ import {
   roles,
   type StackScope,
   stackScope,
+  type Task,
   type Verb,
   verbsOf,
 } from "@questbus/protocol";
@@ -58,6 +59,7 @@ import { AskDesk } from "./ask-desk.ts";
 import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
+import { ProgressBook } from "./progress.ts";
 import { project, setTimers } from "./projection.ts";
 
 /**
@@ -87,6 +89,7 @@ export class Desk {
   #active = new Map<string, QuestState>();
   #before = new Map<string, QuestState | null>();
   #lastSeq = 0;
+  readonly #progress = new ProgressBook();
   /** What the quests offer, counted anew after one of them changed, or was put back. */
   #offers: ReadonlyMap<Principal, number> | null = null;
   /** A quest changed since `startNext` looked. */
@@ -189,6 +192,8 @@ export class Desk {
         return this.#release(asked as Asked<"release">);
       case "ask":
         return askAnswer(this.asks.ask(asked.actor, asked.data as CommandData["ask"], asked.id));
+      case "progress":
+        return { held: this.#progress.held(this.#active.values(), this.#nowMs()) };
       case "submit":
         return this.#submit(asked as Asked<"submit">);
       case "cancel":
@@ -262,6 +267,8 @@ export class Desk {
     const context = this.#context(orchestrator);
     if (kind === "lease" && role)
       this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
+    if (kind === "still" && role)
+      this.#commit(decideExpire(quest, role, this.#progress.reasonOf(subject), context), null);
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
   }
 
@@ -337,14 +344,11 @@ export class Desk {
       this.asks.renew(actor, data);
       return { leaseMs: limit.leaseMs };
     }
-    heldAssignment(this.#questOf(data.assignment), data.assignment, data.epoch, this.#context(actor));
-    const dueAtMs = this.#nowMs() + limit.leaseMs;
-    this.#store.setTimer({
-      id: `lease:${data.assignment}`,
-      kind: "lease",
-      subject: data.assignment,
-      dueAtMs,
-    });
+    const { assignment, epoch } = data;
+    const state = this.#questOf(assignment);
+    const { task } = heldAssignment(state, assignment, epoch, this.#context(actor));
+    const due = this.#progress.renewed(state, task as Task, data, this.#nowMs());
+    this.#store.setTimer({ id: `lease:${assignment}`, subject: assignment, ...due });
     return { leaseMs: limit.leaseMs };
   }
 
@@ -475,6 +479,7 @@ export class Desk {
     }
     this.#moved();
     const after = current as QuestState;
+    this.#progress.changed(after);
     if (isEnded(after)) this.#active.delete(after.id);
     else this.#active.set(after.id, after);
     return after;

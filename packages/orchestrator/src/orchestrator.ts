@@ -36,7 +36,7 @@ const asksToGather = 32;
 const gatherMs = 1;
 
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
-const unrecorded: readonly Verb[] = ["renew", "requests"];
+const unrecorded: readonly Verb[] = ["renew", "requests", "progress"];
 
 /** An ask's own row knows its command and each report: an answer stored beside it would be written twice. */
 const isOwnRecord = ({ verb, data }: Command): boolean =>

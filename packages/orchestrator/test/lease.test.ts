@@ -130,6 +130,75 @@ describe("a lease", () => {
     expect(statusOf(rig, quest)).toBe("offered");
   });
 
+  describe("whose holder says how its work goes on", () => {
+    const moves = (count: number) => ({ step: "pair 14 of 90", count });
+    /** Renews as a healthy agent does until `untilMs` have passed; gives the code of each answer. */
+    async function renewed(
+      rig: Rig,
+      untilMs: number,
+      progressOf: (renewal: number) => object,
+    ): Promise<string[]> {
+      const { assignment, epoch } = await granted(rig, agent("architect"));
+      const codes: string[] = [];
+      const everyMs = limit.leaseMs - 1_000;
+      for (let atMs = 0; atMs < untilMs; atMs += everyMs) {
+        const data = { assignment, epoch, ...progressOf(codes.length) };
+        codes.push(codeOf(await send(rig, agent("architect"), "renew", data)));
+        await pass(rig, everyMs);
+      }
+      return codes;
+    }
+    const longMs = 2 * limit.stillMs;
+
+    it("ends when that stands still, with the step, though it is renewed", async () => {
+      const rig = await openRig();
+      const quest = await submit(rig);
+      const codes = await renewed(rig, longMs, () => ({ progress: moves(7) }));
+      const [over] = rows(rig.store, "lease.expired");
+      expect(over).toMatchObject({
+        quest,
+        body: { agent: "architect", epoch: 1, reason: "no progress for 5 min, at: pair 14 of 90" },
+      });
+      expect(statusOf(rig, quest)).toBe("offered");
+      expect(new Set(codes)).toEqual(new Set(["ok", "LEASE_STALE"]));
+      const lastMs = codes.lastIndexOf("ok") * (limit.leaseMs - 1_000);
+      expect(lastMs).toBeGreaterThan(limit.stillMs);
+      expect(lastMs).toBeLessThan(limit.stillMs + 2 * limit.leaseMs);
+    });
+
+    it.each([
+      ["goes on when it moves", (renewal: number) => ({ progress: moves(renewal) })],
+      ["goes on when nothing is said, as by agents of earlier releases", () => ({})],
+    ])("%s", async (_, progressOf) => {
+      const rig = await openRig();
+      const quest = await submit(rig);
+      expect(new Set(await renewed(rig, longMs, progressOf))).toEqual(new Set(["ok"]));
+      expect(statusOf(rig, quest)).toBe("leased");
+      expect(rows(rig.store, "lease.expired")).toEqual([]);
+    });
+
+    it("is told to the operator, and leaves no row behind", async () => {
+      const rig = await openRig();
+      await submit(rig);
+      const { assignment, epoch } = await granted(rig, agent("architect"));
+      const before = rig.store.head().seq;
+      await send(rig, agent("architect"), "renew", { assignment, epoch, progress: moves(7) });
+      await pass(rig, 2_000);
+      await send(rig, agent("architect"), "renew", { assignment, epoch, progress: moves(7) });
+      await pass(rig, 1_000);
+      const told = dataOf(await send(rig, operator, "progress", {}));
+      expect(told).toEqual({
+        held: [
+          { assignment, agent: "architect", step: "pair 14 of 90", movedAgoMs: 3_000, heardAgoMs: 1_000 },
+        ],
+      });
+      expect(rig.store.head().seq).toBe(before);
+      await pass(rig, limit.leaseMs);
+      expect(dataOf(await send(rig, operator, "progress", {}))).toEqual({ held: [] });
+      expect(codeOf(await send(rig, agent("qa"), "progress", {}))).toBe("ROLE_FORBIDDEN");
+    });
+  });
+
   it("is renewed by its holder only", async () => {
     const rig = await openRig();
     await submit(rig);

@@ -39,6 +39,25 @@ export const tasks = [
 export const task = z.enum(tasks).meta({ id: "Task" });
 export type Task = z.infer<typeof task>;
 
+/** Evidence that the work under a lease moves on: a heartbeat alone says only that its holder is there. */
+export const progress = z.strictObject({
+  /** What is done right now, for people: `pair 14 of 90`. */
+  step: z.string().trim().min(1).max(limit.stepCharsMax),
+  /** Work done under this lease: goes up with each process that is started or ends, and with what commands print. */
+  count: z.int().min(0),
+});
+export type Progress = z.infer<typeof progress>;
+
+/** What was heard last of the holder of one lease. */
+export type HeldProgress = {
+  assignment: string;
+  agent: string;
+  step: string;
+  /** How long ago its work went on, and how long ago it said so. */
+  movedAgoMs: number;
+  heardAgoMs: number;
+};
+
 export const fault: z.ZodType<Fault> = z.object({
   code: z.custom<ErrorCode>((code) => typeof code === "string" && Object.hasOwn(errorRegistry, code), {
     error: "not a known code",

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { decision } from "./arbitration.ts";
 import { ask, askReport } from "./ask.ts";
-import { type Report, report } from "./assignment.ts";
+import { progress, type Report, report } from "./assignment.ts";
 import {
   askId,
   assignmentId,
@@ -39,7 +39,12 @@ export const commandData = {
     /** How many asks the caller takes, where no assignment is offered; who says nothing gets none. */
     asks: z.int().min(0).max(limit.asksClaimedMax).optional(),
   }),
-  renew: z.strictObject({ assignment: z.union([assignmentId, askId]), epoch: z.int().min(1) }),
+  renew: z.strictObject({
+    assignment: z.union([assignmentId, askId]),
+    epoch: z.int().min(1),
+    /** Who says nothing is believed as long as it renews; of asks it is not asked. */
+    progress: progress.optional(),
+  }),
   /** What the holder of a lease does meanwhile, for people who wait: one line. */
   note: z.strictObject({
     assignment: assignmentId,
@@ -64,6 +69,8 @@ export const commandData = {
   /** Stops a quest, a role or everything for a while; what is held may be finished. */
   pause: z.strictObject({ scope: pauseScope, why: pauseWhy }),
   resume: z.strictObject({ scope: pauseScope }),
+  /** What was heard last of each agent that holds an assignment: it is not in the journal. */
+  progress: z.strictObject({}),
   /** What candidates are asked for of programs; waits at most `waitMs` for one. */
   requests: z.strictObject({ waitMs: z.int().min(0).max(limit.claimWaitMsMax) }),
   /** A candidate from outside, for a pass that waits for one. */
@@ -103,7 +110,7 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
   performance: agentVerbs,
   qa: agentVerbs,
   ops: agentVerbs,
-  operator: ["submit", "cancel", "supply", "ask", "pause", "resume", "retry", "drop"],
+  operator: ["submit", "cancel", "progress", "supply", "ask", "pause", "resume", "retry", "drop"],
   arbiter: ["rule"],
   worker: ["requests", "supply"],
 };

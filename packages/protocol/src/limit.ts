@@ -20,6 +20,10 @@ export const limit = {
   leaseMs: 10_000,
   /** How often one task is offered before it counts as failed: whatever ends its holders would end the next, too. */
   offersMax: 5,
+  /** An agent whose work stands still for this long, beyond its longest command, loses its lease. */
+  stillMs: 300_000,
+  /** Longest that preparing a tree may take. */
+  prepareMs: 600_000,
   /** How often a healthy agent renews: three chances in one lease. */
   renewEveryMs: 3_000,
   /** Longest a `claim` waits for work before it answers "none". */
@@ -134,6 +138,8 @@ export const limit = {
   reasonCharsMax: 2_000,
   /** Characters of what an agent says while it works. */
   noteCharsMax: 400,
+  /** Characters of the step that an agent is at. */
+  stepCharsMax: 120,
   /** Characters of the place of a fault: a path, or a command. */
   placeCharsMax: 1_000,
 } as const;

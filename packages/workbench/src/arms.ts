@@ -1,6 +1,6 @@
 import { mkdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { QuestbusError } from "@questbus/protocol";
+import { limit, QuestbusError } from "@questbus/protocol";
 import { type CommandSetting, runCommand } from "./command.ts";
 import { blamesDisk, diskFull } from "./disk.ts";
 import { confirmLease } from "./lease.ts";
@@ -61,8 +61,6 @@ export type ArmsOptions = CommandSetting & {
   /** A folder of their own below the usual place, for arms at another path. */
   apart?: string | undefined;
 };
-
-const prepareTimeoutMsDefault = 600_000;
 
 /**
  * Builds and prepares the arms of a measurement.
@@ -181,7 +179,7 @@ export async function prepareTree(
   command: string,
   options: CommandSetting & { timeoutMs?: number | undefined } = {},
 ): Promise<void> {
-  const timeoutMs = options.timeoutMs ?? prepareTimeoutMsDefault;
+  const timeoutMs = options.timeoutMs ?? limit.prepareMs;
   const run = await runCommand({ ...options, command, cwd: path, timeoutMs });
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   if (run.exit === 0 && !run.timedOut) return;

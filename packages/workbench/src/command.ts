@@ -7,7 +7,7 @@ import { limit } from "@questbus/protocol";
 import { type Capture, openCapture } from "./capture.ts";
 import { type CpuMeter, openCpuMeter } from "./cpu-meter.ts";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
-import { confirmLease } from "./lease.ts";
+import { confirmLease, workLease } from "./lease.ts";
 import type { ProcessGroups } from "./process-group.ts";
 import { openProcessTree, type ProcessTree } from "./process-tree.ts";
 import { openRssMeter, type RssMeter } from "./rss-meter.ts";
@@ -19,7 +19,7 @@ import { openRssMeter, type RssMeter } from "./rss-meter.ts";
  * C1: when a run is answered, its process is gone, and what was left of its tree (see {@link openProcessTree}) was
  *     killed.
  * C2: a command sees an allow-list of the environment, no stdin, and no git repository above its directory.
- * C3: what a command prints costs bounded memory, and no work while it runs but list appends.
+ * C3: what a command prints costs bounded memory, and no work while it runs but list appends and a count.
  */
 export type CommandOptions = {
   /** A line for /bin/sh. */
@@ -271,6 +271,7 @@ async function drain(child: ChildProcess, closed: Promise<unknown>): Promise<voi
 type Captures = { stdout: Capture; stderr: Capture; both: Capture };
 
 function capture(child: ChildProcess, bytesMax: number): Captures {
+  const lease = workLease();
   const captures = {
     stdout: openCapture(bytesMax),
     stderr: openCapture(bytesMax),
@@ -279,6 +280,7 @@ function capture(child: ChildProcess, bytesMax: number): Captures {
   for (const name of ["stdout", "stderr"] as const) {
     child[name]?.on("data", (chunk: Buffer) => {
       captures[name].push(chunk);
+      lease?.worked();
       captures.both.push(chunk);
     });
   }

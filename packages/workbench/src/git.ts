@@ -107,6 +107,7 @@ async function execute(cwd: string, args: readonly string[], options: GitOptions
   try {
     return await endOf(child, cwd, options);
   } finally {
+    lease?.worked();
     clearTimeout(killer);
     lease?.signal.removeEventListener("abort", end);
   }

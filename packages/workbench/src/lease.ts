@@ -13,6 +13,8 @@ export type WorkLease = {
    * @throws what says that the lease is over, or that nobody can be asked
    */
   confirm(): Promise<void>;
+  /** Told of each process that was started and has ended, and of what commands print. */
+  worked(): void;
   /** Aborts when the work is to end; processes end with it. */
   readonly signal: AbortSignal;
   /** The first part of the mark of its processes, see {@link openProcessTree}. */
@@ -27,9 +29,10 @@ export const underLease = <T>(lease: WorkLease, work: () => Promise<T>): Promise
 /** Null outside of any: admission, say, which works for the operator. */
 export const workLease = (): WorkLease | null => held.getStore() ?? null;
 
-/** See {@link WorkLease.confirm}; always so outside of a lease. */
+/** Before an effect, see {@link WorkLease.confirm}; outside of a lease nothing has to be asked. */
 export async function confirmLease(): Promise<void> {
   const lease = workLease();
   lease?.signal.throwIfAborted();
   await lease?.confirm();
+  lease?.worked();
 }

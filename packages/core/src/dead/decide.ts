@@ -23,7 +23,16 @@ export const deadSeqOf = (letter: string): number => Number(letter.slice(2));
 export const isKept = (openOfSender: number): boolean => openOfSender < limit.deadLettersMax;
 
 /** What only says something while its sender waits for the answer, or would act on dead letters itself. */
-const momentary: readonly Verb[] = ["hello", "claim", "renew", "note", "requests", "retry", "drop"];
+const momentary: readonly Verb[] = [
+  "hello",
+  "claim",
+  "renew",
+  "note",
+  "requests",
+  "progress",
+  "retry",
+  "drop",
+];
 
 /** I1: refuses what is not there, or is closed. */
 export function openLetter(letter: DeadLetter | null, id: string): DeadLetter {
