@@ -22,10 +22,7 @@ type Crashed = { hits: number; points: Map<string, number>; problems: string[] }
 
 type Wanted = { hits: number; points: readonly string[]; note: (text: string) => void };
 
-/**
- * Runs of one rig, from seed 1 on, until so many processes were killed, and one at each of its points; a machine that is
- * busy with other things ends quests before they come by, so that some runs more are allowed for it.
- */
+/** Runs of one rig, from seed 1 on, until so many processes were killed, and one at each of its points. */
 async function crashesOf(rig: CrashingRig, { hits, points: all, note }: Wanted): Promise<Crashed> {
   const crashed: Crashed = { hits: 0, points: new Map(), problems: [] };
   const { points, problems } = crashed;

@@ -155,8 +155,7 @@ class Rig implements AgentRig {
     const { passes, accepted, escalation, quest } = JSON.parse(stdout);
     const verdicts = passes.map(({ verdict }: { verdict: string }) => verdict);
     const problems: string[] = [];
-    // A machine that is busy with other things ends a quest of any scenario.
-    if (verdicts.at(-1) !== "ENV_UNFIT" && verdicts.join() !== scenario.verdicts.join())
+    if (verdicts.join() !== scenario.verdicts.join())
       problems.push(`verdicts ${verdicts}, not ${scenario.verdicts}`);
     if ((verdicts.at(-1) === "ACCEPT") !== (accepted !== null))
       problems.push(`${verdicts} and accepted ${accepted}`);
