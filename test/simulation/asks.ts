@@ -31,6 +31,8 @@ type Parts = {
   numbers: Numbers;
   clientAs: (role: Principal, name: string, isAlive?: () => boolean) => BusClient;
   newId: () => string;
+  /** Gets what is thrown where nobody waits for it. */
+  thrown: unknown[];
 };
 
 const phaseLists: Phase[][] = [["fix"], ["test", "fix"], ["test", "fix", "validate"]];
@@ -42,9 +44,11 @@ export function openAsks(parts: Parts): SimulatedAsks {
   const told: AskAnswer[] = [];
   let open = count;
   for (let at = 0; at < count; at += 1)
-    void askOnce(parts, { role, text: `ask ${at}`, told }).then(() => {
-      open -= 1;
-    });
+    void askOnce(parts, { role, text: `ask ${at}`, told })
+      .catch((error: unknown) => parts.thrown.push(error))
+      .finally(() => {
+        open -= 1;
+      });
   const crew = count > 0 ? openHands(parts, role) : { calm: () => {} };
   return { told, isOver: () => open === 0, calm: () => crew.calm() };
 }

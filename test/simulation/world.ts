@@ -60,7 +60,7 @@ export async function playWorld(seed: number): Promise<World> {
   const quests = submitQuests({ scheduler, numbers, client: clientAs("operator"), answered, newId });
   ruleNowAndThen({ scheduler, numbers, client: clientAs("arbiter"), store, newId });
 
-  const asks = openAsks({ scheduler, numbers, clientAs, newId });
+  const asks = openAsks({ scheduler, numbers, clientAs, newId, thrown });
   const pauses = openPauses({
     scheduler,
     // Numbers of their own: the other draws of a seed stay what they were.
