@@ -144,8 +144,9 @@ class Rig implements LeaderRig {
     await this.#load;
     await agents.stop();
     const all = [...stores.values()];
+    const known = [...this.#answered, ...agents.answered].map(({ id }) => id);
     // Each as one moment shows it: what nobody renews any more still comes due while this looks.
-    const seen = await until("every node to have every row", () => alike(all), waitMsMax);
+    const seen = await until("every node to have every row", () => alike(all, known), waitMsMax);
     const [first] = all as [StoreReader];
     const rows = [...journalRows(first)];
     return [
@@ -178,13 +179,16 @@ class Rig implements LeaderRig {
   }
 }
 
-/** Head, and every projected row, of each node at the same row of the journal; null while they are not all there. */
-function alike(stores: readonly StoreReader[]): string[][] | null {
+/** Every projected row and every answer of each node at the same row of the journal; null while they are not all there. */
+function alike(stores: readonly StoreReader[], known: readonly string[]): string[][] | null {
   const seen = stores.map((store) =>
     store.snapshot(() => ({
       head: store.head().hash,
       isHeld: store.getCursor(heldCursor) === store.head().seq,
-      lines: [...projectionLines(store)],
+      lines: [
+        ...projectionLines(store),
+        ...known.map((id) => `answer ${id} ${JSON.stringify(store.answerOf(id))}`),
+      ],
     })),
   );
   const isOne = new Set(seen.map(({ head }) => head)).size === 1 && seen.every(({ isHeld }) => isHeld);

@@ -8,13 +8,13 @@ import { ensureStream } from "./stream.ts";
  * The lease of a cluster's leader: one key with a time to live in a replicated bucket.
  *
  * - L1: it is taken only while there is none, and renewed only by who took it last: the broker compares the revision.
- * - L2: the revision it is taken with is the epoch of the tenure; a later one is larger.
+ * - L2: the revision it is taken with is larger than any before it, for as long as the brokers keep their data.
  *
  * Renewed by publishing: the client's `kv.update` drops the time to live, and the lease would never end. No lock by itself:
  * a holder that is paused does not know that it is none. What it writes is refused at the batch stream.
  */
 export type LeaderLease = {
-  /** The epoch of the tenure that begins; null while somebody leads. */
+  /** The revision with which a tenure begins, the epoch of it; null while somebody leads. */
   take(): Promise<number | null>;
   /** False when the lease is somebody else's, or nobody's. */
   renew(): Promise<boolean>;

@@ -1,10 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { nodeDir } from "@questbus/bus";
-import { leaderCursor } from "@questbus/orchestrator";
+import { heldCursor, leaderCursor, positionCursor, restoreState } from "@questbus/orchestrator";
 import { QuestbusError } from "@questbus/protocol";
-import { openStore, type StoreReader, stateArtifacts } from "@questbus/store";
+import { createBackup, openStore, type StoreReader, stateArtifacts } from "@questbus/store";
 import { z } from "zod";
 
 /**
@@ -79,6 +88,36 @@ export function ensureCluster(stateDir: string, count: number | undefined): Clus
   writeFileSync(fresh, JSON.stringify(made), { mode: 0o600 });
   renameSync(fresh, clusterFile(dir));
   return made;
+}
+
+/**
+ * Begins a cluster anew from one node's database: the others get a copy of it, and the brokers' streams begin with what comes
+ * next. The databases that were there are moved aside.
+ *
+ * @throws QuestbusError STATE_LOCKED while one of the nodes runs
+ */
+export async function beginFrom(stateDir: string, { nodes }: Cluster, from: string): Promise<void> {
+  const dir = resolve(stateDir);
+  const source = nodeDir(dir, from);
+  const store = openStore({ dir: source, mode: "write" });
+  try {
+    store.transact((tx) => {
+      tx.setCursor(positionCursor, 0);
+      tx.setCursor(heldCursor, tx.head().seq);
+    });
+  } finally {
+    store.close();
+  }
+  const copies = mkdtempSync(join(dir, "copy-"));
+  try {
+    const { name } = await createBackup(source, copies);
+    for (const node of nodes.filter((each) => each !== from))
+      await restoreState({ from: copies, backup: name }, nodeDir(dir, node), { replaces: false });
+  } finally {
+    rmSync(copies, { recursive: true, force: true });
+  }
+  for (const node of nodes)
+    rmSync(join(nodeDir(dir, node), "broker", "js"), { recursive: true, force: true });
 }
 
 export type NodeStanding = { node: string; seq: number; epoch: number; leads: boolean };

@@ -3,16 +3,18 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
-import { exitCode, faultsOf, roles } from "@questbus/protocol";
+import { exitCode, faultsOf, QuestbusError, roles } from "@questbus/protocol";
 import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench";
-import { findCluster, standingOf, standingText } from "./cluster.ts";
+import { beginFrom, type Cluster, findCluster, standingOf, standingText } from "./cluster.ts";
 import type { Common } from "./command-run.ts";
 import { note, paint, printData, printJson } from "./output.ts";
 import { makeStateDir } from "./session.ts";
 import { findStack, givenBroker, startStack } from "./stack.ts";
 
 /** `questbus up`: the stack in the foreground, until Ctrl-C. */
-export async function up(common: Common, options: { cluster?: number } = {}): Promise<number> {
+export async function up(common: Common, options: { cluster?: number; from?: string } = {}): Promise<number> {
+  if (options.from !== undefined)
+    await beginFrom(common.state, clusterNamed(common.state, options.from), options.from);
   const stack = await startStack(makeStateDir(common.state), { cluster: options.cluster, onNews: note });
   if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
   else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
@@ -23,6 +25,18 @@ export async function up(common: Common, options: { cluster?: number } = {}): Pr
   });
   await stack.stop();
   return exitCode.interrupted;
+}
+
+/** @throws QuestbusError USAGE when the state is no cluster's, or has no such node */
+function clusterNamed(stateDir: string, node: string): Cluster {
+  const cluster = findCluster(stateDir);
+  if (cluster?.nodes.includes(node)) return cluster;
+  throw new QuestbusError({
+    code: "USAGE",
+    message: cluster ? `the cluster has no node ${node}` : "there is no cluster in this state directory",
+    where: resolve(stateDir),
+    next: cluster ? `name one of ${cluster.nodes.join(", ")}` : "leave --from out, or check --state DIR",
+  });
 }
 
 type Check = { name: string; ok: boolean; found: string };

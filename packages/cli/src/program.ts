@@ -107,7 +107,10 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
       "3: a cluster of three nodes on this machine, one leads and two stand by",
       clusterSize,
     )
-    .action(async (given: { cluster?: number }) => ended(await up(commonOf(upCommand, signal), given)));
+    .option("--from <node>", "begin the cluster anew from that node's database; the others' are moved aside")
+    .action(async (given: { cluster?: number; from?: string }) =>
+      ended(await up(commonOf(upCommand, signal), given)),
+    );
   add("status", "show a quest (the newest by default)", (common, quest) =>
     showStatus(quest, common),
   ).argument("[quest]", "its id", valid(questId));

@@ -4,4 +4,4 @@ export { type Orchestrator, type OrchestratorParts, startOrchestrator } from "./
 export { stackPauses } from "./pause-desk.ts";
 export { checkReplay, openFollower } from "./replay.ts";
 export { type Drill, drill, type Restored, restoreState } from "./restore.ts";
-export { heldCursor, leaderCursor } from "./standby/cursor.ts";
+export { heldCursor, leaderCursor, positionCursor } from "./standby/cursor.ts";

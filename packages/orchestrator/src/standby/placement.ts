@@ -36,5 +36,5 @@ export const apart = (message: string): QuestbusError =>
   new QuestbusError({
     code: "STANDBY_APART",
     message,
-    next: "copy the state of a node that is up: questbus backup create there, questbus backup restore here (docs/standby.md)",
+    next: "end the cluster, and begin it anew from the node that has every row: questbus up --cluster 3 --from NODE",
   });

@@ -32,6 +32,7 @@ type Parts = {
   journal: JournalStream;
   tenure: Tenure;
   node: string;
+  epoch: number;
   /** Where on the batch stream this node stands. */
   position: number;
   time: Time;
@@ -49,8 +50,7 @@ const markAfterMs = 200;
 const retryMs = 50;
 
 export function openReplication(parts: Parts): Replication {
-  const { store, batches, journal, tenure, node, time, log, onFenced } = parts;
-  const { epoch } = tenure;
+  const { store, batches, journal, tenure, node, epoch, time, log, onFenced } = parts;
   let pending = nothing();
   let committed = 0;
   let confirmed = 0;

@@ -72,6 +72,12 @@ async function assertTogether({ batches, time }: StandbyParts, { position }: Fol
  */
 const announceAfterMs = [100, 400, 1_200];
 
+/** The epoch of the last tenure that this node knows of. */
+function lastEpoch(store: Store): number {
+  const [row] = store.readJournal({ afterSeq: store.getCursor(leaderCursor) - 1, limit: 1 });
+  return row?.type === "leader.began" ? row.body.epoch : 0;
+}
+
 class Life implements Standby {
   readonly #parts: StandbyParts;
   readonly #following: Following;
@@ -127,14 +133,16 @@ class Life implements Standby {
     await this.#lead(epoch, takenMs);
   }
 
-  async #lead(epoch: number, takenMs: number): Promise<void> {
+  async #lead(revision: number, takenMs: number): Promise<void> {
     const { store, batches, lease, journal, node, time, log, serve, onEnd, onLead } = this.#parts;
-    const tenure = openTenure({ lease, epoch, takenMs, time, log, onLost: onEnd });
+    const tenure = openTenure({ lease, takenMs, time, log, onLost: onEnd });
     this.#tenure = tenure;
     await this.#readToEnd();
     const { position } = this.#following;
+    // The bucket of the lease may be a new one; the journal remembers.
+    const epoch = Math.max(revision, lastEpoch(store) + 1);
     const replication = openReplication({
-      ...{ store, batches, journal, tenure, node, position, time, log },
+      ...{ store, batches, journal, tenure, node, epoch, position, time, log },
       onFenced: (why) => onEnd(`fenced: ${why}`),
     });
     const actor = { role: "orchestrator", name: node } as const;

@@ -7,7 +7,6 @@ import type { Logger } from "pino";
  * for a process that was stopped meanwhile.
  */
 export type Tenure = {
-  readonly epoch: number;
   /** Looked at before anything is written or said; when it is over, the process ends. */
   isHeld(): boolean;
   /** Renews no more. */
@@ -16,7 +15,6 @@ export type Tenure = {
 
 type Parts = {
   lease: LeaderLease;
-  epoch: number;
   /** When the lease was asked for. */
   takenMs: number;
   time: Time;
@@ -27,7 +25,7 @@ type Parts = {
 
 const ownMs = limit.leaderLeaseMs - limit.leaderMarginMs;
 
-export function openTenure({ lease, epoch, takenMs, time, log, onLost }: Parts): Tenure {
+export function openTenure({ lease, takenMs, time, log, onLost }: Parts): Tenure {
   let untilMs = takenMs + ownMs;
   let stopped = false;
   const isHeld = (): boolean => {
@@ -53,7 +51,6 @@ export function openTenure({ lease, epoch, takenMs, time, log, onLost }: Parts):
   const plan = (): void => void time.after(limit.leaderRenewEveryMs, () => void renew());
   plan();
   return {
-    epoch,
     isHeld,
     stop() {
       stopped = true;
