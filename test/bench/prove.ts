@@ -1,5 +1,6 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
+import { faultsOf } from "@questbus/protocol";
 import {
   proveCancels,
   proveCrashes,
@@ -54,14 +55,23 @@ if (asked.length === 0) {
 }
 
 const rows: Promised[] = [];
-for (const [, prove] of asked) {
-  for await (const row of prove({ full: values.full, note: (text) => process.stderr.write(`${text}\n`) })) {
-    rows.push(row);
-    if (values.json) continue;
-    const mark = row.ok ? styleText("green", "✓") : styleText("red", "✗");
-    process.stdout.write(
-      `${mark} ${row.id.padEnd(22)} ${row.what}\n  ${" ".repeat(22)} goal ${row.goal}; found ${row.value}\n`,
-    );
+const say = (row: Promised): void => {
+  rows.push(row);
+  if (values.json) return;
+  const mark = row.ok ? styleText("green", "✓") : styleText("red", "✗");
+  process.stdout.write(
+    `${mark} ${row.id.padEnd(22)} ${row.what}\n  ${" ".repeat(22)} goal ${row.goal}; found ${row.value}\n`,
+  );
+};
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+for (const [area, prove] of asked) {
+  try {
+    for await (const row of prove({ full: values.full, note })) say(row);
+  } catch (error) {
+    // One that cannot be measured, for want of a program, say, does not take the others with it.
+    const [fault] = faultsOf(error);
+    const value = [fault?.code, fault?.message, fault?.next].filter(Boolean).join(": ");
+    say({ id: area, what: "what this area promises", goal: "measured", value, ok: false });
   }
 }
 if (values.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
