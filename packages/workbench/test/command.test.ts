@@ -281,7 +281,7 @@ describe("process groups", () => {
       const cwd = ${JSON.stringify(dir)};
       const groups = openProcessGroups(${JSON.stringify(records)});
       groups.guard();
-      const lease = { owner: groups.owner, signal: new AbortController().signal, confirm: async () => {} };
+      const lease = { owner: groups.owner, signal: new AbortController().signal, confirm: async () => {}, worked: () => {} };
       const stays = "sh stray.sh & setsid sh stray.sh & (setsid sh stray.sh </dev/null >/dev/null 2>&1 &) ; sh stray.sh";
       void underLease(lease, () => git(cwd, ["-c", "alias.stay=!sh stray.sh", "stay"]));
       await runCommand({ command: stays, cwd, timeoutMs: 600000, groups });`,
