@@ -3,26 +3,29 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { authorityOf, readyWorktree, sealedPaths, type TaskContext, takeWorktree } from "@questbus/agent";
 import { type CliEnd, classifyCliRun, cliInstall, cliStart, fixerPrompt, quotaPauseMs } from "@questbus/core";
-import { type FixerSpec, QuestbusError } from "@questbus/protocol";
+import { type FixerSpec, limit, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, runCommand, treeHash } from "@questbus/workbench";
 
 type CliFixer = Extract<FixerSpec, { kind: "cli" }>;
 type Worktree = { path: string; since: string };
+/** It may be asked again after `pauseMs`; until then nothing of the quest is to be done. */
+export type QuotaWait = { pauseMs: number; said: string };
 
 /**
  * Asks a coding CLI for a candidate, in the worktree. Where its quota is used up the worktree is put back, and it is
- * asked again as soon as it may be: that is no pass, as long as `quotaWait` and the quest's own time allow for it.
+ * asked again as soon as it may be: that is no pass, as long as `quotaWait` and the quest's own time allow for it. For a
+ * wait that is not short the agent and the machine are given free.
  * @throws FIXER_FAILED, FIXER_TIMEOUT, FIXER_MISSING, FIXER_QUOTA
  */
-export async function askCli(context: TaskContext, fixer: CliFixer): Promise<Worktree> {
+export async function askCli(context: TaskContext, fixer: CliFixer): Promise<Worktree | QuotaWait> {
   const ground = { authority: authorityOf(context), sealed: await sealedPaths(context) };
   const prompt = fixerPrompt(context.brief, ground);
   const ws = await context.workspace();
   const file = join(ws.dir, `prompt-${context.brief.pass}.md`);
   await writeFile(file, prompt, { mode: 0o600 });
   await context.artifacts.put("prompt", prompt);
-  let waitedMs = 0;
-  for (let waits = 0; ; waits += 1) {
+  let { waits, waitedMs } = context.brief.quota;
+  for (; ; waits += 1) {
     const tree = await takeWorktree(context);
     const run = await runOnce(context, fixer, tree.path, file);
     const changed = run.exit === 0 && (await treeHash(ws, tree.path)) !== tree.since;
@@ -34,6 +37,8 @@ export async function askCli(context: TaskContext, fixer: CliFixer): Promise<Wor
     if (pauseMs === null) throw quotaUsedUp(fixer, end.message, waitedMs);
     // What a CLI that gave up half way has written is no start for the next.
     await readyWorktree(context);
+    if (pauseMs > limit.quotaHoldMs)
+      return { pauseMs: Math.ceil(pauseMs), said: end.message.slice(0, limit.noteCharsMax) };
     await context.note(`waits ${seconds(pauseMs)} for the quota of ${fixer.name}: ${end.message}`);
     await delay(pauseMs, undefined, { signal: context.signal });
     waitedMs += pauseMs;
@@ -82,7 +87,8 @@ function withoutSecrets(run: CommandRun, secrets: readonly string[]): CommandRun
   return { ...run, stdout: hide(run.stdout), stderr: hide(run.stderr), output: hide(run.output) };
 }
 
-const seconds = (ms: number): string =>
+/** For people: `45 s`, `12 min`. */
+export const seconds = (ms: number): string =>
   ms < 120_000 ? `${Math.ceil(ms / 1_000)} s` : `${Math.ceil(ms / 60_000)} min`;
 
 function failure(

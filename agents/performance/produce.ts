@@ -25,12 +25,12 @@ import {
   putBack,
   writeTreeFile,
 } from "@questbus/workbench";
-import { askCli } from "./fixer-cli.ts";
+import { askCli, type QuotaWait, seconds } from "./fixer-cli.ts";
 import { runFixerCommand } from "./fixer-command.ts";
 import { searchKnobs } from "./fixer-knobs.ts";
 
 /** What a fixer made; `change` null: nothing. `tried`: what it did for it, for people. */
-type Made = { change: CommittedCandidate | null; tried?: string };
+type Made = { change: CommittedCandidate | null; tried?: string; quota?: QuotaWait };
 
 /**
  * Produces the candidate in the worktree; what the fixer changed outside the authority ends here. What it changed of
@@ -41,7 +41,8 @@ export async function produce(context: TaskContext): Promise<Outcome<"produce">>
   const fixer = chosenFixer(brief);
   const unwritable = forbiddenPaths(await filesBefore(context, fixer), authorityOf(context));
   if (unwritable.length > 0) return refused(unwritable);
-  const { change, tried } = await runFixer(context, fixer);
+  const { change, tried, quota } = await runFixer(context, fixer);
+  if (quota) return waiting(fixer, quota);
   if (!change) throw changedNothing(fixer, tried);
   const outside = forbiddenPaths(change.files, authorityOf(context));
   if (outside.length > 0) return refused(outside);
@@ -62,6 +63,11 @@ export async function produce(context: TaskContext): Promise<Outcome<"produce">>
     suspicions,
   };
 }
+
+const waiting = ({ name }: FixerSpec, quota: QuotaWait): Outcome<"produce"> => ({
+  result: { candidate: null, forbiddenPaths: [], setAside: [], original: null, quota },
+  summary: `waits ${seconds(quota.pauseMs)} for the quota of ${name}: ${quota.said}`,
+});
 
 const asideText = (paths: readonly string[]): string =>
   paths.length > 0 ? `; set aside, being sealed: ${nameList(paths)}` : "";
@@ -133,7 +139,9 @@ async function runFixer(context: TaskContext, fixer: FixerSpec): Promise<Made> {
     return { change: await adoptCommit(ws, fixer.commit, brief.lastGood.commit, message) };
   const found = fixer.kind === "knobs" ? await searchKnobs(context, fixer) : null;
   if (found?.files === null) return { change: null, tried: found.tried };
-  const { path, since } = fixer.kind === "cli" ? await askCli(context, fixer) : await takeWorktree(context);
+  const tree = fixer.kind === "cli" ? await askCli(context, fixer) : await takeWorktree(context);
+  if ("pauseMs" in tree) return { change: null, quota: tree };
+  const { path, since } = tree;
   if (fixer.kind === "patch")
     await applyPatch(ws, path, await context.artifacts.get(fixer.sha256), fixer.name);
   if (isSupply(fixer)) await applyPatch(ws, path, await suppliedPatch(context), suppliedName(brief));

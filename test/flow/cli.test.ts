@@ -106,6 +106,25 @@ echo "{\\"type\\":\\"result\\",\\"is_error\\":false,\\"result\\":\\"done with ke
   });
 });
 
+test("a quota that is back later holds no agent meanwhile, and costs no pass", async () => {
+  const dir = install(
+    "codex",
+    `[ $CALL = 1 ] && { echo "You've hit your usage limit. Try again in 3 seconds." >&2; exit 1; }
+${gain()}`,
+  );
+  const quest = writeQuest(place, { fixers: [{ cli: "codex" }] }, "later.json");
+  const run = await questbus(place, ["run", quest, "--state", "later", "--json"], { env: env() });
+  expect(summaryOf(run), run.stderr).toMatchObject({ status: "accepted", passes: [{ n: 1 }] });
+  expect(asked(dir)).toBe(2);
+  expect(run.stderr).toMatch(/waits 3 s for the quota of codex: .*usage limit/);
+  const journal = watchJournal(place.path("later"));
+  const [awaited] = journal.of("quota.awaited");
+  const produced = journal.of("assignment.offered").filter(({ body }) => body.task === "produce");
+  journal.close();
+  expect(awaited?.body).toMatchObject({ pass: 1, pauseMs: 3_000 });
+  expect(produced).toHaveLength(2);
+});
+
 test("a quota that outlasts quotaWait ends the fixer, and the quest waits for an arbiter after one pass", async () => {
   const dir = install(
     "codex",

@@ -8,6 +8,7 @@ import {
   breakerText,
   evidenceMatrix,
   type QuestState,
+  quotaUntilMs,
   type VerdictFault,
   watchFinding,
 } from "@questbus/core";
@@ -111,6 +112,11 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
   if (state.task)
     printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state, held)}`);
   for (const each of heldOff(store, state)) printData(`waits for an agent: ${printable(each)}`);
+  const until = quotaUntilMs(state);
+  if (until !== null)
+    printData(
+      `waits until ${new Date(until).toISOString()} for a quota: ${printable(state.passes.at(-1)?.quota?.said ?? "")}`,
+    );
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
     if (waits.refused) printData(`not taken: ${waits.refused.code}: ${waits.refused.message}`);

@@ -40,7 +40,7 @@ export * from "./quest/watch.ts";
 export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
 export { type SealRules, sealRule } from "./seal/sealed-path.ts";
-export { awaitingPass, isSupplied, requestOf } from "./supply/supply.ts";
+export { awaitingPass, isReady, quotaUntilMs, requestOf } from "./supply/supply.ts";
 export * from "./verdict/bias.ts";
 export * from "./verdict/detectable.ts";
 export * from "./verdict/effect.ts";

@@ -26,7 +26,7 @@ import {
   holdsMachine,
   isEnded,
   isHeldBy,
-  isSupplied,
+  isReady,
   pausedBy,
   type QuestState,
   refuseBeyond,
@@ -243,10 +243,10 @@ export class Desk {
       if (holdsMachine(after)) machine = after.id;
     }
     if (machine !== null) return;
-    const isReady = (state: QuestState): boolean => state.status === "queued" || isSupplied(state);
-    const next = states.filter((state) => isReady(state) && isFree(state)).sort(inOrderOfArrival)[0];
+    const isNext = (state: QuestState): boolean => isReady(state, this.#nowMs()) && isFree(state);
+    const next = [...this.#active.values()].filter(isNext).sort(inOrderOfArrival)[0];
     if (!next) return;
-    const decide = isSupplied(next) ? decideGoOn : decideStart;
+    const decide = next.status === "queued" ? decideStart : decideGoOn;
     this.#commit(decide(next, this.#context(orchestrator)), null);
   }
 
@@ -269,6 +269,7 @@ export class Desk {
       this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
     if (kind === "still" && role)
       this.#commit(decideExpire(quest, role, this.#progress.reasonOf(subject), context), null);
+    if (kind === "quota") this.#moved();
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
   }
 

@@ -188,12 +188,20 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
       });
       break;
     }
+    case "quota.awaited":
+      store.setTimer({
+        id: `quota:${state.id}`,
+        kind: "quota",
+        subject: state.id,
+        dueAtMs: event.body.untilMs,
+      });
+      break;
     case "quest.halted":
       store.deleteTimer(`deadline:${state.id}`);
       break;
     case "quest.escalated":
     case "quest.ended":
-      store.deleteTimer(`deadline:${state.id}`);
+      for (const kind of ["deadline", "quota"]) store.deleteTimer(`${kind}:${state.id}`);
       for (const role of roles) store.deleteTimer(`lease:${assignmentOf(state.id, role)}`);
       break;
     default:

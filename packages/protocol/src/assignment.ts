@@ -132,6 +132,13 @@ export const taskResult = {
     setAside: z.array(z.string()).default([]),
     /** The commit as the fixer made it, where something was set aside. */
     original: gitOid.nullable().default(null),
+    /** No candidate yet: the fixer's quota is used up, and it may be asked again after `pauseMs`. */
+    quota: z
+      .strictObject({
+        pauseMs: z.int().min(1).max(limit.durationMsMax),
+        said: z.string().max(limit.noteCharsMax),
+      })
+      .optional(),
   }),
   review: z.strictObject({ files: z.array(z.string()), withinPlan: z.boolean() }),
   suite: z.strictObject({ runs: z.array(suiteRun).min(1), passed: z.boolean() }),
@@ -219,6 +226,8 @@ export type Brief = {
   fixer: number | null;
   /** What was supplied from outside, for `produce`. */
   supplied: { by: string; change: Supplied } | null;
+  /** How often, and how long in all, this pass has waited for its fixer's quota. */
+  quota: { waits: number; waitedMs: number };
   /** Fixers that were used in earlier passes, in order. */
   fixersUsed: readonly number[];
   /** Fixers that would fail again as they did: their program is not there, say. */

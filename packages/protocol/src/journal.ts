@@ -45,6 +45,8 @@ export const eventBody = {
   "task.failed": z.object({ assignment: assignmentId, pass, phase, task, fault }),
   /** A pass waits for a candidate from outside; `refused`: why the one before was not taken. */
   "candidate.awaited": z.object({ pass, fixer: z.int(), refused: fault.nullable() }),
+  /** A pass waits for its fixer's quota; no agent and no running slot is held meanwhile. */
+  "quota.awaited": z.object({ pass, fixer: z.int(), untilMs: z.int(), pauseMs: z.int(), said: z.string() }),
   "candidate.supplied": z.object({ pass, fixer: z.int(), supplied }),
   /** `cut`: why the pass was ended before its evidence was complete. */
   "pass.judged": z.object({

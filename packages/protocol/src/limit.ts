@@ -84,6 +84,8 @@ export const limit = {
   requestsMax: 16,
   /** Signs of gaming that one report names; more of them would say no more. */
   suspicionsMax: 32,
+  /** An agent waits itself for a quota that is back so soon; a longer wait lets another quest run. */
+  quotaHoldMs: 2_000,
   /** Commands that one transaction takes; more wait for the next. */
   batchCommandsMax: 256,
   /** Rows of the journal for which answers to commands are kept, for who asks again, and the least time. */

@@ -57,6 +57,8 @@ export type PassScript = {
   suspicions?: Suspicion[];
   /** The tree of the candidate; one of its own by default. */
   tree?: string;
+  /** How long the fixer's quota is used up, each time it is asked. */
+  quota?: number[];
   /** Tasks that cannot be done, and why. */
   faults?: Partial<Record<Task, ErrorCode>>;
   /** Tasks whose sign-off is a no. */
@@ -148,6 +150,7 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
   const forbidden = script.forbiddenPaths ?? [];
   const made = !script.nothing && forbidden.length === 0;
   const green = script.suite !== "red";
+  const pauseMs = script.quota?.[brief.quota.waits];
   const results: { [T in Task]: () => Report["result"] } = {
     plan: () => ({
       fixers,
@@ -179,7 +182,8 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
       script.base === "flaky" ? { runs: [suiteRun(true)], flaky: true } : { runs: [], flaky: false },
     prepare: () => ({ tree: brief.lastGood.tree }),
     produce: () => ({
-      candidate: made ? candidateOf(grant, script) : null,
+      ...(pauseMs ? { quota: { pauseMs, said: "try again later" } } : {}),
+      candidate: made && !pauseMs ? candidateOf(grant, script) : null,
       forbiddenPaths: forbidden,
       setAside: script.setAside ?? [],
       original: script.setAside ? oid(`original ${brief.quest} ${brief.pass}`) : null,

@@ -1,6 +1,6 @@
 import { type PauseScope, type Role, roles, type StackPause, type StackScope } from "@questbus/protocol";
 import { currentPass, type QuestState } from "../quest/state.ts";
-import { isSupplied, standsStill } from "../supply/supply.ts";
+import { isSupplied, quotaUntilMs, standsStill } from "../supply/supply.ts";
 
 /**
  * Why nothing of a quest is offered now: the one place that knows. Who shows it, and who offers, both ask here.
@@ -37,7 +37,7 @@ const needsMachine = (state: QuestState): boolean =>
 /** Whose work comes next. A pass needs every role, so that none is begun while one of them is paused. */
 function rolesNext(state: QuestState): readonly Role[] {
   if (state.status === "queued" || isPassDue(state)) return roles;
-  if (isSupplied(state)) return ["performance"];
+  if (isSupplied(state) || quotaUntilMs(state) !== null) return ["performance"];
   return roles.filter((role) => state.assignments[role].status === "offered");
 }
 

@@ -121,7 +121,11 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
   return stepAll({ ...state, passes: [...state.passes, pass] }, { type: "PASS_STARTED" });
 }
 
-function offered(state: QuestState, body: Of<"assignment.offered">): QuestState {
+const withoutWait = (state: QuestState): QuestState =>
+  withPass(state, ({ quota }) => (quota ? { quota: { ...quota, untilMs: null } } : {}));
+
+function offered(before: QuestState, body: Of<"assignment.offered">): QuestState {
+  const state = withoutWait(before);
   const role = roleOf(body.assignment);
   const next = withAssignment(state, body.assignment, {
     status: "offered",
@@ -210,6 +214,7 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
     case "choose":
       return chosen(report.result);
     case "produce": {
+      if (report.result?.quota) return {};
       const forbiddenPaths = report.result?.forbiddenPaths ?? [];
       const candidate = report.result?.candidate ?? null;
       const same = candidate === null || candidate.tree === pass.lastGood.tree;
@@ -344,6 +349,13 @@ function applyTo(state: QuestState, event: Applied): QuestState {
       return reported(state, (body as Of<"task.reported">).report);
     case "candidate.awaited":
       return awaited(state, body as Of<"candidate.awaited">);
+    case "quota.awaited": {
+      const { untilMs, pauseMs, said } = body as Of<"quota.awaited">;
+      return withPass(state, ({ quota }) => {
+        const waits = (quota?.waits ?? 0) + 1;
+        return { quota: { untilMs, waits, waitedMs: (quota?.waitedMs ?? 0) + pauseMs, said } };
+      });
+    }
     case "candidate.supplied": {
       const { supplied: change } = body as Of<"candidate.supplied">;
       return withPass(state, () => ({ awaited: null, supplied: { by: event.actor.name, change } }));

@@ -31,6 +31,7 @@ export function grantOf(state: QuestState, role: Role): Grant {
     original: pass?.original ?? null,
     fixer: pass?.fixer ?? null,
     supplied: task === "produce" ? (pass?.supplied ?? null) : null,
+    quota: { waits: pass?.quota?.waits ?? 0, waitedMs: pass?.quota?.waitedMs ?? 0 },
     seed: passSeed(state, n),
     alpha: passAlpha,
     flaky: state.flaky,

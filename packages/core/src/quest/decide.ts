@@ -15,12 +15,13 @@ import {
 } from "@questbus/protocol";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { stepOf } from "../assignment/schedule.ts";
-import { awaitingPass, isSupplied, supplierOf } from "../supply/supply.ts";
+import { awaitingPass, isReadyToGoOn, quotaUntilMs, supplierOf } from "../supply/supply.ts";
 import { applyEvent } from "./apply.ts";
 import { type DecideContext, type Draft, emit, refuse } from "./draft.ts";
 import {
   afterSettle,
   afterTask,
+  awaitQuota,
   goOn,
   judgeAndSettle,
   settleByIntegrating,
@@ -178,8 +179,10 @@ export function decideReport(state: QuestState, report: Report, context: DecideC
     );
   }
   const order = state.settle;
-  emit(draft, "task.reported", { report: checkedReport(state, report) }, "caller");
-  if (report.task !== "settle") afterTask(draft, report.task);
+  const taken = checkedReport(state, report);
+  emit(draft, "task.reported", { report: taken }, "caller");
+  if (taken.task === "produce" && taken.result?.quota) awaitQuota(draft, taken.result.quota);
+  else if (report.task !== "settle") afterTask(draft, report.task);
   else if (order) {
     recordSettled(draft, report);
     afterSettle(draft, order, report.fault);
@@ -226,10 +229,33 @@ function checkedReport(state: QuestState, report: Report): Report {
   }
   if (report.task === "choose" && report.result?.fixer === null) return noCandidate(report, report.result);
   if (report.task === "settle" && report.result) checkSettled(state, report.result);
+  if (report.task === "produce" && report.result?.quota) return checkedQuota(state, report);
   if (report.task !== "produce" || !report.result?.candidate) return report;
   const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
   if (forbidden.length === 0) return report;
   return { ...report, result: { ...report.result, candidate: null, forbiddenPaths: forbidden } };
+}
+
+/** Only a fixer that has a quota may wait for it, and no longer in all than its quest says. */
+function checkedQuota(state: QuestState, report: Extract<Report, { task: "produce" }>): Report {
+  const pass = currentPass(state);
+  const fixer = state.spec.fixers[pass?.fixer ?? -1];
+  const { pauseMs = 0, said = "" } = report.result?.quota ?? {};
+  if (fixer?.kind !== "cli" || report.result?.candidate)
+    refuse(
+      "MESSAGE_INVALID",
+      "nothing is waited for here",
+      "report the candidate, or a fault",
+      "result.quota",
+    );
+  if ((pass?.quota?.waitedMs ?? 0) + pauseMs <= fixer.quotaWaitMs) return report;
+  const fault: Fault = {
+    code: "FIXER_QUOTA",
+    message: `the quota of ${fixer.name} is used up, for longer than quotaWait allows: ${said}`,
+    where: fixer.cli,
+    next: "raise quotaWait, or let an arbiter grant one more pass when the quota is back",
+  };
+  return { ...report, result: null, fault };
 }
 
 /** A choice of nothing is told as an architect tells it that finds nothing to choose. */
@@ -389,7 +415,7 @@ function refuseBadPatch({ name, change }: Supplied, authority: Authority): void 
 /** What was supplied is made ready, now that no other quest measures. */
 export function decideGoOn(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
-  if (isSupplied(state) && !state.halted) goOn(draft);
+  if (isReadyToGoOn(state, context.nowMs) && !state.halted) goOn(draft);
   return draft;
 }
 
@@ -400,6 +426,10 @@ export function decideDeadline(state: QuestState, context: DecideContext): Draft
   if (state.status !== "running" || !pass || pass.verdict || state.halted) return draft;
   if (awaitingPass(state)) {
     judgeAndSettle(draft, "nobody supplied a candidate before the wall-clock budget was used up");
+    return draft;
+  }
+  if (quotaUntilMs(state) !== null) {
+    judgeAndSettle(draft, `the wall-clock budget was used up in waiting for a quota: ${pass.quota?.said}`);
     return draft;
   }
   const { role } = stepOf(state.task ?? "gate");

@@ -71,7 +71,14 @@ function awaitCandidate(draft: Draft, refused: Fault | null): void {
   emit(draft, "candidate.awaited", { pass: n, fixer: fixer as number, refused });
 }
 
-/** A candidate was supplied, and this machine is free: it is made ready. */
+/** The pass stands until its fixer may be asked again; another quest may run meanwhile. */
+export function awaitQuota(draft: Draft, { pauseMs, said }: { pauseMs: number; said: string }): void {
+  const { n, fixer } = currentPass(draft.state) as PassState;
+  const untilMs = draft.context.nowMs + pauseMs;
+  emit(draft, "quota.awaited", { pass: n, fixer: fixer as number, untilMs, pauseMs, said });
+}
+
+/** A candidate was supplied, or a quota is back, and this machine is free: it is made. */
 export const goOn = (draft: Draft): void => offer(draft, "produce");
 
 /** The verdict of the current pass, and the order that carries it out. */

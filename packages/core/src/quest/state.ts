@@ -52,6 +52,8 @@ export type PassState = {
   supplied: { by: string; change: Supplied } | null;
   /** Supplied candidates that were not taken. */
   refusals: number;
+  /** Waits for its fixer's quota; `untilMs` null: the last one is over. Without the key there was none. */
+  quota?: { untilMs: number | null; waits: number; waitedMs: number; said: string };
   candidate: Candidate | null;
   /** The commit it was before what is sealed was put back; null: nothing was. */
   original: string | null;

@@ -49,8 +49,21 @@ export function awaitingPass(state: QuestState): (PassState & { fixer: number })
 export const isSupplied = (state: QuestState): boolean =>
   state.task === null && (openPass(state)?.supplied ?? null) !== null;
 
+/** Until when the open pass waits for its fixer's quota; null: it does not. */
+export const quotaUntilMs = (state: QuestState): number | null =>
+  state.task === null ? (openPass(state)?.quota?.untilMs ?? null) : null;
+
+/** What it waited for is there: it can go on as soon as the machine is free. */
+export const isReadyToGoOn = (state: QuestState, nowMs: number): boolean =>
+  isSupplied(state) || (quotaUntilMs(state) ?? Number.POSITIVE_INFINITY) <= nowMs;
+
+/** It begins, or goes on, when the machine is free. */
+export const isReady = (state: QuestState, nowMs: number): boolean =>
+  state.status === "queued" || isReadyToGoOn(state, nowMs);
+
 /** It runs, and measures nothing: another quest may. */
-export const standsStill = (state: QuestState): boolean => awaitingPass(state) !== null || isSupplied(state);
+export const standsStill = (state: QuestState): boolean =>
+  awaitingPass(state) !== null || isSupplied(state) || quotaUntilMs(state) !== null;
 
 /** Why the supplied candidate that was just made ready is not taken; null: it is judged, or too many were refused. */
 export function supplyRefused(state: QuestState): Fault | null {
