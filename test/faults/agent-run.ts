@@ -80,7 +80,7 @@ function pointOf(seed: number): CrashPoint {
   return list[at % list.length] as CrashPoint;
 }
 
-/** On a machine that six others share a quest of two passes has taken a minute. */
+/** On a busy machine a quest of two passes has taken a minute. */
 const endMsMax = 300_000;
 
 export async function openAgentRig(name: string): Promise<AgentRig> {

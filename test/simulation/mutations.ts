@@ -133,12 +133,6 @@ export const mutations: readonly Mutation[] = [
     to: "state.agent === actor.name;",
   },
   {
-    name: "asks of a transaction that failed stay in memory",
-    file: askDesk,
-    from: "      if (state) this.#open.set(id, state);\n      else this.#open.delete(id);\n",
-    to: "",
-  },
-  {
     name: "the lease of an ask has no end",
     file: askDesk,
     from: 'this.#commit(decideExpireAsks(lost, "the lease was not renewed"), null);',
