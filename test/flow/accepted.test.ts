@@ -55,6 +55,7 @@ describe("a quest with a real gain", () => {
       escalation: null,
       audit: { head: expect.stringMatching(/^[0-9a-f]{64}$/), length: expect.any(Number) },
       waits: null,
+      withheld: null,
       stage: "monitoring",
       stages: ["baseline", "analysis", "implementation", "monitoring"].map((stage) => ({
         stage,
