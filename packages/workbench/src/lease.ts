@@ -32,7 +32,10 @@ export const workLease = (): WorkLease | null => held.getStore() ?? null;
 /** Before an effect, see {@link WorkLease.confirm}; outside of a lease nothing has to be asked. */
 export async function confirmLease(): Promise<void> {
   const lease = workLease();
-  lease?.signal.throwIfAborted();
-  await lease?.confirm();
-  lease?.worked();
+  if (!lease) return;
+  lease.signal.throwIfAborted();
+  await lease.confirm();
+  // Asking may take long, and who listens to the signal from here on would not hear that it came meanwhile.
+  lease.signal.throwIfAborted();
+  lease.worked();
 }

@@ -9,6 +9,7 @@ import { openCapture } from "../src/capture.ts";
 import { type CommandOptions, type CommandRun, runCommand } from "../src/command.ts";
 import { openCpuMeter } from "../src/cpu-meter.ts";
 import { failureExcerpt, firstFailure, lastLines } from "../src/excerpt.ts";
+import { underLease } from "../src/lease.ts";
 import { openProcessGroups } from "../src/process-group.ts";
 import { openRssMeter } from "../src/rss-meter.ts";
 import { isRunning, tempDir, until, write } from "./fixture.ts";
@@ -21,6 +22,16 @@ const linux = process.platform === "linux";
 const pids = (run: CommandRun): number[] => run.stdout.trim().split(/\s+/).map(Number);
 
 describe("runCommand", () => {
+  it("does not start what was told to end while its lease was asked for", async () => {
+    const stop = new AbortController();
+    const confirm = async (): Promise<void> => stop.abort(new Error("told to stop"));
+    const lease = { confirm, worked: () => {}, signal: stop.signal, owner: "" };
+    const cwd = tempDir();
+    const run = underLease(lease, () => sh("touch ran", { cwd, signal: stop.signal }));
+    await expect(run).rejects.toThrow("told to stop");
+    expect(existsSync(join(cwd, "ran"))).toBe(false);
+  });
+
   it("answers with exit code, both outputs and the time it took", async () => {
     const run = await sh("echo out; echo err >&2; exit 3");
     expect(run).toMatchObject({
