@@ -240,13 +240,16 @@ class Running {
   }
 
   #transact<T>(work: (tx: StoreWrites) => T): T {
+    // One that could not even begin has nothing to take back: what the desk remembers is of the one before.
+    let begun = false;
     try {
       return this.#parts.store.transact((tx) => {
         this.#desk.begin(tx);
+        begun = true;
         return work(tx);
       });
     } catch (error) {
-      this.#desk.rollback();
+      if (begun) this.#desk.rollback();
       throw error;
     }
   }

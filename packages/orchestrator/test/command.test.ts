@@ -66,6 +66,17 @@ describe("I1: nobody is answered before the commit", () => {
     expect(stateOf(rig, quest).passes).toEqual(before.passes);
   });
 
+  it("a transaction that could not even begin takes nothing back of the one before", async () => {
+    const { store, fail } = failing();
+    const rig = await openRig({ store });
+    await submit(rig);
+    const grant = await granted(rig, agent("architect"));
+    fail.begins = 1;
+    expect(codeOf(await claim(rig, agent("qa")))).toBe("DISK_FULL");
+    const { assignment, epoch } = grant;
+    expect(codeOf(await send(rig, agent("architect"), "renew", { assignment, epoch }))).toBe("ok");
+  });
+
   it("a failure in the middle of a command leaves nothing of it, and is no refusal", async () => {
     const { store, fail } = failing();
     const rig = await openRig({ store });
@@ -378,7 +389,7 @@ describe("a message that could not be read", () => {
 /** A real store that fails when it is told to. */
 function failing() {
   const real = freshStore();
-  const fail = { transactions: 0, appends: 0, breaks: null as string | null };
+  const fail = { begins: 0, transactions: 0, appends: 0, breaks: null as string | null };
   const full = () => new QuestbusError({ code: "DISK_FULL", message: "the disk is full" });
   const writes = (tx: StoreWrites): StoreWrites => ({
     ...tx,
@@ -394,8 +405,12 @@ function failing() {
   let transactions = 0;
   const store: Store = {
     ...real,
-    transact: (action) =>
-      real.transact((tx) => {
+    transact(action) {
+      if (fail.begins > 0) {
+        fail.begins -= 1;
+        throw full();
+      }
+      return real.transact((tx) => {
         transactions += 1;
         const result = action(writes(tx));
         if (fail.transactions > 0) {
@@ -403,7 +418,8 @@ function failing() {
           throw full();
         }
         return result;
-      }),
+      });
+    },
   };
   return { store, fail, tried: () => transactions };
 }
