@@ -4,7 +4,7 @@ import { actorText, type StoreReads } from "@questbus/store";
 
 /**
  * The part of the desk that knows whose work ended badly. Owns the breakers that are open or count; they are read back
- * from the last rows of the journal, because no pause lasts longer than those.
+ * from the last rows of the journal. Under a load that writes more of them within a pause, a start forgets it.
  *
  * Invariant: I1 what is in memory is what the transaction wrote; `rollback` makes it so again.
  */

@@ -135,7 +135,7 @@ export const limit = {
   /** How long it is offered nothing then: twice as long each time, up to the most. */
   breakerPauseMs: 5_000,
   breakerPauseMsMax: 300_000,
-  /** Rows of the journal in which a start looks for breakers that are open: older ones are closed by then. */
+  /** Rows of the journal in which a start looks for breakers: one that opened before them is forgotten, and opens anew. */
   breakerRowsMax: 100_000,
   reasonCharsMax: 2_000,
   /** Characters of what an agent says while it works. */

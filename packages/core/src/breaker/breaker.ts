@@ -1,4 +1,4 @@
-import { type EventBody, type JournalEvent, limit, type NewEvent } from "@questbus/protocol";
+import { type EventBody, type Fault, type JournalEvent, limit, type NewEvent } from "@questbus/protocol";
 
 /**
  * A circuit breaker for each agent. Whose work ends badly several times in a row is offered nothing for a while, then
@@ -26,6 +26,9 @@ const notItsFault: readonly string[] = [
   "ROLLBACK_UNPROVEN",
 ];
 
+const ownFault = (what: string, fault: Fault | null): string | null =>
+  fault && ownFaults.includes(fault.code) ? `${what}: ${fault.code}: ${fault.message}` : null;
+
 type Row = Pick<JournalEvent, "type" | "actor" | "body">;
 
 /** The ends of work that an event tells of. */
@@ -43,14 +46,13 @@ export function workEnds({ type, actor, body }: Row): WorkEnd[] {
       return [...holders].map((holder) => ({ agent: holder, bad: `asks: ${reason}` }));
     }
     case "task.reported": {
-      const { report } = body as EventBody["task.reported"];
-      const isOwn = report.fault !== null && ownFaults.includes(report.fault.code);
-      return [
-        { agent, bad: isOwn ? `${report.task}: ${report.fault?.code}: ${report.fault?.message}` : null },
-      ];
+      const { task, fault } = (body as EventBody["task.reported"]).report;
+      return [{ agent, bad: ownFault(task, fault) }];
     }
-    case "ask.reported":
-      return [{ agent, bad: null }];
+    case "ask.reported": {
+      const { phase, fault } = body as EventBody["ask.reported"];
+      return [{ agent, bad: ownFault(`ask, ${phase}`, fault) }];
+    }
     case "command.refused": {
       const { verb, code, message } = body as EventBody["command.refused"];
       if (verb !== "report" || notItsFault.includes(code)) return [];

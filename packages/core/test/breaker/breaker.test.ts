@@ -77,7 +77,19 @@ describe("what ends count", () => {
       ["qa/b"],
       1,
     ],
-    ["an ask that was answered", row("ask.reported", { ask: "a-1" }), ["qa/qa"], 0],
+    ["an ask that was answered", row("ask.reported", { ask: "a-1", fault: null }), ["qa/qa"], 0],
+    [
+      "an ask that its agent says cannot be answered",
+      row("ask.reported", { phase: "test", fault: { code: "SUITE_FAILED", message: "red" } }),
+      ["qa/qa"],
+      0,
+    ],
+    [
+      "an ask on which its agent crashed",
+      row("ask.reported", { phase: "test", fault: { code: "INTERNAL", message: "oops" } }),
+      ["qa/qa"],
+      1,
+    ],
     ["anything else", row("agent.joined", {}), [], 0],
   ] as const)("%s", (_what, event, agents, badOnes) => {
     const ends = workEnds(event);
