@@ -78,7 +78,7 @@ export function openFollowing(store: Store, log: Logger): Following {
 
 function carryOut(
   tx: StoreWrites,
-  { answers, forgotten, publishedSeq }: Batch,
+  { rows: held, answers, forgotten, publishedSeq }: Batch,
   { rows }: Placement,
   take: (row: JournalEvent) => void,
 ): void {
@@ -90,7 +90,8 @@ function carryOut(
   for (const { id, actor, answer, seq } of answers)
     if (!tx.answerOf(id)) tx.rememberAnswer(id, actor, answer, seq);
   if (forgotten) tx.forgetAnswers(forgotten.beforeSeq, forgotten.limit);
-  const last = rows.at(-1);
-  if (last) tx.setCursor(heldCursor, last.seq);
+  // F2: also those that were here before the stream brought them.
+  const heldSeq = held.at(-1)?.seq ?? 0;
+  if (heldSeq > tx.getCursor(heldCursor)) tx.setCursor(heldCursor, heldSeq);
   if (publishedSeq > tx.getCursor(publishedCursor)) tx.setCursor(publishedCursor, publishedSeq);
 }

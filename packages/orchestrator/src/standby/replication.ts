@@ -78,7 +78,12 @@ export function openReplication(parts: Parts): Replication {
   };
   const markLater = (): void =>
     void time.after(markAfterMs, () => {
-      if (!isSending && place !== marked && tenure.isHeld()) marking(() => {});
+      if (isSending || place === marked || !tenure.isHeld()) return;
+      try {
+        marking(() => {});
+      } catch (error) {
+        log.warn({ err: error }, "the place on the batch stream could not be stored");
+      }
     });
 
   /** Sends one batch until it is held; false when this node may send no more. */

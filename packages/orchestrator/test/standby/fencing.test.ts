@@ -12,7 +12,7 @@ import {
   systemTime,
   type Time,
 } from "@questbus/bus";
-import type { Answer } from "@questbus/protocol";
+import { type Answer, QuestbusError } from "@questbus/protocol";
 import { openStore, projectionLines, type Store } from "@questbus/store";
 import { submission } from "@questbus/testkit/scripted-report";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -161,6 +161,24 @@ test("no answer leaves before the stream holds what it says", async () => {
   expect(sent.answers).toEqual([]);
   process.kill(broker.pid, "SIGCONT");
   expect((await sent.answer).ok).toBe(true);
+});
+
+test("a leader whose full disk does not take its place on the stream goes on", async () => {
+  const node = await open("node-1");
+  await node.leads;
+  const { transact } = node.store;
+  const refused = Promise.withResolvers<void>();
+  let tries = 0;
+  expect((await submit(node, "one", "c-one").answer).ok).toBe(true);
+  // The first is the publisher's, which marks how far it is.
+  node.store.transact = () => {
+    tries += 1;
+    if (tries === 2) refused.resolve();
+    throw new QuestbusError({ code: "DISK_FULL", message: "the disk is full" });
+  };
+  await refused.promise;
+  node.store.transact = transact;
+  expect((await submit(node, "two", "c-two").answer).ok).toBe(true);
 });
 
 test("a node that has read more of the stream than there is does not go on", async () => {
