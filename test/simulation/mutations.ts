@@ -39,7 +39,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a transaction that failed stays in memory",
     file: orchestrator,
-    from: "      this.#desk.rollback();\n",
+    from: "      if (begun) this.#desk.rollback();\n",
     to: "",
   },
   {
@@ -58,7 +58,7 @@ export const mutations: readonly Mutation[] = [
     name: "rows count as published before they are",
     file: publisher,
     from: "await stream.publish(rows);",
-    to: "store.transact((tx) => tx.setCursor(cursorName, last.seq)); await stream.publish(rows);",
+    to: "store.transact((tx) => tx.setCursor(publishedCursor, last.seq)); await stream.publish(rows);",
   },
   {
     name: "a publication that failed counts as done",
