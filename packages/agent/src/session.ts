@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BusClient, Time } from "@questbus/bus";
@@ -11,6 +12,7 @@ import {
   faultsOf,
   type Grant,
   limit,
+  QuestbusError,
   type Report,
 } from "@questbus/protocol";
 import {
@@ -55,6 +57,7 @@ export const groupsDir = (stateDir: string): string => join(stateDir, "run", "gr
 const claimAnswerSlackMs = 2_000;
 /** After a claim that was refused at once (a full queue, a full disk), so that asking again is no storm. */
 const claimPauseMs = 1_000;
+const overloadedPauseMs = 500;
 /** How long an agent keeps trying to reach the orchestrator before it gives a task up. */
 const patienceMs = 60_000;
 
@@ -148,16 +151,30 @@ const diskFilled = (stateDir: string): Fault => ({
 });
 
 /** Sends a report; one that cannot be taken becomes the report of that fault, or it would be tried for ever. */
-async function deliver({ client, signal, stateDir }: Session, grant: Grant, report: Report): Promise<void> {
-  const options = { retryForMs: patienceMs, signal };
+async function deliver(session: Session, grant: Grant, report: Report): Promise<void> {
+  const { stateDir } = session;
   try {
-    await client.request("report", report, options);
+    await send(session, report);
   } catch (error) {
     const [fault] = faultsOf(error);
     if (!fault || !reportable.includes(fault.code)) throw error;
     if (fault.code === "DISK_FULL") await removeTrees({ dir: workspaceDir(stateDir, grant) });
     const told = fault.code === "DISK_FULL" ? diskFilled(stateDir) : fault;
-    await client.request("report", faultReport(grant, told, []), options);
+    await send(session, faultReport(grant, told, []));
+  }
+}
+
+/** A full queue says nothing of the report: it is sent again, as the same command, until there is another answer. */
+async function send({ client, signal }: Session, report: Report): Promise<void> {
+  const options = { id: randomUUID(), retryForMs: patienceMs, signal };
+  for (;;) {
+    try {
+      await client.request("report", report, options);
+      return;
+    } catch (error) {
+      if (!(error instanceof QuestbusError) || error.code !== "OVERLOADED") throw error;
+    }
+    await delay(overloadedPauseMs, undefined, { signal });
   }
 }
 

@@ -197,6 +197,25 @@ describe("I2: a report that was answered is never sent again", () => {
     },
   );
 
+  it("one for which a queue had no room is sent again, as the same command", async () => {
+    const ids: unknown[] = [];
+    const line = bus([grantOf()], {
+      report: (_, times) => {
+        if (times === 1) throw refusal("OVERLOADED");
+        return {};
+      },
+    });
+    const { request } = line.client;
+    line.client.request = (verb, data, options) => {
+      if (verb === "report") ids.push(options?.id);
+      return request(verb, data, options);
+    };
+    await live(line, async () => outcome);
+    expect(line.reports()).toHaveLength(2);
+    expect(line.reports()[1]).toEqual(line.reports()[0]);
+    expect(ids).toEqual([expect.any(String), ids[0]]);
+  });
+
   it.each(["MESSAGE_TOO_LARGE", "MESSAGE_INVALID", "DISK_FULL"] as const)(
     "one that cannot be taken (%s) becomes the report of that fault",
     async (code) => {
