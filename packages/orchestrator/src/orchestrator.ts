@@ -24,7 +24,8 @@ import { isLate, type Received, Waiting } from "./waiting.ts";
  *
  * Owns the queue, the claims that wait for work, and the timer of the next due row. Owns no state of a quest: that is
  * the desk's, and behind it the journal's.
- * Invariants: I1 nobody is answered before the commit; I2 a command id seen before gets its stored answer; I3 a
+ * Invariants: I1 nobody is answered before the commit; I2 a command id seen before gets its stored answer, unless there
+ * was no room for it; I3 a
  * command that is refused changes nothing but the record of its refusal; I4 the queue is bounded.
  */
 type Settled = { command: Command; answer: Answer };
@@ -41,6 +42,9 @@ const unrecorded: readonly Verb[] = ["renew", "requests", "progress"];
 /** An ask's own row knows its command and each report: an answer stored beside it would be written twice. */
 const isOwnRecord = ({ verb, data }: Command): boolean =>
   verb === "ask" || (verb === "report" && data.task === "ask");
+
+/** What there was no room for is to be sent again under the same id, and then to be carried out. */
+const isFinal = (answer: Answer): boolean => answer.ok || !answer.retryable;
 
 /** What waits for the end of its turn, and longer. */
 const waits = ({ verb }: Command): boolean => verb === "claim" || verb === "requests";
@@ -276,7 +280,7 @@ class Running {
       this.#recordRefusal(tx, command, error);
       answer = refusal(error);
     }
-    if (!unrecorded.includes(command.verb) && !isOwnRecord(command))
+    if (!unrecorded.includes(command.verb) && !isOwnRecord(command) && isFinal(answer))
       tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);
     return [{ command, answer }];
   }

@@ -36,9 +36,10 @@ function pastAnswer(event: JournalEvent, past: Past): Answer | null {
   return data === null ? null : { ok: true, seq: event.seq, data };
 }
 
-function refused({ code, message }: { code: string; message: string }): Answer {
+/** Null: it was to be sent again, and then carried out. */
+function refused({ code, message }: { code: string; message: string }): Answer | null {
   const retryable = errorRegistry[code as ErrorCode]?.class === "retryable";
-  return { ok: false, faults: [{ code, message }], retryable };
+  return retryable ? null : { ok: false, faults: [{ code, message }], retryable };
 }
 
 function dataOf(event: JournalEvent, { state, asks }: Past): object | null {

@@ -310,6 +310,20 @@ describe("I4: the queue is bounded", () => {
     expect(waiting.filter((each) => each.answers.length > 0)).toEqual([]);
   });
 
+  it("a submit for which there was no room is taken under the same id when there is", async () => {
+    const rig = await openRig();
+    const all = Array.from({ length: limit.questsOpenMax }, (_, at) =>
+      post(rig, operator, "submit", submission({ title: `${at}` })),
+    );
+    const late = () => send(rig, operator, "submit", submission({ title: "late" }), "c-late");
+    expect(codeOf(await late())).toBe("OVERLOADED");
+    const { quest } = dataOf<{ quest: string }>(await (all.at(-1) as (typeof all)[0]).answer);
+    await send(rig, operator, "cancel", { quest, reason: "room" });
+    const taken = await late();
+    expect(codeOf(taken)).toBe("ok");
+    expect(await late()).toEqual(taken);
+  });
+
   it("an agent waits once: its newer claim ends the one before, a repetition takes its place", async () => {
     const rig = await openRig();
     const older = post(rig, agent("qa"), "claim", { waitMs: 20_000 }, "c-older");
