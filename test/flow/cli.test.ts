@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import {
   makeTarget,
@@ -33,10 +33,11 @@ beforeAll(() => {
 });
 afterAll(() => place.close());
 
-/** Installs a program; `$CALL` counts its calls, and `$DIR` is a folder of its own. */
+/** Installs a program; `$CALL` counts its calls from then on, and `$DIR` is a folder of its own. */
 function install(name: string, body: string): string {
   const dir = place.path(`calls-${name}`);
-  mkdirSync(dir, { recursive: true });
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir);
   const script = `#!/bin/sh
 DIR="${dir}"
 CALL=$(($(ls "$DIR" | grep -c '^call-') + 1))

@@ -49,11 +49,19 @@ afterEach(async () => {
   await broker.stop();
 });
 
-async function open(name: string, { time = systemTime, at = freshDir() }: { time?: Time; at?: string } = {}) {
+type Options = {
+  time?: Time;
+  at?: string;
+  /** The lease is renewed whatever the broker says: only the stream can tell this node that another one leads. */
+  stubborn?: boolean;
+};
+
+async function open(name: string, { time = systemTime, at = freshDir(), stubborn = false }: Options = {}) {
   const credential = credentialPath(dir, "orchestrator", "main");
   const connection = await connectBus({ url: broker.url, credential });
   connections.push(connection);
   const store: Store = openStore({ dir: at, mode: "write", installation: "00112233aabbccdd" });
+  const lease = await openLeaderLease(connection, { node: name, replicas: 1 });
   const leads = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<unknown>();
   const node = { store, leads: leads.promise, ended: ended.promise } as Node;
@@ -63,7 +71,7 @@ async function open(name: string, { time = systemTime, at = freshDir() }: { time
     time,
     log: silent,
     batches: await openBatchStream(connection, { replicas: 1 }),
-    lease: await openLeaderLease(connection, { node: name, replicas: 1 }),
+    lease: stubborn ? { ...lease, renew: async () => true } : lease,
     journal: await openJournalStream(connection),
     serve: async (handlers) => {
       const release = handlers.release ?? ((leave) => leave());
@@ -112,7 +120,7 @@ async function losesLease(node: Node): Promise<void> {
 test("a leader whose clock says that it still leads is refused by the stream: no answer, no row elsewhere", async () => {
   const clock = stoppable();
   const at = freshDir();
-  const first = await open("node-1", { time: clock.time, at });
+  const first = await open("node-1", { time: clock.time, at, stubborn: true });
   const epoch = await first.leads;
   const known = await submit(first, "one", "c-one").answer;
   const second = await open("node-2");
