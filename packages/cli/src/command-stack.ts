@@ -13,8 +13,10 @@ import { findStack, givenBroker, startStack } from "./stack.ts";
 
 /** `questbus up`: the stack in the foreground, until Ctrl-C. */
 export async function up(common: Common, options: { cluster?: number; from?: string } = {}): Promise<number> {
-  if (options.from !== undefined)
+  if (options.from !== undefined) {
+    refuseRunning(common.state);
     await beginFrom(common.state, clusterNamed(common.state, options.from), options.from);
+  }
   const stack = await startStack(makeStateDir(common.state), { cluster: options.cluster, onNews: note });
   if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
   else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
@@ -25,6 +27,18 @@ export async function up(common: Common, options: { cluster?: number; from?: str
   });
   await stack.stop();
   return exitCode.interrupted;
+}
+
+/** A node that cannot go on is between two starts, and locks nothing then. @throws QuestbusError STATE_LOCKED */
+function refuseRunning(stateDir: string): void {
+  const dir = resolve(stateDir);
+  if (!findStack(dir)) return;
+  throw new QuestbusError({
+    code: "STATE_LOCKED",
+    message: "a cluster still runs on this state directory",
+    where: dir,
+    next: "end it with Ctrl-C where it was started, then begin it anew",
+  });
 }
 
 /** @throws QuestbusError USAGE when the state is no cluster's, or has no such node */

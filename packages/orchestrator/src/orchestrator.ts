@@ -25,8 +25,7 @@ import { isLate, type Received, Waiting } from "./waiting.ts";
  * Owns the queue, the claims that wait for work, and the timer of the next due row. Owns no state of a quest: that is
  * the desk's, and behind it the journal's.
  * Invariants: I1 nobody is answered before the commit; I2 a command id seen before gets its stored answer, unless there
- * was no room for it; I3 a
- * command that is refused changes nothing but the record of its refusal; I4 the queue is bounded.
+ * was no room for it; I3 a command that is refused changes nothing but the record of its refusal; I4 the queue is bounded.
  */
 type Settled = { command: Command; answer: Answer };
 
