@@ -161,7 +161,7 @@ class Life implements Standby {
       time,
     });
     log.info({ epoch, position }, "leads");
-    for (const ms of announceAfterMs) time.after(ms, this.#parts.announce);
+    for (const ms of announceAfterMs) time.after(ms, () => this.#stopped || this.#parts.announce());
     onLead(epoch);
   }
 

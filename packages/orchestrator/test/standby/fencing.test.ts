@@ -26,6 +26,7 @@ type Node = Pick<Rig, "handlers" | "store"> & {
   standby: Standby;
   leads: Promise<number>;
   ended: Promise<unknown>;
+  announced: number;
   /** What left the node. */
   answers: Answer[];
 };
@@ -64,7 +65,7 @@ async function open(name: string, { time = systemTime, at = freshDir(), stubborn
   const lease = await openLeaderLease(connection, { node: name, replicas: 1 });
   const leads = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<unknown>();
-  const node = { store, leads: leads.promise, ended: ended.promise } as Node;
+  const node = { store, leads: leads.promise, ended: ended.promise, announced: 0 } as Node;
   node.standby = await startStandby({
     node: name,
     store,
@@ -83,7 +84,9 @@ async function open(name: string, { time = systemTime, at = freshDir(), stubborn
       };
       return { stop: async () => {} };
     },
-    announce: () => {},
+    announce: () => {
+      node.announced += 1;
+    },
     onLead: leads.resolve,
     onEnd: ended.resolve,
   });
@@ -187,6 +190,23 @@ test("a leader whose full disk does not take its place on the stream goes on", a
   await refused.promise;
   node.store.transact = transact;
   expect((await submit(node, "two", "c-two").answer).ok).toBe(true);
+});
+
+test("a leader that was told to end announces no more: its connection may be gone by then", async () => {
+  const later: (() => void)[] = [];
+  const announceMsMin = 1_200;
+  const after: Time["after"] = (ms, work) => {
+    if (ms < announceMsMin) return systemTime.after(ms, work);
+    later.push(work);
+    return () => {};
+  };
+  const node = await open("node-1", { time: { ...systemTime, after } });
+  await node.leads;
+  expect(later).toHaveLength(1);
+  await node.standby.stop();
+  const before = node.announced;
+  for (const announce of later) announce();
+  expect(node.announced).toBe(before);
 });
 
 test("a node that has read more of the stream than there is does not go on", async () => {
