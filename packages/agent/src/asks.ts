@@ -10,6 +10,7 @@ import {
   limit,
   QuestbusError,
 } from "@questbus/protocol";
+import { sendReport } from "./report.ts";
 
 /** One phase of an ask at work; `signal` aborts when its lease is lost. */
 export type AskTask = AskGrant & { readonly signal: AbortSignal };
@@ -134,8 +135,7 @@ class Hands {
 
   async #deliver(asks: AskOutcome[]): Promise<void> {
     try {
-      const options = { retryForMs: patienceMs };
-      const answer = await this.#work.client.request("report", { task: "ask", asks }, options);
+      const answer = await sendReport(this.#work, { task: "ask", asks });
       for (const each of (answer as AskReportAnswer).asks) this.#after(each);
     } catch (error) {
       this.#trouble(error);

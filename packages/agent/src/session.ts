@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BusClient, Time } from "@questbus/bus";
@@ -12,7 +11,6 @@ import {
   faultsOf,
   type Grant,
   limit,
-  QuestbusError,
   type Report,
 } from "@questbus/protocol";
 import {
@@ -29,6 +27,7 @@ import type { Logger } from "pino";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
 import type { AgentDefinition } from "./definition.ts";
 import { keepLease } from "./lease.ts";
+import { sendReport } from "./report.ts";
 
 /**
  * One agent's life: claim an assignment, do its task, report, claim again.
@@ -57,7 +56,6 @@ export const groupsDir = (stateDir: string): string => join(stateDir, "run", "gr
 const claimAnswerSlackMs = 2_000;
 /** After a claim that was refused at once (a full queue, a full disk), so that asking again is no storm. */
 const claimPauseMs = 1_000;
-const overloadedPauseMs = 500;
 /** How long an agent keeps trying to reach the orchestrator before it gives a task up. */
 const patienceMs = 60_000;
 
@@ -154,27 +152,13 @@ const diskFilled = (stateDir: string): Fault => ({
 async function deliver(session: Session, grant: Grant, report: Report): Promise<void> {
   const { stateDir } = session;
   try {
-    await send(session, report);
+    await sendReport(session, report);
   } catch (error) {
     const [fault] = faultsOf(error);
     if (!fault || !reportable.includes(fault.code)) throw error;
     if (fault.code === "DISK_FULL") await removeTrees({ dir: workspaceDir(stateDir, grant) });
     const told = fault.code === "DISK_FULL" ? diskFilled(stateDir) : fault;
-    await send(session, faultReport(grant, told, []));
-  }
-}
-
-/** A full queue says nothing of the report: it is sent again, as the same command, until there is another answer. */
-async function send({ client, signal }: Session, report: Report): Promise<void> {
-  const options = { id: randomUUID(), retryForMs: patienceMs, signal };
-  for (;;) {
-    try {
-      await client.request("report", report, options);
-      return;
-    } catch (error) {
-      if (!(error instanceof QuestbusError) || error.code !== "OVERLOADED") throw error;
-    }
-    await delay(overloadedPauseMs, undefined, { signal });
+    await sendReport(session, faultReport(grant, told, []));
   }
 }
 

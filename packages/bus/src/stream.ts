@@ -30,8 +30,9 @@ import type { DeadMessage } from "./incoming.ts";
  *
  * - J1: rows enter the stream in the order of `seq`, without waiting for each other: each names the one that must
  *   stand before it, so that after a loss on the way those behind it are refused, and all are sent again.
- * - J2: a row that is sent again within the dedupe window is stored once (`Nats-Msg-Id` is the row's id); of rows
- *   outside of quests, which come in pages, those pages are that are the same.
+ * - J2: a row that is sent again within the dedupe window is stored once (`Nats-Msg-Id` is the row's id and hash: after a
+ *   restore to an earlier moment other rows get ids that were used); of rows outside of quests, which come in pages, those
+ *   pages are that are the same.
  * - J3: the streams are no record. When they are gone they are made anew, and hold what comes from then on.
  */
 export type JournalStream = {
@@ -94,7 +95,7 @@ export async function ensureStream(
 
 const sourceOf = ({ space }: BusConnection): string => `questbus/${space}/orchestrator`;
 
-/** One message of the stream: a row, or a page of rows that belong to no quest. */
+/** One message of the stream: a row, or a page of rows that belong to no quest. `id`: what the stream drops repetitions by. */
 type Piece = { id: string; subject: string; message: Uint8Array; rows: number };
 
 /**
@@ -109,12 +110,14 @@ function piecesOf(connection: BusConnection, rows: readonly JournalEvent[]): Pie
   const endPage = (): void => {
     if (!page) return;
     const { first, last, texts } = page;
-    const id = texts.length === 1 ? first.id : `${first.id}..${last.seq}`;
-    const type = texts.length === 1 ? first.type : eventPage;
-    const head = JSON.stringify(wrap(`event.${type}`, { id, source, timeMs: first.timeMs }, 0));
-    const data = texts.length === 1 ? texts[0] : `{"rows":[${texts.join(",")}]}`;
+    const isAlone = texts.length === 1;
+    const eventId = isAlone ? first.id : `${first.id}..${last.seq}`;
+    const type = isAlone ? first.type : eventPage;
+    const head = JSON.stringify(wrap(`event.${type}`, { id: eventId, source, timeMs: first.timeMs }, 0));
+    const data = isAlone ? texts[0] : `{"rows":[${texts.join(",")}]}`;
     const message = encoder.encode(`${head.slice(0, -2)}${data}}`);
-    pieces.push({ id, subject: eventSubject(connection.space, null, type), message, rows: texts.length });
+    const subject = eventSubject(connection.space, null, type);
+    pieces.push({ id: `${eventId}-${last.hash}`, subject, message, rows: texts.length });
     page = null;
   };
   for (const row of rows) {
@@ -123,7 +126,8 @@ function piecesOf(connection: BusConnection, rows: readonly JournalEvent[]): Pie
       endPage();
       const { id, quest, timeMs, type } = row;
       const message = encode(wrap(`event.${type}`, { id, source, timeMs, subject: quest }, row));
-      pieces.push({ id, subject: eventSubject(connection.space, quest, type), message, rows: 1 });
+      const subject = eventSubject(connection.space, quest, type);
+      pieces.push({ id: `${id}-${row.hash}`, subject, message, rows: 1 });
       continue;
     }
     if (page && page.chars + text.length > pageCharsMax) endPage();

@@ -54,6 +54,14 @@ test("J2: rows that were stored already are not stored twice, whatever part of t
   expect(await stored()).toEqual(numbers(1, 24));
 });
 
+test("J2: rows that took the place of others, after a restore to an earlier moment, are stored", async () => {
+  const stream = await openJournalStream(bus);
+  await stream.publish(rows(1, 6));
+  const others = rows(4, 5).map((row) => ({ ...row, hash: "f".repeat(64) }));
+  await stream.publish(others);
+  expect(await stored()).toEqual([...numbers(1, 6), 4, 5]);
+});
+
 test("J1: a broker killed in the middle costs no row and no order", async () => {
   const stream = await openJournalStream(bus);
   await stream.publish(rows(1, 100));

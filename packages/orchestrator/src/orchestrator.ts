@@ -13,7 +13,7 @@ import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
 import { Desk, type Random } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
-import { foreignId, isRefusal, overloaded, refusal } from "./refusal.ts";
+import { foreignId, isFinal, isRefusal, overloaded, refusal } from "./refusal.ts";
 import { isLate, type Received, Waiting } from "./waiting.ts";
 
 /**
@@ -41,9 +41,6 @@ const unrecorded: readonly Verb[] = ["renew", "requests", "progress"];
 /** An ask's own row knows its command and each report: an answer stored beside it would be written twice. */
 const isOwnRecord = ({ verb, data }: Command): boolean =>
   verb === "ask" || (verb === "report" && data.task === "ask");
-
-/** What there was no room for is to be sent again under the same id, and then to be carried out. */
-const isFinal = (answer: Answer): boolean => answer.ok || !answer.retryable;
 
 /** What waits for the end of its turn, and longer. */
 const waits = ({ verb }: Command): boolean => verb === "claim" || verb === "requests";
@@ -279,7 +276,8 @@ class Running {
       this.#recordRefusal(tx, command, error);
       answer = refusal(error);
     }
-    if (!unrecorded.includes(command.verb) && !isOwnRecord(command) && isFinal(answer))
+    const isLast = answer.ok || isFinal(answer.faults);
+    if (!unrecorded.includes(command.verb) && !isOwnRecord(command) && isLast)
       tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);
     return [{ command, answer }];
   }

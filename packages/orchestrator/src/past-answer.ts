@@ -1,8 +1,6 @@
 import { type AskState, askGrant, grantOf, type QuestState } from "@questbus/core";
 import {
   type Answer,
-  type ErrorCode,
-  errorRegistry,
   type JournalEvent,
   limit,
   type PauseAnswer,
@@ -10,6 +8,7 @@ import {
   type Role,
 } from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
+import { isFinal } from "./refusal.ts";
 
 /**
  * What a command was answered with, as its rows in the journal give it: where the stored answers are lost, one that comes
@@ -38,8 +37,8 @@ function pastAnswer(event: JournalEvent, past: Past): Answer | null {
 
 /** Null: it was to be sent again, and then carried out. */
 function refused({ code, message }: { code: string; message: string }): Answer | null {
-  const retryable = errorRegistry[code as ErrorCode]?.class === "retryable";
-  return retryable ? null : { ok: false, faults: [{ code, message }], retryable };
+  const faults = [{ code, message }];
+  return isFinal(faults) ? { ok: false, faults, retryable: false } : null;
 }
 
 function dataOf(event: JournalEvent, { state, asks }: Past): object | null {

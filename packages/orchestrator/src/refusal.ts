@@ -1,4 +1,4 @@
-import { type Answer, type ErrorCode, faultsOf, QuestbusError } from "@questbus/protocol";
+import { type Answer, type ErrorCode, errorRegistry, faultsOf, QuestbusError } from "@questbus/protocol";
 
 /** What the store says of itself: no refusal of a command, but the end of the transaction. */
 const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_LOCKED", "AUDIT_BROKEN"];
@@ -6,6 +6,10 @@ const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_L
 /** A decision against a command, which leaves everything else of its transaction as it is. */
 export const isRefusal = (error: unknown): error is QuestbusError =>
   error instanceof QuestbusError && !storeFaults.includes(error.code);
+
+/** False: it is to be sent again under the same id, and then to be carried out: there was no room, or safe mode. */
+export const isFinal = (faults: readonly { code: string }[]): boolean =>
+  !faults.some(({ code }) => code === "SAFE_MODE" || errorRegistry[code as ErrorCode]?.class === "retryable");
 
 /** The sender of another command has this id already. */
 export const foreignId = (id: string): QuestbusError =>

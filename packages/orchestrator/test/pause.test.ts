@@ -254,6 +254,15 @@ describe("safe mode", () => {
     dataOf(await send(rig, operator, "cancel", { quest: one, reason: "enough" }));
   });
 
+  it("what it refused is carried out afterwards, sent again as the same command", async () => {
+    const rig = await openRig();
+    await pause(rig, "safe-mode");
+    const later = () => send(rig, operator, "submit", submission({ title: "later" }), "c-later");
+    expect([codeOf(await later()), codeOf(await later())]).toEqual(["SAFE_MODE", "SAFE_MODE"]);
+    await resume(rig, "safe-mode");
+    expect(dataOf(await later())).toMatchObject({ resumed: false });
+  });
+
   it("answers an ask that was stored before, when it comes again", async () => {
     const rig = await openRig();
     const ask = {
