@@ -2,9 +2,17 @@ import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { BusClient } from "@questbus/bus";
 import { heldCursor, leaderCursor } from "@questbus/orchestrator";
-import type { CommandData, JournalEvent } from "@questbus/protocol";
+import type { CommandData, crashPoints, JournalEvent } from "@questbus/protocol";
 import { journalRows, openStore, projectionLines, type StoreReader, verifyJournal } from "@questbus/store";
-import { type BareCluster, openPlace, type Place, startBareCluster, until } from "@questbus/testkit";
+import {
+  type BareCluster,
+  type Crashes,
+  openCrashes,
+  openPlace,
+  type Place,
+  startBareCluster,
+  until,
+} from "@questbus/testkit";
 import { submission } from "@questbus/testkit/scripted-report";
 import { type Agents, insist, startAgents } from "./agents.ts";
 import { auditProblems } from "./audit.ts";
@@ -14,10 +22,10 @@ import { endingScenarios } from "./scenario.ts";
 
 /**
  * Runs on a real cluster of three nodes: under a load of asks and quests the orchestrator that leads is killed, or stopped
- * for longer than its lease and then let go on.
+ * for longer than its lease and then let go on; or it is killed where a batch was sent, or is held.
  */
 export type LeaderRig = {
-  run(seed: number, how: "kill" | "pause"): Promise<LeaderRun>;
+  run(seed: number, how: LeaderFault): Promise<LeaderRun>;
   /** Ends the load, waits until all nodes stand at the same row, and says what is wrong. */
   settle(): Promise<string[]>;
   /** What was answered up to now, and how often a node took rows away that the others never had. */
@@ -25,8 +33,12 @@ export type LeaderRig = {
   close(): Promise<void>;
 };
 
+/** Where a batch is on its way to the other nodes. */
+type LeaderPoint = (typeof crashPoints.leader)[number];
+/** At any moment, or killed where it comes to a point. */
+export type LeaderFault = "kill" | "pause" | LeaderPoint;
 export type LeaderRun = {
-  how: "kill" | "pause";
+  how: LeaderFault;
   /** From the signal to the first answer to a command that was sent after it. */
   takeoverMs: number;
   problems: string[];
@@ -37,19 +49,21 @@ const waitMsMax = 60_000;
 
 export async function openLeaderRig(name: string): Promise<LeaderRig> {
   const place = openPlace(name);
-  const cluster = await startBareCluster(place.path("state"));
+  const crashes = openCrashes(place.path("crash"));
+  const cluster = await startBareCluster(place.path("state"), crashes.env);
   const stores = new Map(
     cluster.nodes.map((node) => [node, openStore({ dir: cluster.dirOf(node), mode: "read" })]),
   );
   const agents = await startAgents(cluster.clientAs);
   const operator = await cluster.clientAs("operator");
-  const rig = new Rig({ place, cluster, stores, agents, operator });
+  const rig = new Rig({ place, crashes, cluster, stores, agents, operator });
   rig.begin();
   return rig;
 }
 
 type Parts = {
   place: Place;
+  crashes: Crashes;
   cluster: BareCluster;
   stores: Map<string, StoreReader>;
   agents: Agents;
@@ -97,8 +111,8 @@ class Rig implements LeaderRig {
     return found;
   }
 
-  async run(seed: number, how: "kill" | "pause"): Promise<LeaderRun> {
-    const { cluster } = this.#parts;
+  async run(seed: number, how: LeaderFault): Promise<LeaderRun> {
+    const { cluster, crashes } = this.#parts;
     const next = numbersOf(seed);
     const submit = this.#submission(next, seed);
     const id = randomUUID();
@@ -106,10 +120,15 @@ class Rig implements LeaderRig {
     await pauseMs(next.below(400));
     const leader = this.#leader();
     const ends = cluster.endsOf(leader);
+    if (how === "kill" || how === "pause") cluster.signal(leader, how === "kill" ? "SIGKILL" : "SIGSTOP");
+    else {
+      crashes.order(how, 1 + next.below(20));
+      await until(`the leader to die at ${how}`, () => crashes.isDone(), waitMsMax);
+      crashes.settle();
+    }
     const fromMs = performance.now();
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#sentAfter = { fromMs, answered: resolve };
-    cluster.signal(leader, how === "kill" ? "SIGKILL" : "SIGSTOP");
     const takeoverMs = (await promise) - fromMs;
     this.#sentAfter = null;
     if (how === "pause") cluster.signal(leader, "SIGCONT");

@@ -35,7 +35,8 @@ const nodes = ["node-1", "node-2", "node-3"];
 const program = fileURLToPath(import.meta.resolve("@questbus/orchestrator/main"));
 const installation = "00112233aabbccdd";
 
-export async function startBareCluster(dir: string): Promise<BareCluster> {
+/** `env` is added to every orchestrator's environment. */
+export async function startBareCluster(dir: string, env: NodeJS.ProcessEnv = {}): Promise<BareCluster> {
   const agents = principals.map((role) => ({ role, name: role }));
   const credentials = ensureCredentials({ dir, agents });
   const binary = findBroker(process.env).path;
@@ -63,6 +64,7 @@ export async function startBareCluster(dir: string): Promise<BareCluster> {
     const child = fork(program, [...place, ...standby], {
       stdio: ["ignore", log, log, "ipc"],
       execArgv: [],
+      env: { ...process.env, ...env },
       detached: true,
     });
     closeSync(log);
