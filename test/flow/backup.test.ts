@@ -160,6 +160,12 @@ describe("restore", () => {
       "FILE_EXISTS",
       5,
     );
+    const own = place.path(`own-${copies}`);
+    mkdirSync(own);
+    writeFileSync(join(own, "notes.txt"), "mine");
+    const beside = await questbus(place, ["backup", "restore", name, "--to", own, "--state", dir]);
+    expectClearError(beside, "FILE_EXISTS", 5);
+    expect(readdirSync(own)).toEqual(["notes.txt"]);
   });
 
   test("segments alone are enough where they begin with the first row", async () => {

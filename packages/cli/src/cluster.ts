@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { nodeDir } from "@questbus/bus";
 import { heldCursor, leaderCursor, positionCursor, restoreState } from "@questbus/orchestrator";
 import { QuestbusError } from "@questbus/protocol";
@@ -51,11 +51,20 @@ export function findCluster(stateDir: string): Cluster | null {
 /**
  * The cluster of that state directory, made when there is none; null for a single orchestrator.
  *
- * @throws QuestbusError USAGE when the directory is the other kind's
+ * @throws QuestbusError USAGE when the directory is the other kind's, or a cluster's node
  */
 export function ensureCluster(stateDir: string, count: number | undefined): Cluster | null {
   const dir = resolve(stateDir);
   const found = findCluster(dir);
+  const above = found ? null : findCluster(dirname(dir));
+  if (above?.nodes.includes(basename(dir))) {
+    throw new QuestbusError({
+      code: "USAGE",
+      message: `this is the state of ${basename(dir)}, a node of a cluster: what one orchestrator did on it, the others would not have`,
+      where: dir,
+      next: `start the cluster: questbus up --cluster ${above.nodes.length} --state ${dirname(dir)}`,
+    });
+  }
   if (found && found.nodes.length !== count) {
     throw new QuestbusError({
       code: "USAGE",
@@ -166,10 +175,10 @@ export function storeDirOf(stateDir: string): string {
 }
 
 /** In words: who leads, and how far the others are behind. */
-export function standingText(standing: readonly NodeStanding[]): string {
+export function standingText(standing: readonly NodeStanding[], isRunning: boolean): string {
   const leader = standing.find(({ leads }) => leads);
   const headSeq = Math.max(0, ...standing.map(({ seq }) => seq));
   const others = standing.filter(({ leads }) => !leads);
   const behind = others.map(({ node, seq }) => `${node} ${headSeq - seq} rows behind`).join(", ");
-  return `${leader ? `${leader.node} leads (epoch ${leader.epoch})` : "nobody led yet"}; ${behind}`;
+  return `${leader ? `${leader.node} ${isRunning ? "leads" : "led last"} (epoch ${leader.epoch})` : "nobody led yet"}; ${behind}`;
 }

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import { plural } from "@questbus/agent";
@@ -192,6 +192,17 @@ function setAsideText({ dir, backups, segments }: SetAside): string {
   return `moved aside, with all that was given up: ${moved.join(" and ")}, in ${dir}\nto have that state again: questbus backup restore --from ${dir} --to OTHER-STATE`;
 }
 
+/** A state is brought back to where nothing is: beside other files it would hide them from git, and mix with them. */
+function assertEmpty(dir: string): void {
+  if (!existsSync(dir) || (statSync(dir).isDirectory() && readdirSync(dir).length === 0)) return;
+  throw new QuestbusError({
+    code: "FILE_EXISTS",
+    message: hasState(dir) ? "there is a state in this directory already" : "there is something else already",
+    where: dir,
+    next: "name an empty directory, or leave --to out to put the state that is there aside",
+  });
+}
+
 /** `questbus backup restore [BACKUP]`: into the state directory, or into another one that has no state yet. */
 export async function restoreBackup(
   named: string | undefined,
@@ -199,14 +210,7 @@ export async function restoreBackup(
   common: Common,
 ): Promise<number> {
   const to = options.to === undefined ? common.state : options.to;
-  if (options.to !== undefined && hasState(to)) {
-    throw new QuestbusError({
-      code: "FILE_EXISTS",
-      message: "there is a state in this directory already",
-      where: resolve(to),
-      next: "name an empty one, or leave --to out to put what is there aside",
-    });
-  }
+  if (options.to !== undefined) assertEmpty(resolve(to));
   const wanted = wantedOf(named, options, common);
   const restored = await inGiven(options.from, common, () =>
     restoreState(wanted, to, { replaces: options.to === undefined }),

@@ -88,7 +88,13 @@ function nodeVersion(): string {
 /** Of a cluster: who leads, and how far behind the others are. */
 function clusterChecks(stateDir: string): Check[] {
   const cluster = findCluster(stateDir);
-  return cluster ? [checked("cluster", () => standingText(standingOf(stateDir, cluster)))] : [];
+  return cluster
+    ? [
+        checked("cluster", () =>
+          standingText(standingOf(stateDir, cluster), findStack(resolve(stateDir)) !== null),
+        ),
+      ]
+    : [];
 }
 
 /** `questbus doctor`: what a run needs, and whether it is there. */

@@ -302,7 +302,7 @@ function addPauses(program: Command, signal: AbortSignal, ended: Ended): void {
     "pause",
     "stop a quest, a role or everything for a while; what is held may be finished",
   )
-    .requiredOption("--why <text>", "why; it is recorded")
+    .addOption(new Option("--why <text>", "why; it is recorded").argParser(someText).makeOptionMandatory())
     .action(async (quest: string | undefined, { why, ...scope }: ScopeOptions & { why: string }) =>
       ended(await pauseScope(scopeOf(quest, scope), why, commonOf(pause, signal))),
     );
@@ -452,6 +452,11 @@ function addVerdict(program: Command, signal: AbortSignal, ended: Ended): void {
         explainVerdict(quest, { pass: pass ?? null, html: html ?? null, force }, commonOf(explain, signal)),
       ),
     );
+}
+
+function someText(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("write some words");
 }
 
 function wholeNumber(text: string): number {

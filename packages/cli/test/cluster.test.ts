@@ -46,6 +46,17 @@ beforeEach(() => {
   for (const node of cluster.nodes) mkdirSync(js(node), { recursive: true });
 });
 
+it("no single orchestrator is started on a node: what it did there, the others would not have", () => {
+  for (const count of [undefined, 3])
+    expect(() => ensureCluster(join(dir, "node-2"), count)).toThrow(
+      expect.objectContaining({
+        code: "USAGE",
+        message: expect.stringContaining("node-2, a node of a cluster"),
+      }),
+    );
+  expect(ensureCluster(join(dir, "elsewhere"), undefined)).toBeNull();
+});
+
 describe("a cluster that begins anew from one node", () => {
   it("has that node's rows everywhere, all of them held, and streams without a message", async () => {
     await beginFrom(dir, cluster, "node-1");
