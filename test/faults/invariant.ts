@@ -46,7 +46,7 @@ function repeatedEffects(rows: readonly JournalEvent[]): string[] {
     .filter(({ type }) => !type.startsWith("breaker."))
     .flatMap((row, at) => {
       // Outcomes of one report on asks are refused each for itself, and again when the report comes again.
-      if (row.command === null || isRefusedReport(row)) return [];
+      if (row.command === null || isRefusedReport(row) || isPutOff(row)) return [];
       const before = lastOf.get(row.command);
       lastOf.set(row.command, { at, seq: row.seq });
       return before && before.at !== at - 1
@@ -57,6 +57,10 @@ function repeatedEffects(rows: readonly JournalEvent[]): string[] {
 
 const isRefusedReport = (row: JournalEvent): boolean =>
   row.type === "command.refused" && row.body.verb === "report";
+
+/** What came in safe mode is sent again as the same command, and has its effect then. */
+const isPutOff = (row: JournalEvent): boolean =>
+  row.type === "command.refused" && row.body.code === "SAFE_MODE";
 
 type Held = { epoch: number; held: boolean };
 
@@ -198,17 +202,22 @@ function askProblems(rows: readonly JournalEvent[]): string[] {
   });
 }
 
-/** Nothing of a quest that is halted is given out, and no pass of it begins; a role that is paused gets nothing. */
+/**
+ * Nothing of a quest that is halted is given out, but what an arbiter's ruling settles, and no pass of it begins; a role that is
+ * paused gets nothing.
+ */
 function begunWhilePaused(rows: readonly JournalEvent[]): string[] {
   const halted = new Set<string>();
+  const settling = new Set<string>();
   let paused: readonly string[] = [];
   return rows.flatMap((row) => {
     if (row.type === "stack.paused" || row.type === "stack.resumed")
       paused = row.body.pauses.map(({ scope }) => scope);
     if (row.type === "quest.halted" && row.quest) halted.add(row.quest);
     if (row.type === "quest.continued" && row.quest) halted.delete(row.quest);
-    const isStart = row.type === "assignment.claimed" || row.type === "pass.started";
-    const isHalted = isStart && halted.has(row.quest ?? "");
+    if (row.type === "assignment.offered" && row.quest && row.body.settle) settling.add(row.quest);
+    const isBegun = row.type === "assignment.claimed" && !settling.has(row.quest ?? "");
+    const isHalted = (isBegun || row.type === "pass.started") && halted.has(row.quest ?? "");
     const isTaken = row.type === "assignment.claimed" || row.type === "ask.claimed";
     const isPaused = isTaken && (paused.includes("all") || paused.includes(row.actor.role));
     return isHalted || isPaused
