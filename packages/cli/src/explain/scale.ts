@@ -64,5 +64,7 @@ export function bulk(values: readonly number[]): Range {
   const [q1, q3] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];
   const reach = 3 * (q3 - q1);
   const inside = sorted.filter((value) => value >= q1 - reach && value <= q3 + reach);
-  return [inside[0] as number, inside.at(-1) as number];
+  // Where both quartiles round to a number between two values, none is inside.
+  const shown = inside.length > 0 ? inside : sorted;
+  return [shown[0] as number, shown.at(-1) as number];
 }

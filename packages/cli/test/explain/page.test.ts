@@ -109,6 +109,11 @@ describe("the page of an explanation", () => {
         expect(unbalanced(page)).toBeNull();
       },
     );
-    fc.assert(property, { numRuns: 100 });
+    // Two values so close that both quartiles round to the number between them.
+    const close: [number, number][] = [
+      [999999999.9999996, 1e-9],
+      [999999999.9999994, 1e-9],
+    ];
+    fc.assert(property, { numRuns: 100, examples: [[close, []]] });
   });
 });
