@@ -202,22 +202,19 @@ function askProblems(rows: readonly JournalEvent[]): string[] {
   });
 }
 
-/**
- * Nothing of a quest that is halted is given out, but what an arbiter's ruling settles, and no pass of it begins; a role that is
- * paused gets nothing.
- */
+/** Nothing of a quest that is halted is given out, and no pass of it begins; a role that is paused gets nothing. */
 function begunWhilePaused(rows: readonly JournalEvent[]): string[] {
   const halted = new Set<string>();
-  const settling = new Set<string>();
   let paused: readonly string[] = [];
   return rows.flatMap((row) => {
     if (row.type === "stack.paused" || row.type === "stack.resumed")
       paused = row.body.pauses.map(({ scope }) => scope);
     if (row.type === "quest.halted" && row.quest) halted.add(row.quest);
-    if (row.type === "quest.continued" && row.quest) halted.delete(row.quest);
-    if (row.type === "assignment.offered" && row.quest && row.body.settle) settling.add(row.quest);
-    const isBegun = row.type === "assignment.claimed" && !settling.has(row.quest ?? "");
-    const isHalted = (isBegun || row.type === "pass.started") && halted.has(row.quest ?? "");
+    // One that waits for an arbiter has nothing to be halted.
+    const goesOn = row.type === "quest.continued" || row.type === "quest.escalated";
+    if (goesOn && row.quest) halted.delete(row.quest);
+    const isStart = row.type === "assignment.claimed" || row.type === "pass.started";
+    const isHalted = isStart && halted.has(row.quest ?? "");
     const isTaken = row.type === "assignment.claimed" || row.type === "ask.claimed";
     const isPaused = isTaken && (paused.includes("all") || paused.includes(row.actor.role));
     return isHalted || isPaused
