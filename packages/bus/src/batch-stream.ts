@@ -1,15 +1,9 @@
 import { Buffer } from "node:buffer";
-import {
-  DeliverPolicy,
-  JetStreamApiError,
-  jetstream,
-  jetstreamManager,
-  type OrderedConsumerOptions,
-} from "@nats-io/jetstream";
+import { DeliverPolicy, jetstream, jetstreamManager, type OrderedConsumerOptions } from "@nats-io/jetstream";
 import { headers, nanos } from "@nats-io/transport-node";
 import { type Batch, batch, batchSubject, limit, QuestbusError } from "@questbus/protocol";
 import { type BusConnection, busUnavailable } from "./connection.ts";
-import { ensureStream } from "./stream.ts";
+import { ensureStream, isOutrun } from "./stream.ts";
 
 /**
  * The batch stream: what a cluster's leader committed, in order, for its standbys. It is the commit point of a cluster:
@@ -45,7 +39,6 @@ export type BatchReader = {
 /** Another leader has written since. */
 export class Fenced extends Error {}
 
-const wrongLastSequence = 10071;
 const partHeader = "Questbus-Part";
 const ackMsMax = 1_000;
 const apiMsMax = 5_000;
@@ -101,11 +94,11 @@ export async function openBatchStream(
       });
       return (await connection.orDown(work)).seq;
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === wrongLastSequence) {
+      if (isOutrun(error)) {
         const stands = await connection.orDown(jsm.streams.getMessage(name, { seq: position + 1 }));
         // Ours, sent before: a single broker compares the place before it looks for repetitions.
         if (stands?.header.get("Nats-Msg-Id") === id) return position + 1;
-        throw new Fenced(`${error.message}, and this node has ${position}`);
+        throw new Fenced(`${(error as Error).message}, and this node has ${position}`);
       }
       if (error instanceof QuestbusError) throw error;
       throw busUnavailable(`the batch stream takes nothing: ${(error as Error).message}`, url);

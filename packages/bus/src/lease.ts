@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { JetStreamApiError, jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { limit } from "@questbus/protocol";
 import { type BusConnection, busUnavailable } from "./connection.ts";
-import { ensureStream } from "./stream.ts";
+import { ensureStream, isOutrun } from "./stream.ts";
 
 /**
  * The lease of a cluster's leader: one key with a time to live in a replicated bucket.
@@ -24,8 +24,6 @@ export type LeaderLease = {
 
 const ackMsMax = 1_000;
 const apiMsMax = 5_000;
-/** Codes of the JetStream API. */
-const wrongLastSequence = 10071;
 
 const leaseConfig = (space: string, replicas: number): Partial<StreamConfig> & { name: string } => ({
   name: `KV_questbus-${space}`,
@@ -60,7 +58,7 @@ export async function openLeaderLease(
       revision = (await connection.orDown(work)).seq;
       return true;
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return false;
+      if (isOutrun(error)) return false;
       throw busUnavailable(`the lease of the leader: ${(error as Error).message}`, url);
     }
   };

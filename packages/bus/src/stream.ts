@@ -47,6 +47,11 @@ const retryForMsDefault = 5_000;
 const backoffMs = { first: 50, max: 500 } as const;
 /** Codes of the JetStream API. */
 const streamExists = 10058;
+const wrongLastSequence = 10071;
+
+/** True when a message was not stored because another stands where it was to follow. */
+export const isOutrun = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && error.code === wrongLastSequence;
 
 const streamNames = (space: string) => ({
   journal: `JOURNAL_${space.toUpperCase()}`,
