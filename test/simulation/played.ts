@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { compileCache } from "@questbus/testkit";
 import type { Mutation } from "./mutations.ts";
 
-/** A start with it takes a third of the time. */
-const compileCache = fileURLToPath(new URL("../../node_modules/.cache/compile", import.meta.url));
 const program = fileURLToPath(new URL("play.ts", import.meta.url));
 const preload = fileURLToPath(new URL("mutate-preload.ts", import.meta.url));
 

@@ -40,7 +40,7 @@ const programs = {
   agent: fileURLToPath(import.meta.resolve("@questbus/agent/main")),
 };
 /** Where the shipped stack keeps compiled code: a start with it takes a third of the time. */
-const compileCache = fileURLToPath(new URL("../../../node_modules/.cache/compile", import.meta.url));
+export const compileCache = fileURLToPath(new URL("../../../node_modules/.cache/compile", import.meta.url));
 
 export async function startBareStack(
   stateDir: string,

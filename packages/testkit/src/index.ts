@@ -1,5 +1,5 @@
 export { type BareCluster, startBareCluster } from "./bare-cluster.ts";
-export { type BareStack, startBareStack } from "./bare-stack.ts";
+export { type BareStack, compileCache, startBareStack } from "./bare-stack.ts";
 export { type Finished, questbus, type Running, startQuestbus } from "./command-line.ts";
 export { type Crashes, openCrashes } from "./crash.ts";
 export { type Holds, openHolds } from "./hold.ts";
