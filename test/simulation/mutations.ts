@@ -7,6 +7,7 @@ export type Mutation = { name: string; file: string; from: string; to: string };
 const orchestrator = "packages/orchestrator/src/orchestrator.ts";
 const publisher = "packages/orchestrator/src/publisher.ts";
 const desk = "packages/orchestrator/src/desk.ts";
+const questBook = "packages/orchestrator/src/quest-book.ts";
 const projection = "packages/orchestrator/src/projection.ts";
 const decide = "packages/core/src/quest/decide.ts";
 const machine = "packages/core/src/assignment/machine.ts";
@@ -104,7 +105,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "an event is not projected",
-    file: desk,
+    file: questBook,
     from: "project(this.#store, row, current);",
     to: 'if (row.type !== "assignment.claimed") project(this.#store, row, current);',
   },

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import {
-  applyEvent,
   askAnswer,
   askWithheld,
   type DecideContext,
@@ -24,7 +23,6 @@ import {
   grantOf,
   heldAssignment,
   holdsMachine,
-  isEnded,
   isHeldBy,
   isReady,
   pausedBy,
@@ -60,17 +58,19 @@ import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
 import { ProgressBook } from "./progress.ts";
-import { project, setTimers } from "./projection.ts";
+import { project } from "./projection.ts";
+import { QuestBook } from "./quest-book.ts";
 
 /**
  * The desk turns one command into committed events: find the quest, decide, append, project. It runs inside the
  * orchestrator's transaction and does no I/O of its own but through the store.
  *
- * Owns the states of the quests that have not ended. Invariants: I1 what is in memory is what the transaction wrote:
- * `rollback` drops everything since `begin`; I2 a quest begins a pass only while no other runs, because it holds
- * the machine's measurement lease; one that stands still, waiting for a candidate from outside, holds none, and goes on
- * when no other runs; what an arbiter ruled is settled beside it, and measures nothing; I3 at the end of a turn a quest
- * that runs is halted if, and only if, it was kept from going on (`whyWithheld`), and nothing of a halted one is offered.
+ * Owns which quest begins or goes on next; the quests' states are its book's (`QuestBook`). Invariants: I1 what is in
+ * memory is what the transaction wrote: `rollback` drops everything since `begin`; I2 a quest begins a pass only while no
+ * other runs, because it holds the machine's measurement lease; one that stands still, waiting for a candidate from
+ * outside, holds none, and goes on when no other runs; what an arbiter ruled is settled beside it, and measures nothing;
+ * I3 at the end of a turn a quest that runs is halted if, and only if, it was kept from going on (`whyWithheld`), and
+ * nothing of a halted one is offered.
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
 export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
@@ -86,14 +86,11 @@ export class Desk {
   #tx: StoreWrites | null = null;
   readonly #nowMs: () => number;
   readonly #random: Random;
-  #active = new Map<string, QuestState>();
-  #before = new Map<string, QuestState | null>();
   #lastSeq = 0;
   readonly #progress = new ProgressBook();
-  /** What the quests offer, counted anew after one of them changed, or was put back. */
-  #offers: ReadonlyMap<Principal, number> | null = null;
   /** A quest changed since `startNext` looked. */
   #changed = true;
+  readonly #quests: QuestBook;
   readonly asks: AskDesk;
   readonly dead: DeadDesk;
   readonly #pauses: PauseDesk;
@@ -102,7 +99,7 @@ export class Desk {
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
     this.#random = random;
-    for (const state of store.unfinishedQuests() as QuestState[]) this.#active.set(state.id, state);
+    this.#quests = new QuestBook(store, (events, command, timeMs) => this.#append(events, command, timeMs));
     this.asks = new AskDesk(store, {
       nowMs,
       append: (events, command) => this.#append(events, command, nowMs()),
@@ -124,8 +121,8 @@ export class Desk {
 
   begin(tx: StoreWrites): void {
     this.#tx = tx;
-    this.#before.clear();
     this.#lastSeq = tx.head().seq;
+    this.#quests.begin(tx);
     this.asks.begin(tx);
     this.dead.begin(tx);
     this.#pauses.begin();
@@ -133,12 +130,8 @@ export class Desk {
   }
 
   rollback(): void {
-    for (const [id, state] of this.#before) {
-      if (state) this.#active.set(id, state);
-      else this.#active.delete(id);
-    }
-    this.#before.clear();
-    this.#moved();
+    this.#quests.rollback();
+    this.#changed = true;
     this.asks.rollback();
     this.dead.rollback();
     this.#pauses.rollback();
@@ -148,11 +141,6 @@ export class Desk {
   /** The last row of the journal that this desk knows of. */
   get lastSeq(): number {
     return this.#lastSeq;
-  }
-
-  #moved(): void {
-    this.#offers = null;
-    this.#changed = true;
   }
 
   #append(events: readonly NewEvent[], command: string | null, timeMs: number): JournalEvent[] {
@@ -193,7 +181,7 @@ export class Desk {
       case "ask":
         return askAnswer(this.asks.ask(asked.actor, asked.data as CommandData["ask"], asked.id));
       case "progress":
-        return { held: this.#progress.held(this.#active.values(), this.#nowMs()) };
+        return { held: this.#progress.held(this.#quests.all(), this.#nowMs()) };
       case "submit":
         return this.#submit(asked as Asked<"submit">);
       case "cancel":
@@ -234,7 +222,7 @@ export class Desk {
     if (!this.#changed) return;
     this.#changed = false;
     this.#halt();
-    const states = [...this.#active.values()];
+    const states = this.#quests.all();
     let machine = states.find(holdsMachine)?.id ?? null;
     const isFree = (state: QuestState): boolean => whyWithheld(state, this.#pauses.all, machine) === null;
     for (const state of states.filter(({ halted }) => halted).sort(inOrderOfArrival)) {
@@ -244,7 +232,7 @@ export class Desk {
     }
     if (machine !== null) return;
     const isNext = (state: QuestState): boolean => isReady(state, this.#nowMs()) && isFree(state);
-    const next = [...this.#active.values()].filter(isNext).sort(inOrderOfArrival)[0];
+    const next = this.#quests.all().filter(isNext).sort(inOrderOfArrival)[0];
     if (!next) return;
     const decide = next.status === "queued" ? decideStart : decideGoOn;
     this.#commit(decide(next, this.#context(orchestrator)), null);
@@ -252,7 +240,7 @@ export class Desk {
 
   /** What runs and is paused, itself or with others, stands. */
   #halt(): void {
-    for (const state of this.#active.values()) {
+    for (const state of this.#quests.all()) {
       if (state.status !== "running" || state.halted) continue;
       const stopped = pausedBy(state, this.#pauses.all);
       if (stopped) this.#commit(decideHalt(state, stopped, this.#context(orchestrator)), null);
@@ -261,7 +249,7 @@ export class Desk {
 
   /** A timer is due. */
   timer(kind: string, subject: string): void {
-    const quest = this.#active.get(subject.split(".")[0] ?? "");
+    const quest = this.#quests.find(subject.split(".")[0] ?? "");
     if (!quest) return;
     const role = roles.find((each) => subject.endsWith(`.${each}`));
     const context = this.#context(orchestrator);
@@ -269,7 +257,7 @@ export class Desk {
       this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
     if (kind === "still" && role)
       this.#commit(decideExpire(quest, role, this.#progress.reasonOf(subject), context), null);
-    if (kind === "quota") this.#moved();
+    if (kind === "quota") this.#changed = true;
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
   }
 
@@ -282,17 +270,7 @@ export class Desk {
 
   /** How much work there is for each role right now: assignments, or candidates that are asked for. */
   offers(): ReadonlyMap<Principal, number> {
-    if (this.#offers) return this.#offers;
-    const offers = new Map<Principal, number>();
-    for (const state of this.#active.values()) {
-      if (state.halted) continue;
-      // Every one who waits for requests gets all of them.
-      if (requestOf(state)) offers.set("worker", Number.POSITIVE_INFINITY);
-      for (const role of roles)
-        if (state.assignments[role].status === "offered") offers.set(role, (offers.get(role) ?? 0) + 1);
-    }
-    this.#offers = offers;
-    return offers;
+    return this.#quests.offers();
   }
 
   /** How many asks a role could be given now. */
@@ -302,7 +280,7 @@ export class Desk {
 
   #hello({ actor, data, id }: Asked<"hello">): unknown {
     this.record({ type: "agent.joined", quest: null, actor, body: data }, id);
-    for (const state of [...this.#active.values()]) {
+    for (const state of this.#quests.all()) {
       if (!isHeldBy(state, actor)) continue;
       this.#commit(
         decideExpire(state, actor.role as Role, "the agent started anew", this.#context(orchestrator)),
@@ -320,7 +298,8 @@ export class Desk {
     if (permit === "none") return null;
     const asksMax = permit === "trial" ? 1 : share;
     if (!this.offers().has(role)) return this.#takeAsks(actor, Math.min(data.asks ?? 0, asksMax), id);
-    const offered = [...this.#active.values()]
+    const offered = this.#quests
+      .all()
       .filter((state) => state.assignments[role].status === "offered" && !state.halted)
       .sort(inOrderOfArrival)[0];
     if (!offered) return null;
@@ -329,9 +308,7 @@ export class Desk {
   }
 
   #isHolding(agent: Actor): boolean {
-    return (
-      this.asks.heldBy(agent).length > 0 || [...this.#active.values()].some((each) => isHeldBy(each, agent))
-    );
+    return this.asks.heldBy(agent).length > 0 || this.#quests.all().some((each) => isHeldBy(each, agent));
   }
 
   #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
@@ -371,18 +348,21 @@ export class Desk {
   }
 
   #submit({ actor, data, id }: Asked<"submit">): unknown {
-    const same = [...this.#active.values()].find((state) => state.digest === data.digest);
+    const same = this.#quests.all().find((state) => state.digest === data.digest);
     if (same) return { quest: same.id, resumed: true };
     refuseInSafeMode(this.#pauses.all, "quest");
-    refuseBeyond(this.#active.size);
+    refuseBeyond(this.#quests.count);
     const { watch } = data.document;
-    const watched = watch === undefined ? null : this.#quest(watch);
+    const watched = watch === undefined ? null : this.#quests.get(watch);
     const state = this.#commit(decideSubmit(data, this.#context(actor), watched), id);
     return { quest: state.id, resumed: false };
   }
 
   #cancel({ actor, data, id }: Asked<"cancel">): unknown {
-    const state = this.#commit(decideCancel(this.#quest(data.quest), data.reason, this.#context(actor)), id);
+    const state = this.#commit(
+      decideCancel(this.#quests.get(data.quest), data.reason, this.#context(actor)),
+      id,
+    );
     return { quest: state.id, status: state.status };
   }
 
@@ -392,7 +372,7 @@ export class Desk {
     const changed = isStackScope(scope)
       ? this.#pauses.pause(actor, { scope, why }, id)
       : this.#changes(scope, (quest, context) => decidePause(quest, why, context), actor, id);
-    this.#moved();
+    this.#changed = true;
     this.#halt();
     return this.#pauseAnswer(scope, changed);
   }
@@ -401,7 +381,7 @@ export class Desk {
     const changed = isStackScope(scope)
       ? this.#pauses.resume(actor, scope, id)
       : this.#changes(scope, decideResume, actor, id);
-    this.#moved();
+    this.#changed = true;
     return this.#pauseAnswer(scope, changed);
   }
 
@@ -411,19 +391,19 @@ export class Desk {
     actor: Actor,
     id: string,
   ): boolean {
-    const draft = decide(this.#quest(quest), this.#context(actor));
+    const draft = decide(this.#quests.get(quest), this.#context(actor));
     this.#commit(draft, id);
     return draft.events.length > 0;
   }
 
   #pauseAnswer(scope: PauseScope, changed: boolean): PauseAnswer {
-    const found = isStackScope(scope) ? this.#pauses.of(scope) : (this.#quest(scope).pause ?? null);
+    const found = isStackScope(scope) ? this.#pauses.of(scope) : (this.#quests.get(scope).pause ?? null);
     const pause = found && { why: found.why, by: found.by, atMs: found.atMs };
     return { scope, paused: pause !== null, changed, pause };
   }
 
   #rule({ actor, data, id }: Asked<"rule">): unknown {
-    const found = [...this.#active.values()].find((state) => state.escalation?.id === data.escalation);
+    const found = this.#quests.all().find((state) => state.escalation?.id === data.escalation);
     if (!found) {
       throw new QuestbusError({
         code: "ESCALATION_NOT_FOUND",
@@ -436,14 +416,14 @@ export class Desk {
   }
 
   #requests(): RequestsAnswer | null {
-    const offered = [...this.#active.values()].filter(({ halted }) => !halted);
+    const offered = this.#quests.all().filter(({ halted }) => !halted);
     const open = offered.sort(inOrderOfArrival).flatMap((state) => requestOf(state) ?? []);
     return open.length > 0 ? { status: "open", requests: open.slice(0, limit.requestsMax) } : null;
   }
 
   #supply({ actor, data, id }: Asked<"supply">): unknown {
     refuseInSafeMode(this.#pauses.all, "candidate");
-    const state = this.#commit(decideSupply(this.#quest(data.quest), data, this.#context(actor)), id);
+    const state = this.#commit(decideSupply(this.#quests.get(data.quest), data, this.#context(actor)), id);
     return { quest: state.id, pass: state.passes.length };
   }
 
@@ -451,38 +431,15 @@ export class Desk {
     return { nowMs: this.#nowMs(), actor, newId: this.#random.id, newSeed: this.#random.seed };
   }
 
-  #quest(id: string): QuestState {
-    const state = this.#active.get(id) ?? (this.#store.getQuestState(id) as QuestState | null);
-    if (state) return state;
-    throw new QuestbusError({
-      code: "QUEST_NOT_FOUND",
-      message: `there is no quest ${id}`,
-      next: "list them: questbus list",
-    });
-  }
-
   #questOf(assignment: string): QuestState {
-    return this.#quest(assignment.split(".")[0] ?? "");
+    return this.#quests.get(assignment.split(".")[0] ?? "");
   }
 
-  /** Appends a decision's events and writes their projections; gives the state after them. */
   #commit(draft: Draft, command: string | null): QuestState {
-    const { state } = draft;
-    if (draft.events.length === 0) return state;
-    const before = this.#active.get(state.id) ?? null;
-    if (!this.#before.has(state.id)) this.#before.set(state.id, before);
-    const rows = this.#append(draft.events, command, draft.context.nowMs);
-    let current = before;
-    for (const row of rows) {
-      current = applyEvent(current, row);
-      project(this.#store, row, current);
-      setTimers(this.#store, row, current);
-    }
-    this.#moved();
-    const after = current as QuestState;
+    const after = this.#quests.commit(draft, command);
+    if (draft.events.length === 0) return after;
+    this.#changed = true;
     this.#progress.changed(after);
-    if (isEnded(after)) this.#active.delete(after.id);
-    else this.#active.set(after.id, after);
     return after;
   }
 }
