@@ -6,7 +6,6 @@ import {
   knobFiles,
   no,
   type Outcome,
-  plural,
   renderKnobs,
   reviewDifference,
   type TaskContext,
@@ -20,6 +19,7 @@ import {
   faultsOf,
   forbiddenPaths,
   inspectPatch,
+  plural,
   QuestbusError,
 } from "@questbus/protocol";
 import {

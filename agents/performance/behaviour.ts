@@ -6,14 +6,13 @@ import {
   no,
   type Outcome,
   observeArm,
-  plural,
   refuseUnstableDigest,
   type TaskContext,
   whileMeasuring,
   yes,
 } from "@questbus/agent";
 import { admissionFault, admissionPlan, resizedGoal, workloadSeed } from "@questbus/core";
-import { type Fault, limit, type Observation, percent, QuestbusError } from "@questbus/protocol";
+import { type Fault, limit, type Observation, percent, plural, QuestbusError } from "@questbus/protocol";
 import { type Arms, closeArms, openArms } from "@questbus/workbench";
 import { produce } from "./produce.ts";
 import { profileBase } from "./profile.ts";

@@ -3,7 +3,6 @@ import {
   chosenFixer,
   knobFiles,
   type Outcome,
-  plural,
   reviewDifference,
   type TaskContext,
   takeWorktree,
@@ -15,6 +14,7 @@ import {
   type FixerSpec,
   forbiddenPaths,
   inspectPatch,
+  plural,
   QuestbusError,
 } from "@questbus/protocol";
 import {

@@ -4,13 +4,12 @@ import {
   isWatch,
   no,
   type Outcome,
-  plural,
   reviewDifference,
   rewrittenSeal,
   type TaskContext,
   yes,
 } from "@questbus/agent";
-import { limit, QuestbusError, type SuiteRun, type Suspicion } from "@questbus/protocol";
+import { limit, plural, QuestbusError, type SuiteRun, type Suspicion } from "@questbus/protocol";
 import {
   adoptCommit,
   changedOnlyUnder,

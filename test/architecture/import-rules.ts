@@ -20,9 +20,16 @@ export const importTable: Record<string, { ours: readonly string[]; others: read
   "packages/workbench": { ours: ["protocol"], others: ["autocannon", "zod"] },
   "packages/orchestrator": { ours: ["protocol", "core", "store", "bus"], others: ["pino"] },
   "packages/agent": { ours: ["protocol", "core", "bus", "workbench"], others: ["pino", "yaml", "zod"] },
-  // It starts the two programs as processes of their own.
+  // It starts the two programs as processes of their own, and loads no more than that takes.
   "packages/cli": {
-    ours: [...everyPackage, "agent/main", "orchestrator/main"],
+    ours: [
+      ...everyPackage,
+      "agent/main",
+      "orchestrator/main",
+      "store/place",
+      "workbench/process-group",
+      "workbench/run-home",
+    ],
     others: ["commander", "yaml", "zod"],
   },
   "packages/testkit": "free",

@@ -61,5 +61,3 @@ export const authorityOf = ({ brief, definition }: Pick<TaskContext, "brief" | "
   write: brief.spec.authority.write,
   never: [...brief.spec.authority.never, ...definition.never],
 });
-
-export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,5 +1,5 @@
 import { pause, type Time } from "@questbus/bus";
-import { newestBackupMs } from "@questbus/store";
+import { newestBackupMs } from "@questbus/store/place";
 import type { Settings } from "./setting.ts";
 
 /** Longest that a timer of Node holds is 24 days; a clock that was set is noticed sooner. */

@@ -1,19 +1,9 @@
 import { randomBytes } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { nodeDir } from "@questbus/bus";
-import { heldCursor, leaderCursor, positionCursor, restoreState } from "@questbus/orchestrator";
 import { QuestbusError } from "@questbus/protocol";
-import { createBackup, openStore, type StoreReader, stateArtifacts } from "@questbus/store";
+import { stateArtifacts } from "@questbus/store/place";
 import { z } from "zod";
 
 /**
@@ -97,88 +87,4 @@ export function ensureCluster(stateDir: string, count: number | undefined): Clus
   writeFileSync(fresh, JSON.stringify(made), { mode: 0o600 });
   renameSync(fresh, clusterFile(dir));
   return made;
-}
-
-/**
- * Begins a cluster anew from one node's database: the others get a copy of it, and the brokers' streams begin with what comes
- * next. The databases that were there are moved aside.
- *
- * @throws QuestbusError STATE_LOCKED while one of the nodes runs
- */
-export async function beginFrom(stateDir: string, { nodes }: Cluster, from: string): Promise<void> {
-  const dir = resolve(stateDir);
-  const source = nodeDir(dir, from);
-  const store = openStore({ dir: source, mode: "write" });
-  try {
-    store.transact((tx) => {
-      tx.setCursor(positionCursor, 0);
-      tx.setCursor(heldCursor, tx.head().seq);
-    });
-  } finally {
-    store.close();
-  }
-  const copies = mkdtempSync(join(dir, "copy-"));
-  try {
-    const { name } = await createBackup(source, copies);
-    for (const node of nodes.filter((each) => each !== from))
-      await restoreState({ from: copies, backup: name }, nodeDir(dir, node), { replaces: false });
-  } finally {
-    rmSync(copies, { recursive: true, force: true });
-  }
-  for (const node of nodes)
-    rmSync(join(nodeDir(dir, node), "broker", "js"), { recursive: true, force: true });
-}
-
-export type NodeStanding = { node: string; seq: number; epoch: number; leads: boolean };
-
-/** What each node's own state says: how far it is, and who began to lead last. Nodes without a state are left out. */
-export function standingOf(stateDir: string, { nodes }: Cluster): NodeStanding[] {
-  const read = nodes.flatMap((node) => {
-    const found = readNode(nodeDir(resolve(stateDir), node), (store) => {
-      const [row] = store.readJournal({ afterSeq: store.getCursor(leaderCursor) - 1, limit: 1 });
-      return { seq: store.head().seq, began: row?.type === "leader.began" ? row.body : null };
-    });
-    return found ? [{ node, ...found }] : [];
-  });
-  const epoch = Math.max(0, ...read.map(({ began }) => began?.epoch ?? 0));
-  const leader = read.find(({ began }) => began?.epoch === epoch)?.began?.node;
-  return read.map(({ node, seq, began }) => ({
-    node,
-    seq,
-    epoch: began?.epoch ?? 0,
-    leads: node === leader,
-  }));
-}
-
-function readNode<T>(dir: string, look: (store: StoreReader) => T): T | null {
-  if (!existsSync(join(dir, "questbus.db"))) return null;
-  try {
-    const store = openStore({ dir, mode: "read" });
-    try {
-      return look(store);
-    } finally {
-      store.close();
-    }
-  } catch (error) {
-    if (error instanceof QuestbusError && error.code === "STATE_MISSING") return null;
-    throw error;
-  }
-}
-
-/** Where the database of a state directory is read: in a cluster, that of the node that leads. */
-export function storeDirOf(stateDir: string): string {
-  const dir = resolve(stateDir);
-  const cluster = findCluster(dir);
-  if (!cluster) return dir;
-  const standing = standingOf(dir, cluster);
-  return nodeDir(dir, standing.find(({ leads }) => leads)?.node ?? (cluster.nodes[0] as string));
-}
-
-/** In words: who leads, and how far the others are behind. */
-export function standingText(standing: readonly NodeStanding[], isRunning: boolean): string {
-  const leader = standing.find(({ leads }) => leads);
-  const headSeq = Math.max(0, ...standing.map(({ seq }) => seq));
-  const others = standing.filter(({ leads }) => !leads);
-  const behind = others.map(({ node, seq }) => `${node} ${headSeq - seq} rows behind`).join(", ");
-  return `${leader ? `${leader.node} ${isRunning ? "leads" : "led last"} (epoch ${leader.epoch})` : "nobody led yet"}; ${behind}`;
 }

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
-import { plural } from "@questbus/agent";
 import { nodeDir } from "@questbus/bus";
 import { drill, type Restored, restoreState } from "@questbus/orchestrator";
-import { exitCode, type Fault, QuestbusError } from "@questbus/protocol";
+import { exitCode, type Fault, plural, QuestbusError } from "@questbus/protocol";
 import {
   type Backup,
   createBackup,
@@ -20,12 +19,11 @@ import { findCluster } from "./cluster.ts";
 import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
-import { makeStateDir } from "./session.ts";
 import { readSettings } from "./setting.ts";
-import { hasState } from "./stack.ts";
+import { hasState, makeStateDir } from "./state-dir.ts";
 
 /** The folder that was named, or the one of the settings. */
-function folderOf(common: Common, named: string | undefined): string {
+async function folderOf(common: Common, named: string | undefined): Promise<string> {
   const cluster = findCluster(common.state);
   if (cluster) {
     const node = nodeDir(common.state, cluster.nodes[0] as string);
@@ -36,7 +34,7 @@ function folderOf(common: Common, named: string | undefined): string {
       next: `name a node, as --state ${node}`,
     });
   }
-  return named === undefined ? readSettings(common.state).backups.dir : resolve(named);
+  return named === undefined ? (await readSettings(common.state)).backups.dir : resolve(named);
 }
 
 const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
@@ -72,7 +70,7 @@ export async function makeBackup(
   // One that a stack has started ends with it, and gives way to what is measured.
   process.once("disconnect", () => process.exit(exitCode.failure));
   setPriority(19);
-  const folder = folderOf(common, to);
+  const folder = await folderOf(common, to);
   const backup = await createBackup(resolve(common.state), folder, { signal: common.signal });
   const removed = keep === undefined ? [] : forgetBackups(folder, keep);
   if (common.json) printJson({ ...shown(backup), removed });
@@ -86,9 +84,9 @@ export async function makeBackup(
 }
 
 /** `questbus backup list` */
-export function showBackups({ from }: { from?: string | undefined }, common: Common): number {
+export async function showBackups({ from }: { from?: string | undefined }, common: Common): Promise<number> {
   if (from !== undefined && !existsSync(resolve(from))) throw folderMissing(resolve(from));
-  const { whole, broken } = surveyBackups(folderOf(common, from));
+  const { whole, broken } = surveyBackups(await folderOf(common, from));
   const backups = whole.toReversed();
   if (common.json) printJson([...backups.map(shown), ...broken]);
   else if (backups.length + broken.length === 0)
@@ -145,7 +143,7 @@ export async function checkBackup(
   common: Common,
 ): Promise<number> {
   const backup = await inGiven(from, common, async () => {
-    const found = findBackup(folderOf(common, from), named);
+    const found = findBackup(await folderOf(common, from), named);
     await verifyBackup(found);
     return found;
   });
@@ -170,7 +168,7 @@ function momentOf(text: string): number {
   });
 }
 
-function wantedOf(named: string | undefined, { at, from }: RestoreOptions, common: Common) {
+async function wantedOf(named: string | undefined, { at, from }: RestoreOptions, common: Common) {
   if (named !== undefined && at !== undefined) {
     throw new QuestbusError({
       code: "USAGE",
@@ -178,7 +176,11 @@ function wantedOf(named: string | undefined, { at, from }: RestoreOptions, commo
       next: "leave one of them out; with neither, all that was kept is restored",
     });
   }
-  return { from: folderOf(common, from), backup: named, atMs: at === undefined ? undefined : momentOf(at) };
+  return {
+    from: await folderOf(common, from),
+    backup: named,
+    atMs: at === undefined ? undefined : momentOf(at),
+  };
 }
 
 const restoredText = ({ backup, replayed, head, lastRowMs }: Restored): string =>
@@ -211,7 +213,7 @@ export async function restoreBackup(
 ): Promise<number> {
   const to = options.to === undefined ? common.state : options.to;
   if (options.to !== undefined) assertEmpty(resolve(to));
-  const wanted = wantedOf(named, options, common);
+  const wanted = await wantedOf(named, options, common);
   const restored = await inGiven(options.from, common, () =>
     restoreState(wanted, to, { replaces: options.to === undefined }),
   );
@@ -247,7 +249,9 @@ export async function drillBackup(options: RestoreOptions, common: Common): Prom
     });
   const live = liveOf(common);
   try {
-    const done = await inGiven(options.from, common, () => drill(wantedOf(undefined, options, common), live));
+    const done = await inGiven(options.from, common, async () =>
+      drill(await wantedOf(undefined, options, common), live),
+    );
     if (common.json) printJson({ ok: true, ...done, lastRow: timeText(done.lastRowMs) });
     else {
       printData(paint("green", `restored elsewhere and verified: ${restoredText(done)}`));

@@ -14,7 +14,7 @@ import {
 import type { Common } from "./command-run.ts";
 import { note, paintError, printData, printJson } from "./output.ts";
 import { placedError, readSubmission } from "./quest-file.ts";
-import { makeStateDir } from "./session.ts";
+import { makeStateDir } from "./state-dir.ts";
 
 type Series = { same: Pair[]; moved: Pair[] };
 

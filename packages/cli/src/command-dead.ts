@@ -1,10 +1,11 @@
-import { nearWord, plural } from "@questbus/agent";
+import { nearWord } from "@questbus/agent";
 import type { BusClient } from "@questbus/bus";
 import { deadIdOf, deadSeqOf, isWhole } from "@questbus/core";
 import {
   type DeadLetter,
   type EventBody,
   exitCode,
+  plural,
   QuestbusError,
   type RetryAnswer,
 } from "@questbus/protocol";

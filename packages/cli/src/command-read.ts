@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { plural } from "@questbus/agent";
 import {
   acceptedChange,
   awaitingPass,
@@ -13,7 +12,14 @@ import {
   watchFinding,
 } from "@questbus/core";
 import { checkReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
-import { exitCode, type HeldProgress, type JournalEvent, QuestbusError, roles } from "@questbus/protocol";
+import {
+  exitCode,
+  type HeldProgress,
+  type JournalEvent,
+  plural,
+  QuestbusError,
+  roles,
+} from "@questbus/protocol";
 import {
   actorText,
   type Checkpoint,
@@ -34,7 +40,8 @@ import { openProgress } from "./progress.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { readSettings } from "./setting.ts";
-import { findStack, hasState, notRunning } from "./stack.ts";
+import { findStack, notRunning } from "./stack-record.ts";
+import { hasState } from "./state-dir.ts";
 import { exitOf, intentOf, outcomeOf, outcomeText, summaryOf, supplyHint } from "./summary.ts";
 import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
 
@@ -242,7 +249,8 @@ export type VerifyOptions = { checkpoints?: string | undefined; key?: string | u
  * `questbus audit verify`: the chain, what was signed of it, then in one walk every verdict from its own evidence, and the
  * state that follows.
  */
-export function verifyAudit(options: VerifyOptions, common: Common): number {
+export async function verifyAudit(options: VerifyOptions, common: Common): Promise<number> {
+  const settings = await readSettings(common.state);
   return withStore(common.state, (store) => {
     const chain = verifyJournal(store);
     if (!chain.ok)
@@ -250,7 +258,7 @@ export function verifyAudit(options: VerifyOptions, common: Common): number {
         common,
         chain.faults.map((each) => each.what),
       );
-    const checkpoints = verifyCheckpoints(store, options, common);
+    const checkpoints = verifyCheckpoints(store, { ...options, beside: settings.checkpoints }, common);
     const { verdicts, faults, difference } = replayed(store);
     if (faults.length > 0) throw auditBroken(common, faults.map(verdictFault));
     if (difference) throw difference;
@@ -272,12 +280,12 @@ export function verifyAudit(options: VerifyOptions, common: Common): number {
 /** Holds the journal against the checkpoints beside it, those of the settings, and those that were named. */
 function verifyCheckpoints(
   store: StoreReader,
-  { checkpoints, key }: VerifyOptions,
+  { checkpoints, key, beside }: VerifyOptions & { beside: string | null },
   common: Common,
 ): { count: number; upTo: number; named?: number } {
   const named = checkpoints === undefined ? null : resolve(checkpoints);
   if (named && !isFolder(named)) throw checkpointMissing(named, "the folder of checkpoints is not there");
-  const dirs = new Set([checkpointsDir(store.dir), readSettings(common.state).checkpoints, named]);
+  const dirs = new Set([checkpointsDir(store.dir), beside, named]);
   const found: Checkpoint[] = [];
   const faults: string[] = [];
   for (const dir of dirs) {

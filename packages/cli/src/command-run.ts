@@ -13,7 +13,7 @@ import { openProgress } from "./progress.ts";
 import { readSubmission, type Submission } from "./quest-file.ts";
 import { matrixText, writeReport } from "./report.ts";
 import { type StackSession, withLastingStack, withStack } from "./session.ts";
-import { notRunning } from "./stack.ts";
+import { notRunning } from "./stack-record.ts";
 import { exitOf, summaryOf } from "./summary.ts";
 import { openWithheld, withheldText } from "./withheld.ts";
 

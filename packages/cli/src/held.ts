@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { type BusClient, connectBus, createClient, credentialPath } from "@questbus/bus";
 import type { HeldProgress } from "@questbus/protocol";
-import { findStack } from "./stack.ts";
+import { findStack } from "./stack-record.ts";
 
 /** What the agents at work said last. It is in no database: the orchestrator that runs is asked, and a moment is enough. */
 const answerMsMax = 1_000;

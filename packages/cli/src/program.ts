@@ -13,34 +13,13 @@ import {
   roles,
 } from "@questbus/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type AskOptions, askRole } from "./command-ask.ts";
-import {
-  checkBackup,
-  drillBackup,
-  makeBackup,
-  type RestoreOptions,
-  restoreBackup,
-  showBackups,
-} from "./command-backup.ts";
-import { calibrate } from "./command-calibrate.ts";
-import { dropDead, listDead, retryDead, showDead } from "./command-dead.ts";
-import { pauseScope, resumeScope, type ScopeOptions, scopeOf } from "./command-pause.ts";
-import {
-  listAgents,
-  listEscalations,
-  listQuests,
-  replayAudit,
-  showAudit,
-  showStatus,
-  type VerifyOptions,
-  verifyAudit,
-  watch,
-} from "./command-read.ts";
-import { recheckQuest } from "./command-recheck.ts";
-import { type Common, cancelQuest, type Granted, ruleOn, runQuest, submitQuest } from "./command-run.ts";
-import { doctor, up } from "./command-stack.ts";
-import { supplyCandidate } from "./command-supply.ts";
-import { explainVerdict } from "./explain/command.ts";
+import type { AskOptions } from "./command-ask.ts";
+import type { RestoreOptions } from "./command-backup.ts";
+import type { ScopeOptions } from "./command-pause.ts";
+import type { VerifyOptions } from "./command-read.ts";
+import type { Common, Granted } from "./command-run.ts";
+
+/** The command line. What a command does is loaded when it runs: each says from where, first thing in its action. */
 
 /** What a program run gives back: its exit code. */
 export type Ended = (exit: number) => void;
@@ -91,7 +70,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   const add = (
     name: string,
     description: string,
-    work: (common: Common, ...args: string[]) => Promise<number> | number,
+    work: (common: Common, ...args: string[]) => Promise<number>,
   ): Command => {
     const command = program.command(name).description(description);
     return withCommon(command).action(async (...given: unknown[]) => {
@@ -108,21 +87,28 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
       clusterSize,
     )
     .option("--from <node>", "begin the cluster anew from that node's database; the others' are moved aside")
-    .action(async (given: { cluster?: number; from?: string }) =>
-      ended(await up(commonOf(upCommand, signal), given)),
-    );
-  add("status", "show a quest (the newest by default)", (common, quest) =>
-    showStatus(quest, common),
+    .action(async (given: { cluster?: number; from?: string }) => {
+      const { up } = await import("./command-up.ts");
+      ended(await up(commonOf(upCommand, signal), given));
+    });
+  add("status", "show a quest (the newest by default)", async (common, quest) =>
+    (await import("./command-read.ts")).showStatus(quest, common),
   ).argument("[quest]", "its id", valid(questId));
-  add("list", "list the quests, newest first", listQuests);
-  add("watch", "show what happens, live", (common, quest) => watch(quest, common)).argument(
-    "[quest]",
-    "its id",
-    valid(questId),
+  add("list", "list the quests, newest first", async (common) =>
+    (await import("./command-read.ts")).listQuests(common),
   );
-  add("escalations", "list what waits for an arbiter, with the evidence", listEscalations);
-  add("agents", "list the role agents and what they hold", listAgents);
-  add("doctor", "check what a run needs", doctor);
+  add("watch", "show what happens, live", async (common, quest) =>
+    (await import("./command-read.ts")).watch(quest, common),
+  ).argument("[quest]", "its id", valid(questId));
+  add("escalations", "list what waits for an arbiter, with the evidence", async (common) =>
+    (await import("./command-read.ts")).listEscalations(common),
+  );
+  add("agents", "list the role agents and what they hold", async (common) =>
+    (await import("./command-read.ts")).listAgents(common),
+  );
+  add("doctor", "check what a run needs", async (common) =>
+    (await import("./command-doctor.ts")).doctor(common),
+  );
   addAsk(program, signal, ended);
   addCalibrate(program, signal, ended);
   addRecheck(program, signal, ended);
@@ -171,10 +157,10 @@ function addHelp(program: Command): void {
 /** `run` and `submit` take a quest file, and what the operator grants it. */
 function addSubmission(program: Command, signal: AbortSignal, ended: Ended): void {
   const kinds = [
-    ["run", "run a quest on a local stack, and wait for its end", runQuest],
-    ["submit", "hand a quest to the running stack; prints its id", submitQuest],
+    ["run", "run a quest on a local stack, and wait for its end"],
+    ["submit", "hand a quest to the running stack; prints its id"],
   ] as const;
-  for (const [name, description, work] of kinds) {
+  for (const [name, description] of kinds) {
     const command = program.command(name).description(description).argument("<file>", "a quest file");
     withCommon(command)
       .option(
@@ -182,9 +168,11 @@ function addSubmission(program: Command, signal: AbortSignal, ended: Ended): voi
         "raise a goal that the budget cannot show to the smallest one it can",
         false,
       )
-      .action(async (file: string, granted: Granted) =>
-        ended(await work(file, granted, commonOf(command, signal))),
-      );
+      .action(async (file: string, granted: Granted) => {
+        const { runQuest, submitQuest } = await import("./command-run.ts");
+        const take = name === "run" ? runQuest : submitQuest;
+        ended(await take(file, granted, commonOf(command, signal)));
+      });
   }
 }
 
@@ -217,8 +205,10 @@ function addAsk(program: Command, signal: AbortSignal, ended: Ended): void {
         .default(null, "until it is answered"),
     )
     .action(
-      async (text: string, { wait, ...options }: Omit<AskOptions, "waitMs"> & { wait: number | null }) =>
-        ended(await askRole(text, { ...options, waitMs: wait }, commonOf(command, signal))),
+      async (text: string, { wait, ...options }: Omit<AskOptions, "waitMs"> & { wait: number | null }) => {
+        const { askRole } = await import("./command-ask.ts");
+        ended(await askRole(text, { ...options, waitMs: wait }, commonOf(command, signal)));
+      },
     );
 }
 
@@ -254,9 +244,10 @@ function addCalibrate(program: Command, signal: AbortSignal, ended: Ended): void
     .addOption(
       new Option("--pairs <number>", "pairs in each of the two series").argParser(pairCount).default(30),
     )
-    .action(async (file: string, { pairs }: { pairs: number }) =>
-      ended(await calibrate(file, pairs, commonOf(command, signal))),
-    );
+    .action(async (file: string, { pairs }: { pairs: number }) => {
+      const { calibrate } = await import("./command-calibrate.ts");
+      ended(await calibrate(file, pairs, commonOf(command, signal)));
+    });
 }
 
 /** Fewer than 6 pairs have no interval. */
@@ -273,9 +264,10 @@ function addRecheck(program: Command, signal: AbortSignal, ended: Ended): void {
     .argument("<quest>", "its id", valid(questId));
   withCommon(command)
     .option("--ref <ref>", "what to look at; the quest's own ref by default")
-    .action(async (quest: string, { ref }: { ref?: string }) =>
-      ended(await recheckQuest(quest, ref ?? null, commonOf(command, signal))),
-    );
+    .action(async (quest: string, { ref }: { ref?: string }) => {
+      const { recheckQuest } = await import("./command-recheck.ts");
+      ended(await recheckQuest(quest, ref ?? null, commonOf(command, signal)));
+    });
 }
 
 function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {
@@ -285,9 +277,10 @@ function addCancel(program: Command, signal: AbortSignal, ended: Ended): void {
     .argument("<quest>", "its id", valid(questId));
   withCommon(command)
     .option("--reason <text>", "why", "cancelled by the operator")
-    .action(async (quest: string, options: { reason: string }) =>
-      ended(await cancelQuest(quest, options.reason, commonOf(command, signal))),
-    );
+    .action(async (quest: string, options: { reason: string }) => {
+      const { cancelQuest } = await import("./command-run.ts");
+      ended(await cancelQuest(quest, options.reason, commonOf(command, signal)));
+    });
 }
 
 /** `pause` and `resume` name a quest, a role, everything, or safe mode. */
@@ -303,12 +296,15 @@ function addPauses(program: Command, signal: AbortSignal, ended: Ended): void {
     "stop a quest, a role or everything for a while; what is held may be finished",
   )
     .addOption(new Option("--why <text>", "why; it is recorded").argParser(someText).makeOptionMandatory())
-    .action(async (quest: string | undefined, { why, ...scope }: ScopeOptions & { why: string }) =>
-      ended(await pauseScope(scopeOf(quest, scope), why, commonOf(pause, signal))),
-    );
+    .action(async (quest: string | undefined, { why, ...scope }: ScopeOptions & { why: string }) => {
+      const { pauseScope, scopeOf } = await import("./command-pause.ts");
+      ended(await pauseScope(scopeOf(quest, scope), why, commonOf(pause, signal)));
+    });
   const resume = scoped("resume", "go on with what was paused, where it stood").action(
-    async (quest: string | undefined, scope: ScopeOptions) =>
-      ended(await resumeScope(scopeOf(quest, scope), commonOf(resume, signal))),
+    async (quest: string | undefined, scope: ScopeOptions) => {
+      const { resumeScope, scopeOf } = await import("./command-pause.ts");
+      ended(await resumeScope(scopeOf(quest, scope), commonOf(resume, signal)));
+    },
   );
 }
 
@@ -321,9 +317,10 @@ function addSupply(program: Command, signal: AbortSignal, ended: Ended): void {
     .option("--branch <ref>", "a branch, tag or commit of the target")
     .option("--patch <file>", "a patch file")
     .option("--note <text>", "what to know about it; it is recorded")
-    .action(async (quest: string, given: { branch?: string; patch?: string; note?: string }) =>
-      ended(await supplyCandidate(quest, given, commonOf(command, signal))),
-    );
+    .action(async (quest: string, given: { branch?: string; patch?: string; note?: string }) => {
+      const { supplyCandidate } = await import("./command-supply.ts");
+      ended(await supplyCandidate(quest, given, commonOf(command, signal)));
+    });
 }
 
 type Ruling = { decision: Decision; reason: string; guidance?: string };
@@ -345,6 +342,7 @@ function addRule(program: Command, signal: AbortSignal, ended: Ended): void {
           next: "leave it out, or rule retry",
         });
       }
+      const { ruleOn } = await import("./command-run.ts");
       ended(
         await ruleOn(escalation, { decision, reason, guidance: guidance ?? null }, commonOf(command, signal)),
       );
@@ -355,16 +353,25 @@ function addAudit(program: Command, signal: AbortSignal, ended: Ended): void {
   const audit = program.command("audit").description("show the audit trail, of one quest or all");
   withCommon(audit)
     .argument("[quest]", "its id", valid(questId))
-    .action((quest: string | undefined) => ended(showAudit(quest, commonOf(audit, signal))));
+    .action(async (quest: string | undefined) => {
+      const { showAudit } = await import("./command-read.ts");
+      ended(showAudit(quest, commonOf(audit, signal)));
+    });
   const verify = audit
     .command("verify")
     .description("check the hash chain and its signed checkpoints, and recompute every verdict");
   withCommon(verify)
     .option("--checkpoints <dir>", "also hold it against the signed checkpoints in this folder")
     .option("--key <line>", "the verifier key, as it was kept elsewhere (default: the one in the folder)")
-    .action((options: VerifyOptions) => ended(verifyAudit(options, merged(verify, audit, signal))));
+    .action(async (options: VerifyOptions) => {
+      const { verifyAudit } = await import("./command-read.ts");
+      ended(await verifyAudit(options, merged(verify, audit, signal)));
+    });
   const replay = audit.command("replay").description("replay the journal into an empty database and compare");
-  withCommon(replay).action(() => ended(replayAudit(merged(replay, audit, signal))));
+  withCommon(replay).action(async () => {
+    const { replayAudit } = await import("./command-read.ts");
+    ended(replayAudit(merged(replay, audit, signal)));
+  });
 }
 
 /** `dead list|show|retry|drop`. */
@@ -373,22 +380,32 @@ function addDead(program: Command, signal: AbortSignal, ended: Ended): void {
   const list = dead.command("list").description("list the open ones, newest first");
   withCommon(list)
     .option("--all", "also those that were retried or dropped", false)
-    .action(({ all }: { all: boolean }) => ended(listDead(all, commonOf(list, signal))));
+    .action(async ({ all }: { all: boolean }) => {
+      const { listDead } = await import("./command-dead.ts");
+      ended(listDead(all, commonOf(list, signal)));
+    });
   const show = dead.command("show").description("show every fault of one, and its text");
   withCommon(show)
     .argument("<letter>", "its id", valid(deadId))
-    .action((letter: string) => ended(showDead(letter, commonOf(show, signal))));
+    .action(async (letter: string) => {
+      const { showDead } = await import("./command-dead.ts");
+      ended(showDead(letter, commonOf(show, signal)));
+    });
   const retry = dead.command("retry").description("read them again, each with its sender's authority");
   withCommon(retry)
     .argument("<letter...>", "their ids", validEach(deadId))
-    .action(async (letters: string[]) => ended(await retryDead(letters, commonOf(retry, signal))));
+    .action(async (letters: string[]) => {
+      const { retryDead } = await import("./command-dead.ts");
+      ended(await retryDead(letters, commonOf(retry, signal)));
+    });
   const drop = dead.command("drop").description("close them: nothing is to be done with them any more");
   withCommon(drop)
     .argument("<letter...>", "their ids", validEach(deadId))
     .option("--reason <text>", "why; it is recorded", "dropped by the operator")
-    .action(async (letters: string[], { reason }: { reason: string }) =>
-      ended(await dropDead(letters, reason, commonOf(drop, signal))),
-    );
+    .action(async (letters: string[], { reason }: { reason: string }) => {
+      const { dropDead } = await import("./command-dead.ts");
+      ended(await dropDead(letters, reason, commonOf(drop, signal)));
+    });
 }
 
 /** `backup create|list|verify|restore|drill`. */
@@ -401,20 +418,25 @@ function addBackup(program: Command, signal: AbortSignal, ended: Ended): void {
   withCommon(create)
     .option("--to <dir>", "folder of the backups (default: that of the settings)")
     .option("--keep <n>", "then remove all but the newest", wholeNumber)
-    .action(async (options: { to?: string; keep?: number }) =>
-      ended(await makeBackup(options, commonOf(create, signal))),
-    );
+    .action(async (options: { to?: string; keep?: number }) => {
+      const { makeBackup } = await import("./command-backup.ts");
+      ended(await makeBackup(options, commonOf(create, signal)));
+    });
   const list = backup.command("list").description("list the backups, newest first");
   withCommon(list)
     .option(...from)
-    .action((options: { from?: string }) => ended(showBackups(options, commonOf(list, signal))));
+    .action(async (options: { from?: string }) => {
+      const { showBackups } = await import("./command-backup.ts");
+      ended(await showBackups(options, commonOf(list, signal)));
+    });
   const verify = backup.command("verify").description("check every file and the chain of a backup");
   withCommon(verify)
     .argument("<backup>", "its name or folder")
     .option(...from)
-    .action(async (named: string, options: { from?: string }) =>
-      ended(await checkBackup(named, options, commonOf(verify, signal))),
-    );
+    .action(async (named: string, options: { from?: string }) => {
+      const { checkBackup } = await import("./command-backup.ts");
+      ended(await checkBackup(named, options, commonOf(verify, signal)));
+    });
   const restore = backup
     .command("restore")
     .description("bring the state back: all that was kept, one backup, or the state of a moment");
@@ -423,16 +445,20 @@ function addBackup(program: Command, signal: AbortSignal, ended: Ended): void {
     .option(...at)
     .option(...from)
     .option("--to <dir>", "another state directory, which has none yet")
-    .action(async (named: string | undefined, options: RestoreOptions) =>
-      ended(await restoreBackup(named, options, commonOf(restore, signal))),
-    );
+    .action(async (named: string | undefined, options: RestoreOptions) => {
+      const { restoreBackup } = await import("./command-backup.ts");
+      ended(await restoreBackup(named, options, commonOf(restore, signal)));
+    });
   const practice = backup
     .command("drill")
     .description("restore elsewhere, verify it, and say what would have been lost");
   withCommon(practice)
     .option(...at)
     .option(...from)
-    .action(async (options: RestoreOptions) => ended(await drillBackup(options, commonOf(practice, signal))));
+    .action(async (options: RestoreOptions) => {
+      const { drillBackup } = await import("./command-backup.ts");
+      ended(await drillBackup(options, commonOf(practice, signal)));
+    });
 }
 
 type Explain = { pass?: number; html?: string; force: boolean };
@@ -447,11 +473,12 @@ function addVerdict(program: Command, signal: AbortSignal, ended: Ended): void {
     .option("--pass <n>", "which pass (default: the last one that was measured)", wholeNumber)
     .option("--html <file>", "write a page with plots instead")
     .option("--force", "replace a file that this command did not make", false)
-    .action((quest: string, { pass, html, force }: Explain) =>
+    .action(async (quest: string, { pass, html, force }: Explain) => {
+      const { explainVerdict } = await import("./explain/command.ts");
       ended(
         explainVerdict(quest, { pass: pass ?? null, html: html ?? null, force }, commonOf(explain, signal)),
-      ),
-    );
+      );
+    });
 }
 
 function someText(text: string): string {

@@ -1,6 +1,12 @@
-import { plural } from "@questbus/agent";
 import { applyEvent, hotLine, type QuestState, stageOf, stages, stepOf, watchFinding } from "@questbus/core";
-import type { EventBody, HeldProgress, JournalEvent, PauseScope, Report } from "@questbus/protocol";
+import {
+  type EventBody,
+  type HeldProgress,
+  type JournalEvent,
+  type PauseScope,
+  plural,
+  type Report,
+} from "@questbus/protocol";
 import { progressText } from "./held.ts";
 import { paintError } from "./output.ts";
 import { outcomeText, supplyHint } from "./summary.ts";

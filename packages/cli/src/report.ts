@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { evidenceMatrix, type MatrixRow, type QuestState, stageReports } from "@questbus/core";
 import { percent, signedPercent } from "@questbus/protocol";
 import { table } from "./output.ts";
-import { reportsDir } from "./session.ts";
+import { reportsDir } from "./state-dir.ts";
 
 const effectText = (effect: MatrixRow["effect"]): string =>
   effect

@@ -1,12 +1,13 @@
-import { existsSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
 import { type Principal, QuestbusError } from "@questbus/protocol";
-import { makeDir, openStore, type StoreReader } from "@questbus/store";
-import { storeDirOf } from "./cluster.ts";
+import { openStore, type StoreReader } from "@questbus/store";
+import { storeDirOf } from "./cluster-state.ts";
 import { note, paintError } from "./output.ts";
-import { findStack, notRunning, type Stack, type StackAddress, startStack } from "./stack.ts";
+import type { Stack } from "./stack.ts";
+import { findStack, notRunning, type StackAddress } from "./stack-record.ts";
+import { makeStateDir, refuseFile } from "./state-dir.ts";
 
 /** A command's way to the stack of a state directory: a client for each role it speaks as, and the store to read. */
 export type StackSession = {
@@ -15,36 +16,6 @@ export type StackSession = {
   /** False when the stack was another command's, and has ended. */
   isThere(): boolean;
 };
-
-/**
- * Makes the state directory, invisible to git: it may lie inside the very repository that a quest is about, and must
- * not show up in its status.
- */
-export function makeStateDir(stateDir: string): string {
-  const dir = resolve(stateDir);
-  refuseFile(dir);
-  try {
-    makeDir(dir);
-    const ignore = join(dir, ".gitignore");
-    if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
-  } catch (error) {
-    throw unusable(dir, error instanceof Error ? error.message : String(error));
-  }
-  return dir;
-}
-
-const unusable = (dir: string, why: string): QuestbusError =>
-  new QuestbusError({
-    code: "STATE_UNUSABLE",
-    message: `the state directory cannot be used: ${why}`,
-    where: dir,
-    next: "name a directory that you may write: --state DIR",
-  });
-
-/** A file in its place has no state, and never will. */
-function refuseFile(dir: string): void {
-  if (existsSync(dir) && !statSync(dir).isDirectory()) throw unusable(dir, "it is a file");
-}
 
 /**
  * Runs `work` against the running stack; where there is none, against one of its own that ends with it, or, with
@@ -101,6 +72,7 @@ async function startOrJoin(
   stateDir: string,
   agents = true,
 ): Promise<{ own: Stack | null; address: StackAddress }> {
+  const { startStack } = await import("./stack.ts");
   const untilMs = performance.now() + joinMsMax;
   for (;;) {
     try {
@@ -152,5 +124,3 @@ export function withStore<T>(stateDir: string, work: (store: StoreReader) => T):
     store.close();
   }
 }
-
-export const reportsDir = (stateDir: string): string => join(resolve(stateDir), "reports");

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { readPlacedDocument } from "@questbus/agent";
 import { durationText, parseDurationMs } from "@questbus/protocol";
-import { backupsDir } from "@questbus/store";
+import { backupsDir } from "@questbus/store/place";
 import { z } from "zod";
 
 /** `config.yaml` in the state directory: what an operator sets for good. Every key has a default, and the file is optional. */
@@ -25,10 +24,9 @@ export type Settings = {
 };
 
 /** @throws QuestbusError CONFIG_INVALID, with file:line:column of every fault */
-export function readSettings(stateDir: string): Settings {
+export async function readSettings(stateDir: string): Promise<Settings> {
   const file = join(resolve(stateDir), "config.yaml");
-  const text = existsSync(file) ? readFileSync(file, "utf8") : "{}";
-  const { data } = readPlacedDocument(text, { file, code: "CONFIG_INVALID", schema: document });
+  const data = existsSync(file) ? await readDocument(file) : document.parse({});
   const placed = (path: string): string => resolve(dirname(file), path);
   return {
     backups: {
@@ -38,4 +36,10 @@ export function readSettings(stateDir: string): Settings {
     },
     checkpoints: data.checkpoints.to ? placed(data.checkpoints.to) : null,
   };
+}
+
+async function readDocument(file: string): Promise<z.infer<typeof document>> {
+  const { readPlacedDocument } = await import("@questbus/agent");
+  return readPlacedDocument(readFileSync(file, "utf8"), { file, code: "CONFIG_INVALID", schema: document })
+    .data;
 }

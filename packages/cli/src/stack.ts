@@ -1,15 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -29,13 +19,14 @@ import {
   writeBrokerConfig,
 } from "@questbus/bus";
 import { QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
-import { startTimeOf, sweepRunHomes } from "@questbus/workbench";
-import { z } from "zod";
+import { sweepRunHomes } from "@questbus/workbench/run-home";
 import { keepBackups } from "./backup-schedule.ts";
 import { endChild, exitOf, logFile, type Said, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
+import { givenBroker } from "./given-broker.ts";
 import { endWhenSilent } from "./heartbeat.ts";
 import { readSettings } from "./setting.ts";
+import { forgetStack, recordStack } from "./stack-record.ts";
 
 /**
  * The local stack: broker, orchestrator and one agent a role, as processes of this one; of a cluster, broker and
@@ -46,8 +37,6 @@ import { readSettings } from "./setting.ts";
  * K2 one stack a state directory (the store's lock decides); K3 no secret in an argument, the environment or a log.
  */
 export type Stack = { url: string; space: string; broker: string; stop(): Promise<void> };
-/** `id`: this very stack, and no later one on the same state. */
-export type StackAddress = { url: string; space: string; id: string };
 
 const principalsOfStack: readonly AgentId[] = [
   ...roles.map((role) => ({ role, name: role })),
@@ -55,16 +44,6 @@ const principalsOfStack: readonly AgentId[] = [
   { role: "arbiter", name: "arbiter" },
   { role: "worker", name: "worker" },
 ];
-
-const stackFile = (dir: string): string => join(dir, "stack.json");
-const stackRecord = z.object({
-  id: z.string(),
-  url: z.string(),
-  space: z.string(),
-  pid: z.int(),
-  /** When that process started: a number alone comes again, after a reboot or in a container. */
-  start: z.string(),
-});
 
 const restartWaitMs = { first: 100, max: 5_000 } as const;
 /** A child that lived this long had started well, so that its next restart waits the short time again. */
@@ -91,48 +70,6 @@ const userPath = (path: string): string =>
     .filter((folder) => !resolve(folder).startsWith(ownModules))
     .join(delimiter);
 
-function recordOf(dir: string): z.infer<typeof stackRecord> | null {
-  try {
-    return stackRecord.parse(JSON.parse(readFileSync(stackFile(dir), "utf8")));
-  } catch {
-    return null;
-  }
-}
-
-/** Where the stack of a state directory listens; null when none is running. */
-export function findStack(dir: string): StackAddress | null {
-  const record = recordOf(dir);
-  if (!record || startTimeOf(record.pid) !== record.start) return null;
-  const { id, url, space } = record;
-  return { id, url, space };
-}
-
-/**
- * The broker that NATS_URL names, without user and password: credentials are nkeys in files, and an address is shown,
- * logged and passed on.
- *
- * @throws QuestbusError USAGE when it is not one address
- */
-export function givenBroker(env: NodeJS.ProcessEnv): string | null {
-  const text = env.NATS_URL?.trim();
-  if (!text) return null;
-  const withScheme = text.includes("://") ? text : `nats://${text}`;
-  const url = URL.canParse(withScheme) ? new URL(withScheme) : null;
-  if (url?.hostname && !text.includes(",")) return `${url.protocol}//${url.host}`;
-  throw new QuestbusError({
-    code: "USAGE",
-    message: "NATS_URL is not the address of one broker",
-    next: "write it as nats://127.0.0.1:4222, or unset it to use the bundled broker",
-  });
-}
-
-export const notRunning = (dir: string): QuestbusError =>
-  new QuestbusError({
-    code: "NOT_RUNNING",
-    message: `no Questbus is running on ${dir}`,
-    next: "start one with questbus up, or name another --state DIR",
-  });
-
 export type StackOptions = {
   space?: string;
   /** False: none is started. */
@@ -149,7 +86,7 @@ export async function startStack(stateDir: string, options: StackOptions = {}): 
   const { space = spaceDefault, onNews = () => {} } = options;
   const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
-  readSettings(dir);
+  await readSettings(dir);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
   const supervisor = new Supervisor({ dir, space, credentials, cluster, onNews });
   try {
@@ -214,11 +151,7 @@ class Supervisor {
     }
     for (const role of agents) this.#keep(() => this.#forkAgent(role));
     for (const { dir } of this.#seats) this.#guards.push(this.#keepBackups(dir));
-    const { pid } = process;
-    const record = { id: randomUUID(), url: this.url, space: this.#space, pid, start: startTimeOf(pid) };
-    const fresh = `${stackFile(this.#dir)}.${process.pid}`;
-    writeFileSync(fresh, JSON.stringify(record), { mode: 0o600 });
-    renameSync(fresh, stackFile(this.#dir));
+    recordStack(this.#dir, { url: this.url, space: this.#space });
   }
 
   async stop(): Promise<void> {
@@ -230,8 +163,8 @@ class Supervisor {
     await Promise.all(this.#seats.flatMap(({ name }) => this.#children.get(name) ?? []).map(endChild));
     await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()));
     await Promise.all(this.#guards);
-    // Last, so that who waits for it to go can start anew at once. Another stack's record stays: this one was refused.
-    if (recordOf(this.#dir)?.pid === process.pid) rmSync(stackFile(this.#dir), { force: true });
+    // Last, so that who waits for it to go can start anew at once. This one may have been refused beside another.
+    forgetStack(this.#dir);
   }
 
   /** True when an agent's command reaches the orchestrator: only with the accounts of this state directory does it. */
@@ -341,7 +274,7 @@ class Supervisor {
   }
 
   async #startOrchestrator(seat: Seat): Promise<void> {
-    const { backups, checkpoints } = readSettings(seat.dir);
+    const { backups, checkpoints } = await readSettings(seat.dir);
     const kept = ["--backups", backups.dir, ...(checkpoints ? ["--checkpoints", checkpoints] : [])];
     const args = [...kept, ...seat.args, "--space", this.#space];
     const begin = (): ChildProcess => {
@@ -384,8 +317,8 @@ class Supervisor {
   }
 
   /** A backup whenever one is due, by a process of its own that gives way to all others. */
-  #keepBackups(dir: string): Promise<void> {
-    const { backups } = readSettings(dir);
+  async #keepBackups(dir: string): Promise<void> {
+    const { backups } = await readSettings(dir);
     const args = ["backup", "create", "--keep", `${backups.keep}`];
     const create = (): Promise<void> => exitOf(this.#forkOn(`backup ${dir}`, programOf.cli, args, dir));
     return keepBackups({ backups, create, time: systemTime, signal: this.#stopping.signal });
@@ -447,8 +380,6 @@ class Supervisor {
     return delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
-
-export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));
 
 const noLeader = (dir: string): QuestbusError =>
   new QuestbusError({

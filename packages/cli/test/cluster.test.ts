@@ -5,8 +5,9 @@ import { heldCursor, positionCursor } from "@questbus/orchestrator";
 import { openStore, type Store } from "@questbus/store";
 import { startTimeOf } from "@questbus/workbench";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { beginFrom, type Cluster, ensureCluster } from "../src/cluster.ts";
-import { up } from "../src/command-stack.ts";
+import { type Cluster, ensureCluster } from "../src/cluster.ts";
+import { beginFrom } from "../src/cluster-state.ts";
+import { up } from "../src/command-up.ts";
 
 let dir: string;
 let cluster: Cluster;

@@ -48,3 +48,6 @@ export function signedPercent(fraction: number): string {
   const tenths = Math.round(fraction * 1_000) || 0;
   return `${tenths >= 0 ? "+" : ""}${(tenths / 10).toFixed(1)} %`;
 }
+
+/** `1 pair`, `2 pairs`. */
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

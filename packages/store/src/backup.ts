@@ -14,7 +14,8 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { copyDatabase } from "./database.ts";
-import { makeDir, syncPath, writeDurably } from "./durable.ts";
+import { syncPath, writeDurably } from "./durable.ts";
+import { makeDir, segmentsIn, stateArtifacts } from "./place.ts";
 import { forgetSegments, lastOfSegments } from "./segment.ts";
 import { openStore, verifyJournal } from "./store.ts";
 
@@ -43,10 +44,7 @@ export type Manifest = {
 /** `dir`: the backup's own folder. */
 export type Backup = Manifest & { dir: string };
 
-export const backupsDir = (stateDir: string): string => join(stateDir, "backups");
-export const segmentsIn = (backups: string): string => join(backups, "segments");
 const artifactsIn = (backups: string): string => join(backups, "artifacts");
-export const stateArtifacts = (stateDir: string): string => join(stateDir, "artifacts");
 
 const broken = (where: string, message: string): QuestbusError =>
   new QuestbusError({
@@ -237,17 +235,6 @@ export function surveyBackups(backups: string): { whole: Backup[]; broken: Broke
 
 /** The backups of a folder that can be used, oldest first. */
 const listBackups = (backups: string): Backup[] => surveyBackups(backups).whole;
-
-/** When the newest backup was complete, whatever is in it; 0 without one. */
-export const newestBackupMs = (backups: string): number =>
-  existsSync(backups)
-    ? readdirSync(backups)
-        .filter((name) => name.startsWith("b-"))
-        .reduce((newest, name) => {
-          const found = statSync(join(backups, name, "manifest.json"), { throwIfNoEntry: false });
-          return Math.max(newest, found?.mtimeMs ?? 0);
-        }, 0)
-    : 0;
 
 /** A backup by its name, its folder, or its manifest. */
 export function findBackup(backups: string, named: string): Backup {

@@ -19,8 +19,9 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { limit, QuestbusError } from "@questbus/protocol";
-import { makeDir, writeDurably } from "./durable.ts";
+import { writeDurably } from "./durable.ts";
 import type { Head } from "./journal.ts";
+import { makeDir } from "./place.ts";
 
 /**
  * Checkpoints: what the chain was, signed, and kept outside of the database. Who cuts the journal off, or writes it anew

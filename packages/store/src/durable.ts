@@ -1,22 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-
-/**
- * Makes a folder and those above it, private to their owner; gives the topmost that was made, or null. Not `recursive`: in
- * Node 24 that never comes back from a path below /proc.
- */
-export function makeDir(dir: string): string | null {
-  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return null;
-  const above = dirname(dir) === dir ? null : makeDir(dirname(dir));
-  try {
-    mkdirSync(dir, { mode: 0o700 });
-  } catch (error) {
-    // Another command may have been quicker.
-    if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) throw error;
-    return above;
-  }
-  return above ?? dir;
-}
 
 /** Makes what was done to a file or a folder survive a loss of power. */
 export function syncPath(path: string): void {

@@ -1,17 +1,13 @@
 export { actorText, type StoredAnswer } from "./answer.ts";
 export {
   type Backup,
-  backupsDir,
   copyArtifacts,
   createBackup,
   findBackup,
   forgetBackups,
-  newestBackupMs,
   type SetAside,
-  segmentsIn,
   setAsideLater,
   setAsideName,
-  stateArtifacts,
   surveyBackups,
   usableBackups,
   verifyBackup,
@@ -28,9 +24,9 @@ export {
   storeCheckpoint,
   verifierKeyIn,
 } from "./checkpoint.ts";
-export { makeDir } from "./durable.ts";
 export { type AppendContext, type Head, type JournalQuery, journalRows } from "./journal.ts";
 export { lockState } from "./lock.ts";
+export { backupsDir, makeDir, segmentsIn, stateArtifacts } from "./place.ts";
 export type {
   AgentRow,
   AssignmentQuery,

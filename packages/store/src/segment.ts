@@ -12,8 +12,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
-import { makeDir, syncPath } from "./durable.ts";
+import { syncPath } from "./durable.ts";
 import type { Head } from "./journal.ts";
+import { makeDir } from "./place.ts";
 
 /**
  * Segments: the journal's rows once more, as lines of JSON in files beside the backups. With a backup, or alone where

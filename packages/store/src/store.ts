@@ -5,11 +5,11 @@ import { assertSound } from "./boot.ts";
 import { genesisHash } from "./chain.ts";
 import { type Cursors, cursorsOn } from "./cursor.ts";
 import { openInMemory, openToRead, openToWrite, stateMissing } from "./database.ts";
-import { makeDir } from "./durable.ts";
 import { wayOut } from "./failure.ts";
 import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
 import { applyMigrations, assertMigrationsHold, migrationsIn, schemaVersion } from "./migration.ts";
+import { makeDir } from "./place.ts";
 import {
   clearProjections,
   linesOf,

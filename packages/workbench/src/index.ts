@@ -33,7 +33,6 @@ export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts
 export { type ObserveOptions, observe } from "./observe.ts";
 export { openProcessGroups, type ProcessGroups, recordedGroupsEnd, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
-export { sweepRunHomes } from "./run-home.ts";
 export { changedOnlyUnder, openSealGuard, type SealGuard, underSeal } from "./seal.ts";
 export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";

@@ -3,55 +3,14 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
-import { exitCode, faultsOf, QuestbusError, roles } from "@questbus/protocol";
+import { exitCode, faultsOf, roles } from "@questbus/protocol";
 import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench";
-import { beginFrom, type Cluster, findCluster, standingOf, standingText } from "./cluster.ts";
+import { findCluster } from "./cluster.ts";
+import { standingOf, standingText } from "./cluster-state.ts";
 import type { Common } from "./command-run.ts";
-import { note, paint, printData, printJson } from "./output.ts";
-import { makeStateDir } from "./session.ts";
-import { findStack, givenBroker, startStack } from "./stack.ts";
-
-/** `questbus up`: the stack in the foreground, until Ctrl-C. */
-export async function up(common: Common, options: { cluster?: number; from?: string } = {}): Promise<number> {
-  if (options.from !== undefined) {
-    refuseRunning(common.state);
-    await beginFrom(common.state, clusterNamed(common.state, options.from), options.from);
-  }
-  const stack = await startStack(makeStateDir(common.state), { cluster: options.cluster, onNews: note });
-  if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
-  else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
-  note("submit a quest with: questbus submit FILE; Ctrl-C ends the stack");
-  await new Promise<void>((done) => {
-    if (common.signal.aborted) done();
-    common.signal.addEventListener("abort", () => done(), { once: true });
-  });
-  await stack.stop();
-  return exitCode.interrupted;
-}
-
-/** A node that cannot go on is between two starts, and locks nothing then. @throws QuestbusError STATE_LOCKED */
-function refuseRunning(stateDir: string): void {
-  const dir = resolve(stateDir);
-  if (!findStack(dir)) return;
-  throw new QuestbusError({
-    code: "STATE_LOCKED",
-    message: "a cluster still runs on this state directory",
-    where: dir,
-    next: "end it with Ctrl-C where it was started, then begin it anew",
-  });
-}
-
-/** @throws QuestbusError USAGE when the state is no cluster's, or has no such node */
-function clusterNamed(stateDir: string, node: string): Cluster {
-  const cluster = findCluster(stateDir);
-  if (cluster?.nodes.includes(node)) return cluster;
-  throw new QuestbusError({
-    code: "USAGE",
-    message: cluster ? `the cluster has no node ${node}` : "there is no cluster in this state directory",
-    where: resolve(stateDir),
-    next: cluster ? `name one of ${cluster.nodes.join(", ")}` : "leave --from out, or check --state DIR",
-  });
-}
+import { givenBroker } from "./given-broker.ts";
+import { paint, printData, printJson } from "./output.ts";
+import { findStack } from "./stack-record.ts";
 
 type Check = { name: string; ok: boolean; found: string };
 

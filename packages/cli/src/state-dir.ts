@@ -1,0 +1,38 @@
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { QuestbusError } from "@questbus/protocol";
+import { makeDir } from "@questbus/store/place";
+
+/**
+ * Makes the state directory, invisible to git: it may lie inside the very repository that a quest is about, and must
+ * not show up in its status.
+ */
+export function makeStateDir(stateDir: string): string {
+  const dir = resolve(stateDir);
+  refuseFile(dir);
+  try {
+    makeDir(dir);
+    const ignore = join(dir, ".gitignore");
+    if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
+  } catch (error) {
+    throw unusable(dir, error instanceof Error ? error.message : String(error));
+  }
+  return dir;
+}
+
+const unusable = (dir: string, why: string): QuestbusError =>
+  new QuestbusError({
+    code: "STATE_UNUSABLE",
+    message: `the state directory cannot be used: ${why}`,
+    where: dir,
+    next: "name a directory that you may write: --state DIR",
+  });
+
+/** A file in its place has no state, and never will. */
+export function refuseFile(dir: string): void {
+  if (existsSync(dir) && !statSync(dir).isDirectory()) throw unusable(dir, "it is a file");
+}
+
+export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));
+
+export const reportsDir = (stateDir: string): string => join(resolve(stateDir), "reports");

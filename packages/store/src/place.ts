@@ -1,0 +1,35 @@
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** Where what is kept lies. An entry of its own, so that who starts a stack loads no database for it. */
+export const backupsDir = (stateDir: string): string => join(stateDir, "backups");
+export const segmentsIn = (backups: string): string => join(backups, "segments");
+export const stateArtifacts = (stateDir: string): string => join(stateDir, "artifacts");
+
+/** When the newest backup was complete, whatever is in it; 0 without one. */
+export const newestBackupMs = (backups: string): number =>
+  existsSync(backups)
+    ? readdirSync(backups)
+        .filter((name) => name.startsWith("b-"))
+        .reduce((newest, name) => {
+          const found = statSync(join(backups, name, "manifest.json"), { throwIfNoEntry: false });
+          return Math.max(newest, found?.mtimeMs ?? 0);
+        }, 0)
+    : 0;
+
+/**
+ * Makes a folder and those above it, private to their owner; gives the topmost that was made, or null. Not `recursive`: in
+ * Node 24 that never comes back from a path below /proc.
+ */
+export function makeDir(dir: string): string | null {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return null;
+  const above = dirname(dir) === dir ? null : makeDir(dirname(dir));
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    // Another command may have been quicker.
+    if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) throw error;
+    return above;
+  }
+  return above ?? dir;
+}
