@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { openStore } from "@questbus/store";
 import {
@@ -52,6 +62,8 @@ async function submitMany(stack: BareStack, count: number): Promise<void> {
     await operator.request("cancel", { quest, reason: "enough" });
   }
 }
+
+const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 
 let copies = 0;
 /** A copy of the state as it was when the stack ended. */
@@ -166,6 +178,18 @@ describe("restore", () => {
     const beside = await questbus(place, ["backup", "restore", name, "--to", own, "--state", dir]);
     expectClearError(beside, "FILE_EXISTS", 5);
     expect(readdirSync(own)).toEqual(["notes.txt"]);
+  });
+
+  test("whatever the backup and the folder allowed others to read, what is restored is its owner's alone", async () => {
+    const dir = copied();
+    const [{ dir: backup }] = await json(dir, "backup", "list");
+    expect(modeOf(join(backup, "questbus.db"))).toBe("600");
+    chmodSync(join(backup, "questbus.db"), 0o644);
+    const to = place.path(`private-${copies}`);
+    mkdirSync(to);
+    chmodSync(to, 0o755);
+    await json(dir, "backup", "restore", "--to", to);
+    expect([modeOf(to), modeOf(join(to, "questbus.db"))]).toEqual(["700", "600"]);
   });
 
   test("segments alone are enough where they begin with the first row", async () => {

@@ -1,4 +1,13 @@
-import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -104,6 +113,7 @@ async function restoreInto(wanted: Wanted, to: string): Promise<Restored> {
   if (backup) {
     const { artifacts, paths } = await verifyFiles(backup);
     copyFileSync(join(backup.dir, "questbus.db"), join(to, "questbus.db"), constants.COPYFILE_FICLONE);
+    chmodSync(join(to, "questbus.db"), 0o600);
     copyArtifacts(artifacts, stateArtifacts(to), paths);
   }
   const store = openStore({ dir: to, mode: "write", installation });
@@ -170,7 +180,7 @@ export async function restoreState(
   nowMs: () => number = Date.now,
 ): Promise<RestoredState> {
   const dir = resolve(stateDir);
-  const made = madeDir(dir);
+  const made = madeDir(dir, !replaces);
   try {
     return await replaceState(wanted, dir, { replaces, nowMs });
   } catch (error) {
@@ -179,10 +189,12 @@ export async function restoreState(
   }
 }
 
-/** The topmost folder that had to be made. @throws QuestbusError STATE_UNUSABLE */
-function madeDir(dir: string): string | null {
+/** The topmost folder that had to be made; a new state is its owner's alone. @throws QuestbusError STATE_UNUSABLE */
+function madeDir(dir: string, isNew: boolean): string | null {
   try {
-    return makeDir(dir);
+    const made = makeDir(dir);
+    if (isNew) chmodSync(dir, 0o700);
+    return made;
   } catch (error) {
     throw new QuestbusError({
       code: "STATE_UNUSABLE",

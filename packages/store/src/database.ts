@@ -134,6 +134,8 @@ async function copiedPages(path: string, to: string, signal: AbortSignal | undef
         signal?.throwIfAborted();
         return pagesPerStep;
       },
+    // SQLite would make one that others may read.
+    closeSync(openSync(to, "a", 0o600));
     });
     return copied;
   } catch (error) {
