@@ -369,10 +369,49 @@ describe("a folder that is none", () => {
     expectFault(await cli(lived, "backup", "create", "--to", to.replace("FILE", file)), "FILE_UNUSABLE", 2);
   });
 
-  test("backup list --from, and drill of a state: missing", async () => {
+  test.each([
+    ["list", []],
+    ["verify", ["b-1"]],
+    ["restore", ["--to", "never"]],
+    ["drill", []],
+  ])("backup %s --from one that is not there, or a file: what it is, and which", async (verb, args) => {
     const none = place.path("none");
-    expectFault(await cli(lived, "backup", "list", "--from", none), "BACKUP_MISSING", 3);
+    const file = place.path("plain-file");
+    writeFileSync(file, "");
+    const missing = await cli(lived, "backup", verb, ...args, "--from", none);
+    expectFault(missing, "BACKUP_MISSING", 3);
+    expect(faultsOf(missing)).toMatchObject([{ message: "there is no such folder of backups", where: none }]);
+    for (const dir of [file, `${file}/below`]) {
+      const wrong = await cli(lived, "backup", verb, ...args, "--from", dir);
+      expectFault(wrong, "FILE_UNUSABLE", 2);
+      expect(faultsOf(wrong)).toMatchObject([{ message: expect.stringContaining(`${file} is a file`) }]);
+    }
+    expect(existsSync(place.path("never"))).toBe(false);
+  });
+
+  test.each([
+    ["backup", "create"],
+    ["backup", "list"],
+    ["backup", "restore"],
+    ["backup", "drill"],
+    ["up"],
+    ["list"],
+  ])("%s %s of a state that is a file, or below one: STATE_UNUSABLE", async (...args) => {
+    const file = place.path("plain-file");
+    writeFileSync(file, "");
+    for (const dir of [file, `${file}/below`]) {
+      const wrong = await cli(dir, ...args);
+      expectFault(wrong, "STATE_UNUSABLE", 2);
+      expect(faultsOf(wrong)).toMatchObject([{ message: expect.stringContaining(`${file} is a file`) }]);
+    }
+  });
+
+  test("a state that is not there: create and drill say so, and leave nothing behind", async () => {
+    const none = place.path("none");
     expectFault(await cli(none, "backup", "drill"), "STATE_MISSING", 3);
+    expectFault(await cli(none, "backup", "create"), "STATE_MISSING", 3);
+    expectFault(await cli(none, "backup", "create", "--to", place.path("none-kept")), "STATE_MISSING", 3);
+    expect([existsSync(none), existsSync(place.path("none-kept"))]).toEqual([false, false]);
   });
 });
 

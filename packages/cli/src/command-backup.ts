@@ -7,6 +7,7 @@ import { exitCode, type Fault, plural, QuestbusError } from "@questbus/protocol"
 import {
   type Backup,
   createBackup,
+  fileInPlaceOf,
   findBackup,
   forgetBackups,
   openStore,
@@ -20,10 +21,11 @@ import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
 import { readSettings } from "./setting.ts";
-import { hasState, makeStateDir } from "./state-dir.ts";
+import { hasState, makeStateDir, refuseFile } from "./state-dir.ts";
 
 /** The folder that was named, or the one of the settings. */
 async function folderOf(common: Common, named: string | undefined): Promise<string> {
+  refuseFile(resolve(common.state));
   const cluster = findCluster(common.state);
   if (cluster) {
     const node = nodeDir(common.state, cluster.nodes[0] as string);
@@ -35,6 +37,20 @@ async function folderOf(common: Common, named: string | undefined): Promise<stri
     });
   }
   return named === undefined ? (await readSettings(common.state)).backups.dir : resolve(named);
+}
+
+/** The folder to read backups from; one that was named has to be there. @throws QuestbusError */
+async function givenFolder(common: Common, from: string | undefined): Promise<string> {
+  const dir = await folderOf(common, from);
+  if (from === undefined) return dir;
+  const file = fileInPlaceOf(dir);
+  if (file === null && existsSync(dir)) return dir;
+  throw new QuestbusError({
+    code: file ? "FILE_UNUSABLE" : "BACKUP_MISSING",
+    message: file ? `${file} is a file, and no folder of backups` : "there is no such folder of backups",
+    where: dir,
+    next: "check --from DIR, or leave it out for the folder of the settings",
+  });
 }
 
 const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
@@ -85,8 +101,7 @@ export async function makeBackup(
 
 /** `questbus backup list` */
 export async function showBackups({ from }: { from?: string | undefined }, common: Common): Promise<number> {
-  if (from !== undefined && !existsSync(resolve(from))) throw folderMissing(resolve(from));
-  const { whole, broken } = surveyBackups(await folderOf(common, from));
+  const { whole, broken } = surveyBackups(await givenFolder(common, from));
   const backups = whole.toReversed();
   if (common.json) printJson([...backups.map(shown), ...broken]);
   else if (backups.length + broken.length === 0)
@@ -107,14 +122,6 @@ export async function showBackups({ from }: { from?: string | undefined }, commo
   }
   return exitCode.ok;
 }
-
-const folderMissing = (dir: string): QuestbusError =>
-  new QuestbusError({
-    code: "BACKUP_MISSING",
-    message: "there is no such folder of backups",
-    where: dir,
-    next: "check --from DIR, or leave it out for the folder of the settings",
-  });
 
 /** Runs `work`; the list that its errors name is that of the folder and the state that were given. */
 async function inGiven<T>(
@@ -143,7 +150,7 @@ export async function checkBackup(
   common: Common,
 ): Promise<number> {
   const backup = await inGiven(from, common, async () => {
-    const found = findBackup(await folderOf(common, from), named);
+    const found = findBackup(await givenFolder(common, from), named);
     await verifyBackup(found);
     return found;
   });
@@ -177,7 +184,7 @@ async function wantedOf(named: string | undefined, { at, from }: RestoreOptions,
     });
   }
   return {
-    from: await folderOf(common, from),
+    from: await givenFolder(common, from),
     backup: named,
     atMs: at === undefined ? undefined : momentOf(at),
   };
@@ -240,6 +247,7 @@ function liveOf(common: Common): StoreReader | null {
 
 /** `questbus backup drill`: what a disaster now would cost, found out without one. */
 export async function drillBackup(options: RestoreOptions, common: Common): Promise<number> {
+  refuseFile(resolve(common.state));
   if (options.from === undefined && !existsSync(resolve(common.state)))
     throw new QuestbusError({
       code: "STATE_MISSING",

@@ -1,7 +1,7 @@
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
-import { makeDir } from "@questbus/store/place";
+import { fileInPlaceOf, makeDir } from "@questbus/store/place";
 
 /**
  * Makes the state directory, invisible to git: it may lie inside the very repository that a quest is about, and must
@@ -28,9 +28,10 @@ const unusable = (dir: string, why: string): QuestbusError =>
     next: "name a directory that you may write: --state DIR",
   });
 
-/** A file in its place has no state, and never will. */
+/** A file in its place has no state, and never will. @throws QuestbusError STATE_UNUSABLE */
 export function refuseFile(dir: string): void {
-  if (existsSync(dir) && !statSync(dir).isDirectory()) throw unusable(dir, "it is a file");
+  const file = fileInPlaceOf(dir);
+  if (file) throw unusable(dir, `${file} is a file`);
 }
 
 export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
-import { copyDatabase } from "./database.ts";
+import { copyDatabase, statePath } from "./database.ts";
 import { syncPath, writeDurably } from "./durable.ts";
 import { makeDir, segmentsIn, stateArtifacts } from "./place.ts";
 import { forgetSegments, lastOfSegments } from "./segment.ts";
@@ -130,7 +130,7 @@ function beginBackup(backups: string, timeMs: number): string {
 /**
  * Makes a backup of a state, also while an orchestrator writes it. One that is aborted leaves nothing.
  *
- * @throws QuestbusError FILE_UNUSABLE, and what the copy throws
+ * @throws QuestbusError STATE_MISSING, FILE_UNUSABLE, and what the copy throws
  */
 export async function createBackup(
   stateDir: string,
@@ -139,6 +139,7 @@ export async function createBackup(
 ): Promise<Backup> {
   const timeMs = nowMs();
   const name = nameAt(timeMs);
+  statePath(stateDir);
   const partial = usingFolder(backups, () => beginBackup(backups, timeMs));
   try {
     const database = join(partial, "questbus.db");

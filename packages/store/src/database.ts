@@ -81,10 +81,16 @@ export function openToWrite(dir: string): Sql {
 /** An empty database of this process alone. */
 export const openInMemory = (): Sql => opened(":memory:", {}, { foreign_keys: 1, trusted_schema: 0 });
 
-/** Opens the database to read, beside a writer or without one. */
-export function openToRead(dir: string): Sql {
+/** The database that is there. @throws QuestbusError STATE_MISSING */
+export function statePath(dir: string): string {
   const path = databasePath(dir);
   if (!existsSync(path) || statSync(path).size === 0) throw stateMissing(dir, "there is no state here yet");
+  return path;
+}
+
+/** Opens the database to read, beside a writer or without one. */
+export function openToRead(dir: string): Sql {
+  const path = statePath(dir);
   return opened(path, { readonly: true, fileMustExist: true }, connectionSettings);
 }
 
@@ -114,8 +120,7 @@ const pagesPerStep = 2_048;
  * @throws QuestbusError STATE_MISSING, STATE_BROKEN, DISK_FULL, and what `signal` was aborted with
  */
 export async function copyDatabase(dir: string, to: string, signal?: AbortSignal): Promise<Copied> {
-  const path = databasePath(dir);
-  if (!existsSync(path) || statSync(path).size === 0) throw stateMissing(dir, "there is no state here yet");
+  const path = statePath(dir);
   const copied = await copiedPages(path, to, signal);
   signal?.throwIfAborted();
   settleCopy(to);
@@ -129,13 +134,13 @@ async function copiedPages(path: string, to: string, signal: AbortSignal | undef
       db.exec("BEGIN");
       return copiedOf(db);
     });
+    // SQLite would make one that others may read.
+    closeSync(openSync(to, "a", 0o600));
     await db.backup(to, {
       progress: () => {
         signal?.throwIfAborted();
         return pagesPerStep;
       },
-    // SQLite would make one that others may read.
-    closeSync(openSync(to, "a", 0o600));
     });
     return copied;
   } catch (error) {

@@ -17,12 +17,21 @@ export const newestBackupMs = (backups: string): number =>
         }, 0)
     : 0;
 
+/** The file that stands where `dir`, or a folder above it, would be; null without one. */
+export function fileInPlaceOf(dir: string): string | null {
+  const found = statSync(dir, { throwIfNoEntry: false });
+  if (found) return found.isDirectory() ? null : dir;
+  return dirname(dir) === dir ? null : fileInPlaceOf(dirname(dir));
+}
+
 /**
  * Makes a folder and those above it, private to their owner; gives the topmost that was made, or null. Not `recursive`: in
  * Node 24 that never comes back from a path below /proc.
  */
 export function makeDir(dir: string): string | null {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return null;
+  const file = fileInPlaceOf(dir);
+  if (file) throw new Error(`${file} is a file`);
   const above = dirname(dir) === dir ? null : makeDir(dirname(dir));
   try {
     mkdirSync(dir, { mode: 0o700 });
