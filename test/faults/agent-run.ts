@@ -89,7 +89,7 @@ export async function openAgentRig(name: string): Promise<AgentRig> {
   for (const { fixers } of Object.values(scenarios)) for (const each of fixers) target.patch(each);
   const state = place.path("state");
   const crashes = openCrashes(place.path("crash"));
-  const stack = await startBareStack(state, { env: { ...place.env, ...crashes.env }, agents: true });
+  const stack = await startBareStack(state, { env: { ...place.env, ...crashes.env }, agents: roles });
   const store = openStore({ dir: state, mode: "read" });
   return new Rig({ place, target, state, crashes, stack, store });
 }

@@ -15,7 +15,7 @@ import {
   findBroker,
   startBroker,
 } from "@questbus/bus";
-import { type Principal, principals, roles, spaceDefault } from "@questbus/protocol";
+import { type Principal, principals, type Role, spaceDefault } from "@questbus/protocol";
 import { startTimeOf } from "@questbus/workbench";
 
 /** Broker and orchestrator as the command line starts them; the test plays the agents, unless it wants real ones. */
@@ -31,8 +31,8 @@ export type BareStack = {
 type Options = {
   /** Added to the environment of the orchestrator and the agents. */
   env?: NodeJS.ProcessEnv;
-  /** One real agent a role; default: none. */
-  agents?: boolean;
+  /** The roles that get one real agent each; default: none. */
+  agents?: readonly Role[];
 };
 
 const programs = {
@@ -44,7 +44,7 @@ export const compileCache = fileURLToPath(new URL("../../../node_modules/.cache/
 
 export async function startBareStack(
   stateDir: string,
-  { env = {}, agents = false }: Options = {},
+  { env = {}, agents = [] }: Options = {},
 ): Promise<BareStack> {
   const credentials = ensureCredentials({
     dir: stateDir,
@@ -60,8 +60,7 @@ export async function startBareStack(
     (): ChildProcess =>
       forkPart(name, program, { args: [...args, "--url", url], stateDir, env });
   const kept = [await keepOrchestrator(begins("orchestrator", programs.orchestrator))];
-  if (agents)
-    for (const role of roles) kept.push(keep(begins(role, programs.agent, ["--role", role, "--name", role])));
+  for (const role of agents) kept.push(keep(begins(role, programs.agent, ["--role", role, "--name", role])));
   // The command line finds this stack as it would find its own.
   const record = {
     id: randomUUID(),
