@@ -30,7 +30,7 @@ export function openRunCheck(store: StoreReader): RunCheck {
   const effects = new Set<string>();
   return {
     problems(answered) {
-      const rows = [...journalRows(store, undefined, checkedSeq)];
+      const rows = [...journalRows(store, { afterSeq: checkedSeq })];
       checkedSeq = rows.at(-1)?.seq ?? checkedSeq;
       for (const command of effectsIn(rows)) effects.add(command);
       return [...journalProblems(rows), ...answerProblems(answered, effects)];

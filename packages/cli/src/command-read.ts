@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import {
   acceptedChange,
@@ -11,7 +10,7 @@ import {
   type VerdictFault,
   watchFinding,
 } from "@questbus/core";
-import { checkReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
+import { auditReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
 import {
   exitCode,
   type HeldProgress,
@@ -26,7 +25,6 @@ import {
   checkpointFaults,
   checkpointsDir,
   journalRows,
-  openStore,
   readCheckpoints,
   type StoreReader,
   verifierKeyIn,
@@ -230,7 +228,7 @@ export async function listAgents(common: Common): Promise<number> {
 export function showAudit(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
-    for (const row of journalRows(store, quest))
+    for (const row of journalRows(store, { quest }))
       printData(common.json ? JSON.stringify(row) : auditLine(row));
     return exitCode.ok;
   });
@@ -251,30 +249,29 @@ export type VerifyOptions = { checkpoints?: string | undefined; key?: string | u
  */
 export async function verifyAudit(options: VerifyOptions, common: Common): Promise<number> {
   const settings = await readSettings(common.state);
-  return withStore(common.state, (store) => {
+  const { dir, chain, checkpoints } = withStore(common.state, (store) => {
     const chain = verifyJournal(store);
     if (!chain.ok)
       throw auditBroken(
         common,
         chain.faults.map((each) => each.what),
       );
-    const checkpoints = verifyCheckpoints(store, { ...options, beside: settings.checkpoints }, common);
-    const { verdicts, faults, difference } = replayed(store);
-    if (faults.length > 0) throw auditBroken(common, faults.map(verdictFault));
-    if (difference) throw difference;
-    const { length, head } = chain;
-    if (common.json) printJson({ ok: true, length, head, checkpoints });
-    else {
-      const text = `audit trail intact: ${plural(length, "row")}, ${plural(verdicts, "verdict")} and the state recomputed`;
-      const signed = checkpoints.upTo > 0 ? `signed up to row ${checkpoints.upTo}` : "not signed yet";
-      const { named } = checkpoints;
-      const where = named
-        ? ` (${plural(named, "checkpoint")} from ${resolve(options.checkpoints ?? "")})`
-        : "";
-      printData(paint("green", `${text}, ${signed}${where}, head ${head.slice(0, 16)}`));
-    }
-    return exitCode.ok;
+    const beside = settings.checkpoints;
+    return { dir: store.dir, chain, checkpoints: verifyCheckpoints(store, { ...options, beside }, common) };
   });
+  const { verdicts, faults, difference } = await auditReplay(dir);
+  if (faults.length > 0) throw auditBroken(common, faults.map(verdictFault));
+  if (difference) throw difference;
+  const { length, head } = chain;
+  if (common.json) printJson({ ok: true, length, head, checkpoints });
+  else {
+    const text = `audit trail intact: ${plural(length, "row")}, ${plural(verdicts, "verdict")} and the state recomputed`;
+    const signed = checkpoints.upTo > 0 ? `signed up to row ${checkpoints.upTo}` : "not signed yet";
+    const { named } = checkpoints;
+    const where = named ? ` (${plural(named, "checkpoint")} from ${resolve(options.checkpoints ?? "")})` : "";
+    printData(paint("green", `${text}, ${signed}${where}, head ${head.slice(0, 16)}`));
+  }
+  return exitCode.ok;
 }
 
 /** Holds the journal against the checkpoints beside it, those of the settings, and those that were named. */
@@ -337,30 +334,14 @@ function auditBroken({ state }: Common, messages: readonly string[]): QuestbusEr
 const verdictFault = ({ seq, stored, quest, recomputed }: VerdictFault): string =>
   `row ${seq}: verdict ${stored} of ${quest} is ${recomputed} by its own evidence`;
 
-/** Replays the journal into a database of its own, which is gone afterwards. */
-function replayed(store: StoreReader): ReturnType<typeof checkReplay> {
-  const dir = mkdtempSync(join(tmpdir(), "questbus-replay-"));
-  try {
-    const empty = openStore({ dir, mode: "write" });
-    try {
-      return checkReplay(store, empty);
-    } finally {
-      empty.close();
-    }
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
 /** `questbus audit replay`: the journal into an empty database, compared with the stored state. */
-export function replayAudit(common: Common): number {
-  return withStore(common.state, (store) => {
-    const { events, difference } = replayed(store);
-    if (difference) throw difference;
-    if (common.json) printJson({ ok: true, events });
-    else printData(paint("green", `replay of ${events} events gives the stored state, byte for byte`));
-    return exitCode.ok;
-  });
+export async function replayAudit(common: Common): Promise<number> {
+  const dir = withStore(common.state, (store) => store.dir);
+  const { events, difference } = await auditReplay(dir);
+  if (difference) throw difference;
+  if (common.json) printJson({ ok: true, events });
+  else printData(paint("green", `replay of ${events} events gives the stored state, byte for byte`));
+  return exitCode.ok;
 }
 
 /** `questbus watch [ID]`: what happened and what happens, until the quest is at rest or Ctrl-C. */
@@ -404,7 +385,7 @@ function showStored(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
     const progress = openProgress();
-    for (const row of journalRows(store, quest)) progress.show(row);
+    for (const row of journalRows(store, { quest })) progress.show(row);
     progress.stop();
     note("no stack is running: this is what was stored");
     return exitCode.ok;

@@ -52,7 +52,7 @@ export async function recheckQuest(quest: string, ref: string | null, common: Co
 async function readWatched(quest: string, wanted: string | null, common: Common): Promise<Watched> {
   const { state, original } = withStore(common.state, (store) => {
     const found = questState(store, quest);
-    for (const row of journalRows(store, quest))
+    for (const row of journalRows(store, { quest }))
       if (row.type === "quest.submitted") return { state: found, original: row.body };
     throw new RangeError(`${quest}: the journal does not have what was submitted`);
   });

@@ -370,7 +370,7 @@ function addAudit(program: Command, signal: AbortSignal, ended: Ended): void {
   const replay = audit.command("replay").description("replay the journal into an empty database and compare");
   withCommon(replay).action(async () => {
     const { replayAudit } = await import("./command-read.ts");
-    ended(replayAudit(merged(replay, audit, signal)));
+    ended(await replayAudit(merged(replay, audit, signal)));
   });
 }
 

@@ -3,5 +3,6 @@ export type { Random } from "./desk.ts";
 export { type Orchestrator, type OrchestratorParts, startOrchestrator } from "./orchestrator.ts";
 export { stackPauses } from "./pause-desk.ts";
 export { checkReplay, openFollower } from "./replay.ts";
+export { auditReplay } from "./replay-share.ts";
 export { type Drill, drill, type Restored, restoreState } from "./restore.ts";
 export { heldCursor, leaderCursor, positionCursor } from "./standby/cursor.ts";

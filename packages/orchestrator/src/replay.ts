@@ -3,6 +3,7 @@ import { type JournalEvent, QuestbusError } from "@questbus/protocol";
 import {
   journalRows,
   projectionLines,
+  type Share,
   type Store,
   type StoreReader,
   type StoreWrites,
@@ -17,13 +18,16 @@ export type Replay = {
   faults: VerdictFault[];
 };
 
+/** With how its projections differ from the stored ones; null where they do not. */
+export type Checked = Replay & { difference: QuestbusError | null };
+
 /** Writes the projections of `from`'s journal into the empty store `into`, and recomputes every verdict on the way. */
-export function replayInto(from: StoreReader, into: Store): Replay {
+export function replayInto(from: StoreReader, into: Store, share?: Share): Replay {
   const replay = openReplay();
   const found: Replay = { events: 0, verdicts: 0, faults: [] };
   into.transact((tx) => {
     const projection = openProjection(tx);
-    for (const event of journalRows(from)) {
+    for (const event of journalRows(from, { share })) {
       const { state, asks, fault } = replay.push(event);
       projection.take(event, state);
       for (const ask of asks) projection.takeAsk(event, ask);
@@ -77,19 +81,27 @@ export const cutBack = (store: Store, seq: number): void =>
   });
 
 /**
- * Replays the journal into `empty`, and compares all projections with the live ones, byte for byte. `difference` is a
- * REPLAY_DIFFERS that names the first line that differs; null when none does.
+ * Replays the journal into `empty`, and compares all projections with the live ones, byte for byte; or those of one share.
+ * `difference` is a REPLAY_DIFFERS that names the first line that differs; null when none does.
  */
-export function checkReplay(live: StoreReader, empty: Store): Replay & { difference: QuestbusError | null } {
+export function checkReplay(live: StoreReader, empty: Store, share?: Share): Checked {
   // One view of a database that may be written meanwhile.
-  return live.snapshot(() => ({ ...replayInto(live, empty), difference: differenceOf(live, empty) }));
+  return live.snapshot(() => ({
+    ...replayInto(live, empty, share),
+    difference: differenceOf(live, empty, share),
+  }));
 }
 
-function differenceOf(live: StoreReader, replayed: StoreReader): QuestbusError | null {
+/** All that was replayed is compared, so that a share that projects into another one differs. */
+function differenceOf(
+  live: StoreReader,
+  replayed: StoreReader,
+  share: Share | undefined,
+): QuestbusError | null {
   const actual = projectionLines(replayed);
   try {
     let at = 0;
-    for (const expected of projectionLines(live)) {
+    for (const expected of projectionLines(live, share)) {
       at += 1;
       if (actual.next().value !== expected) return replayDiffers(expected, at);
     }

@@ -34,7 +34,8 @@ import {
   verifyJournal,
 } from "@questbus/store";
 import { rememberPast } from "./past-answer.ts";
-import { checkReplay, openFollower } from "./replay.ts";
+import { openFollower } from "./replay.ts";
+import { auditReplay } from "./replay-share.ts";
 
 /**
  * Restoring: a backup, then the rows of the segments behind it, carried out as they were committed. Every row has to
@@ -259,7 +260,7 @@ export async function drill(
     const fromMs = performance.now();
     const restored = await restoreInto(wanted, join(tmp, "state"));
     const restoredMs = performance.now();
-    const { verdicts } = verified(join(tmp, "state"), join(tmp, "replay"));
+    const { verdicts } = await verified(join(tmp, "state"));
     const rowsLost = Math.max(0, (head?.seq ?? 0) - restored.head.seq);
     const [lost] = rowsLost > 0 && live ? live.readJournal({ afterSeq: restored.head.seq, limit: 1 }) : [];
     return {
@@ -275,22 +276,20 @@ export async function drill(
   }
 }
 
-/** Checks the state in `dir` as `questbus audit verify` does; `empty` is made for it. */
-function verified(dir: string, empty: string): { verdicts: number } {
+/** Checks the state in `dir` as `questbus audit verify` does. */
+async function verified(dir: string): Promise<{ verdicts: number }> {
   const store = openStore({ dir, mode: "read" });
-  const into = openStore({ dir: empty, mode: "write" });
   try {
     const chain = verifyJournal(store);
     if (!chain.ok) throw notRestored(dir, chain.faults[0]?.what ?? "the chain does not hold");
-    const { verdicts, faults, difference } = checkReplay(store, into);
-    const [fault] = faults;
-    if (fault) throw notRestored(dir, `row ${fault.seq}: a verdict is not what its evidence gives`);
-    if (difference) throw difference;
-    return { verdicts };
   } finally {
     store.close();
-    into.close();
   }
+  const { verdicts, faults, difference } = await auditReplay(dir);
+  const [fault] = faults;
+  if (fault) throw notRestored(dir, `row ${fault.seq}: a verdict is not what its evidence gives`);
+  if (difference) throw difference;
+  return { verdicts };
 }
 
 const notRestored = (where: string, message: string): QuestbusError =>

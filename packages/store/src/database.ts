@@ -81,6 +81,9 @@ export function openToWrite(dir: string): Sql {
 /** An empty database of this process alone. */
 export const openInMemory = (): Sql => opened(":memory:", {}, { foreign_keys: 1, trusted_schema: 0 });
 
+/** An empty database of this process alone, in a file that is gone when it is closed. */
+export const openScratch = (): Sql => opened("", {}, { foreign_keys: 1, trusted_schema: 0 });
+
 /** The database that is there. @throws QuestbusError STATE_MISSING */
 export function statePath(dir: string): string {
   const path = databasePath(dir);

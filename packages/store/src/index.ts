@@ -39,8 +39,10 @@ export type {
   QuestSummary,
 } from "./projection.ts";
 export { lastOfSegments, openSegments, type Segments, segmentRows } from "./segment.ts";
+export type { Share } from "./share.ts";
 export {
   openMemoryStore,
+  openScratchStore,
   openStore,
   projectionLines,
   type Store,

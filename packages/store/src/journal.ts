@@ -1,5 +1,6 @@
 import { canonicalText, type JournalEvent, limit, type NewEvent, QuestbusError } from "@questbus/protocol";
 import { genesisHash, rowHash, rowId, type TextRow } from "./chain.ts";
+import { inShare, type Share } from "./share.ts";
 import type { Sql } from "./sql.ts";
 
 /**
@@ -15,7 +16,13 @@ const tailRows = 1_000;
 
 export type Head = { seq: number; hash: string };
 export type AppendContext = { timeMs: number; command: string | null };
-export type JournalQuery = { afterSeq?: number; limit: number; quest?: string; type?: JournalEvent["type"] };
+export type JournalQuery = {
+  afterSeq?: number;
+  limit: number;
+  quest?: string | undefined;
+  type?: JournalEvent["type"];
+  share?: Share | undefined;
+};
 
 export type Journal = {
   /** Writes the head where the last `append`s left it; the end of every transaction. */
@@ -168,29 +175,29 @@ export function journalOn(sql: Sql, installation: string): Journal {
       setKnown(null, true);
       tail = [];
     },
-    readJournal({ afterSeq = 0, limit, quest, type }) {
+    readJournal({ afterSeq = 0, limit, quest, type, share }) {
       const from = tail[0] ? afterSeq + 1 - tail[0].seq : -1;
-      if (from >= 0 && !quest && !type) return tail.slice(from, from + limit);
+      if (from >= 0 && !quest && !type && !share) return tail.slice(from, from + limit);
       const where = [
         "seq > @afterSeq",
         ...(quest ? ["quest = @quest"] : []),
         ...(type ? ["type = @type"] : []),
+        ...(share ? [inShare("quest")] : []),
       ];
       const text = `SELECT * FROM journal WHERE ${where.join(" AND ")} ORDER BY seq LIMIT @limit`;
-      const values = { afterSeq, limit, ...(quest ? { quest } : {}), ...(type ? { type } : {}) };
+      const values = { afterSeq, limit, ...(quest ? { quest } : {}), ...(type ? { type } : {}), ...share };
       return sql.all<Stored>(text, values).map((row) => eventOf(row, sql.path));
     },
   };
 }
 
-/** Every row after `from`, oldest first, read in pages: of one quest, or of all. */
+/** Every row that is asked for, oldest first, read in pages. */
 export function* journalRows(
   store: Pick<Journal, "readJournal">,
-  quest?: string | undefined,
-  from = 0,
+  { afterSeq: from = 0, ...query }: Omit<JournalQuery, "limit"> = {},
 ): Generator<JournalEvent> {
   for (let afterSeq = from; ; ) {
-    const page = store.readJournal({ afterSeq, limit: limit.journalPageMax, ...(quest ? { quest } : {}) });
+    const page = store.readJournal({ ...query, afterSeq, limit: limit.journalPageMax });
     yield* page;
     const last = page.at(-1);
     if (!last) return;

@@ -1,6 +1,7 @@
 import { canonicalText, endings, type Phase, type Principal, type Role, type Task } from "@questbus/protocol";
 import { type AskReader, type AskWriter, askReaderOn, askWriterOn } from "./ask.ts";
 import { type DeadReader, type DeadWriter, deadReaderOn, deadWriterOn } from "./dead.ts";
+import { inShare, type Share } from "./share.ts";
 import type { Sql, Value } from "./sql.ts";
 
 /**
@@ -269,14 +270,24 @@ export function clearProjections(sql: Sql): void {
   sql.run("DELETE FROM cursor WHERE name = @pausesCursor", { pausesCursor });
 }
 
+/** The column that names the quest of a row; what is in the other tables is of none. */
+const questOf: Readonly<Record<string, string>> = {
+  quest: "id",
+  assignment: "quest",
+  escalation: "quest",
+  evidence: "quest",
+};
+
 /** Every projection as text, a row a line, in the order of the keys. */
-export function* linesOf(sql: Sql): Generator<string, void> {
+export function* linesOf(sql: Sql, share: Share = { at: 0, of: 1 }): Generator<string, void> {
   for (const [table, key] of Object.entries(keys)) {
-    for (const row of sql.iterate<Record<string, Value>>(`SELECT * FROM ${table} ORDER BY ${key}`)) {
+    const text = `SELECT * FROM ${table} WHERE ${inShare(questOf[table] ?? "NULL")} ORDER BY ${key}`;
+    for (const row of sql.iterate<Record<string, Value>>(text, share)) {
       // Columns come in the order of the table, which is one and the same in every database of a release.
       yield `${table} ${JSON.stringify(row)}`;
     }
   }
+  if (share.at > 0) return;
   const paused = sql.get<{ seq: number }>("SELECT seq FROM cursor WHERE name = @pausesCursor", {
     pausesCursor,
   });

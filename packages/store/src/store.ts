@@ -4,7 +4,7 @@ import { type Answers, answersOn } from "./answer.ts";
 import { assertSound } from "./boot.ts";
 import { genesisHash } from "./chain.ts";
 import { type Cursors, cursorsOn } from "./cursor.ts";
-import { openInMemory, openToRead, openToWrite, stateMissing } from "./database.ts";
+import { openInMemory, openScratch, openToRead, openToWrite, stateMissing } from "./database.ts";
 import { wayOut } from "./failure.ts";
 import { assertHeadHolds, type Journal, journalOn } from "./journal.ts";
 import { lockState } from "./lock.ts";
@@ -18,6 +18,7 @@ import {
   projectionReaderOn,
   projectionWriterOn,
 } from "./projection.ts";
+import type { Share } from "./share.ts";
 import type { Sql } from "./sql.ts";
 import { type Timers, timersOn } from "./timer.ts";
 import { type Verification, verifyChain } from "./verify.ts";
@@ -118,6 +119,13 @@ function openReader({ dir }: Where): StoreReader {
 export function openMemoryStore(installation: string): Store {
   const sql = openInMemory();
   bringUp(sql, 0, installation);
+  return writerOn(sql, sql.path);
+}
+
+/** A store for as long as it is open: what memory does not hold goes into a file that nobody else sees. */
+export function openScratchStore(): Store {
+  const sql = openScratch();
+  bringUp(sql, 0, "scratch");
   return writerOn(sql, sql.path);
 }
 
@@ -222,5 +230,6 @@ function writerOn(sql: Sql, dir: string, closed: () => void = () => {}): Store {
 export const verifyJournal = (store: StoreReader): Verification =>
   verifyChain(sqlUnder(store), store.installation);
 
-/** Every projection as text, a row a line; equal lines mean equal projections. */
-export const projectionLines = (store: StoreReader): Generator<string, void> => linesOf(sqlUnder(store));
+/** Every projection as text, or those of one share, a row a line; equal lines mean equal projections. */
+export const projectionLines = (store: StoreReader, share?: Share): Generator<string, void> =>
+  linesOf(sqlUnder(store), share);

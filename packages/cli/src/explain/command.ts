@@ -47,7 +47,7 @@ const dataOf = ({ quest, title, passes, pass: { pass, ...explained } }: View) =>
 
 function passesOf(store: StoreReader, { id }: QuestState): ExplainedPass[] {
   try {
-    return explainPasses(journalRows(store, id));
+    return explainPasses(journalRows(store, { quest: id }));
   } catch (error) {
     throw new QuestbusError({
       code: "AUDIT_BROKEN",
