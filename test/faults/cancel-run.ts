@@ -1,4 +1,7 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { groupsDir } from "@questbus/agent";
 import {
   fingerprint,
   type JournalWatch,
@@ -13,6 +16,7 @@ import {
   watchJournal,
   writeQuest,
 } from "@questbus/testkit";
+import { openProcessGroups } from "@questbus/workbench";
 import { questbus } from "../bench/process.ts";
 import { numbersOf } from "./numbers.ts";
 import { openStubborn, runningOf, type Stubborn } from "./stubborn.ts";
@@ -51,6 +55,9 @@ export async function openCancelRig(name: string): Promise<CancelRig> {
   const stubborn = openStubborn(place);
   const up = startQuestbus(place, ["up", "--state", state, "--json"]);
   await until("the stack to be up", () => up.printed().stdout !== "");
+  // As if an agent that works for another quest ran a command all the while.
+  const stranger = openProcessGroups(join(groupsDir(state), "stranger"));
+  writeFileSync(join(stranger.dir, `${process.pid}`), "");
   return new Rig({ place, target, state, stubborn, up, journal: watchJournal(state) });
 }
 
@@ -91,6 +98,7 @@ class Rig implements CancelRig {
     const { exit, stdout, stderr, left } = await answered;
     const ended = this.#parts.journal.of("quest.ended").find((row) => row.quest === quest);
     const problems: string[] = [];
+    if (stderr.includes("still run")) problems.push(`it waited for what is not the quest's: ${stderr}`);
     if (exit !== 0) problems.push(`cancel ended with ${exit}: ${stderr}`);
     else if (JSON.parse(stdout).status !== "cancelled")
       problems.push(`its status is not cancelled: ${stdout}`);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { groupsDir } from "@questbus/agent";
 import type { QuestState } from "@questbus/core";
-import { exitCode, QuestbusError } from "@questbus/protocol";
+import { exitCode, QuestbusError, roles } from "@questbus/protocol";
 import { recordedGroupsEnd, removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
 import { explainCall, stateOption } from "./explain/words.ts";
@@ -215,9 +215,17 @@ const endedMsMax = 5_000;
 export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {
   return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
     const operator = await session.clientAs("operator");
-    const isHeld = session.store.listAssignments({ quest, status: "leased" }).length > 0;
+    const { seq } = session.store.head();
+    const held = session.store.listAssignments({ quest, status: "leased" });
     await operator.request("cancel", { quest, reason });
-    if (isHeld && !(await recordedGroupsEnd(groupsDir(resolve(common.state)), endedMsMax)))
+    const claims = session.store.readJournal({
+      afterSeq: seq,
+      quest,
+      type: "assignment.claimed",
+      limit: roles.length,
+    });
+    const holders = [...held.flatMap(({ holder }) => holder ?? []), ...claims.map(({ actor }) => actor.name)];
+    if (!(await recordedGroupsEnd(groupsDir(resolve(common.state)), holders, endedMsMax)))
       note("some commands of its agents still run: questbus agents");
     await sweep(common.state, quest);
     const summary = summaryOf(questState(session.store, quest), session.store);

@@ -125,12 +125,16 @@ function endGuardOf(dir: string): void {
 }
 
 /**
- * Waits until none of the groups that are recorded now below `dir`, the records of several owners, is recorded any more:
- * each with all of its tree. False when that took longer than `withinMs`.
+ * Waits until none of the groups that are recorded now by these owners, each in its folder below `dir`, is recorded any
+ * more: each with all of its tree. False when that took longer than `withinMs`.
  */
-export async function recordedGroupsEnd(dir: string, withinMs: number): Promise<boolean> {
-  const owners = existsSync(dir) ? readdirSync(dir) : [];
-  const records = owners.flatMap((owner) =>
+export async function recordedGroupsEnd(
+  dir: string,
+  owners: readonly string[],
+  withinMs: number,
+): Promise<boolean> {
+  const there = owners.filter((owner) => existsSync(join(dir, owner)));
+  const records = there.flatMap((owner) =>
     recordedIn(join(dir, owner)).map((pgid) => join(dir, owner, `${pgid}`)),
   );
   const endMs = performance.now() + withinMs;
