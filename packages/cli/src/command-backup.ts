@@ -21,6 +21,7 @@ import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
 import { readSettings } from "./setting.ts";
+import { refuseRunning } from "./stack-record.ts";
 import { hasState, makeStateDir, refuseFile } from "./state-dir.ts";
 
 /** The folder that was named, or the one of the settings. */
@@ -220,6 +221,7 @@ export async function restoreBackup(
 ): Promise<number> {
   const to = options.to === undefined ? common.state : options.to;
   if (options.to !== undefined) assertEmpty(resolve(to));
+  refuseRunning(resolve(to));
   const wanted = await wantedOf(named, options, common);
   const restored = await inGiven(options.from, common, () =>
     restoreState(wanted, to, { replaces: options.to === undefined }),

@@ -4,13 +4,14 @@ import { type Cluster, findCluster } from "./cluster.ts";
 import type { Common } from "./command-run.ts";
 import { note, printData, printJson } from "./output.ts";
 import { startStack } from "./stack.ts";
-import { findStack } from "./stack-record.ts";
+import { refuseRunning } from "./stack-record.ts";
 import { makeStateDir } from "./state-dir.ts";
 
 /** `questbus up`: the stack in the foreground, until Ctrl-C. */
 export async function up(common: Common, options: { cluster?: number; from?: string } = {}): Promise<number> {
   if (options.from !== undefined) {
-    refuseRunning(common.state);
+    // A node that cannot go on is between two starts, and locks nothing then.
+    refuseRunning(resolve(common.state));
     const { beginFrom } = await import("./cluster-state.ts");
     await beginFrom(common.state, clusterNamed(common.state, options.from), options.from);
   }
@@ -24,18 +25,6 @@ export async function up(common: Common, options: { cluster?: number; from?: str
   });
   await stack.stop();
   return exitCode.interrupted;
-}
-
-/** A node that cannot go on is between two starts, and locks nothing then. @throws QuestbusError STATE_LOCKED */
-function refuseRunning(stateDir: string): void {
-  const dir = resolve(stateDir);
-  if (!findStack(dir)) return;
-  throw new QuestbusError({
-    code: "STATE_LOCKED",
-    message: "a cluster still runs on this state directory",
-    where: dir,
-    next: "end it with Ctrl-C where it was started, then begin it anew",
-  });
 }
 
 /** @throws QuestbusError USAGE when the state is no cluster's, or has no such node */

@@ -27,12 +27,30 @@ function recordOf(dir: string): z.infer<typeof stackRecord> | null {
   }
 }
 
+/** The record of a stack whose process lives. */
+function livingRecord(dir: string): z.infer<typeof stackRecord> | null {
+  const record = recordOf(dir);
+  return record && startTimeOf(record.pid) === record.start ? record : null;
+}
+
 /** Where the stack of a state directory listens; null when none is running. */
 export function findStack(dir: string): StackAddress | null {
-  const record = recordOf(dir);
-  if (!record || startTimeOf(record.pid) !== record.start) return null;
+  const record = livingRecord(dir);
+  if (!record) return null;
   const { id, url, space } = record;
   return { id, url, space };
+}
+
+/** The lock of the store would refuse as well, but not say who holds it. @throws QuestbusError STATE_LOCKED */
+export function refuseRunning(dir: string): void {
+  const record = livingRecord(dir);
+  if (!record) return;
+  throw new QuestbusError({
+    code: "STATE_LOCKED",
+    message: `a Questbus runs on this state directory already: process ${record.pid}`,
+    where: dir,
+    next: `use that one, or end it first: Ctrl-C where it was started, or kill ${record.pid}; or name another --state DIR`,
+  });
 }
 
 /** Says that this process runs the stack, for as long as it lives. */

@@ -26,7 +26,7 @@ import { type Cluster, ensureCluster } from "./cluster.ts";
 import { givenBroker } from "./given-broker.ts";
 import { endWhenSilent } from "./heartbeat.ts";
 import { readSettings } from "./setting.ts";
-import { forgetStack, recordStack } from "./stack-record.ts";
+import { forgetStack, recordStack, refuseRunning } from "./stack-record.ts";
 
 /**
  * The local stack: broker, orchestrator and one agent a role, as processes of this one; of a cluster, broker and
@@ -83,6 +83,7 @@ export type StackOptions = {
 /** @throws QuestbusError STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
 export async function startStack(stateDir: string, options: StackOptions = {}): Promise<Stack> {
   const dir = resolve(stateDir);
+  refuseRunning(dir);
   const { space = spaceDefault, onNews = () => {} } = options;
   const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
