@@ -12,6 +12,25 @@ export function exitOf(child: ChildProcess): Promise<void> {
   return new Promise((done) => child.once("exit", () => done()));
 }
 
+/** A child that lived this long had started well. */
+export const steadyMs = 10_000;
+
+type End = Pick<ChildProcess, "exitCode" | "signalCode">;
+
+/**
+ * What an operator is told of the deaths of one part of a stack, which is started again each time: of the first, and that
+ * it dies on and on; null for what is no news.
+ */
+export function openDeaths(name: string, log: string): (end: End, livedMs: number) => string | null {
+  let count = 0;
+  return ({ exitCode, signalCode }, livedMs) => {
+    count = livedMs > steadyMs ? 1 : count + 1;
+    const how = signalCode ?? `exit code ${exitCode}`;
+    if (count === 1) return `${name} died (${how}), and is started again`;
+    return count === 2 ? `${name} died again (${how}): it is tried on and on, and ${log} says why` : null;
+  };
+}
+
 /** SIGTERM, and SIGKILL when that is not enough. */
 export async function endChild(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill("SIGKILL"), stopMsMax);

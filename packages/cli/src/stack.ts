@@ -21,7 +21,7 @@ import {
 import { QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
 import { sweepRunHomes } from "@questbus/workbench/run-home";
 import { keepBackups } from "./backup-schedule.ts";
-import { endChild, exitOf, logFile, type Said, untilReady } from "./child.ts";
+import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
 import { givenBroker } from "./given-broker.ts";
 import { endWhenSilent } from "./heartbeat.ts";
@@ -47,7 +47,6 @@ const principalsOfStack: readonly AgentId[] = [
 
 const restartWaitMs = { first: 100, max: 5_000 } as const;
 /** A child that lived this long had started well, so that its next restart waits the short time again. */
-const steadyMs = 10_000;
 const readyMsMax = 20_000;
 /** How long the orchestrator of a stack that is ending is waited for. */
 const lockWaitMsMax = 3_000;
@@ -76,15 +75,15 @@ export type StackOptions = {
   agents?: boolean;
   /** The nodes of the cluster that is to be started; without it, a single orchestrator. */
   cluster?: number | undefined;
-  /** What an operator in front of it is told: who leads now, and which node cannot go on. */
+  /** What an operator in front of it is told: who leads now, which node cannot go on, and what died. */
   onNews?: (text: string) => void;
 };
 
 /** @throws QuestbusError STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
 export async function startStack(stateDir: string, options: StackOptions = {}): Promise<Stack> {
   const dir = resolve(stateDir);
-  refuseRunning(dir);
   const { space = spaceDefault, onNews = () => {} } = options;
+  refuseRunning(dir);
   const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
   await readSettings(dir);
@@ -150,7 +149,7 @@ class Supervisor {
       await this.#startOrchestrators();
       if (this.#cluster && !(await this.#isServed(readyMsMax))) throw noLeader(this.#dir);
     }
-    for (const role of agents) this.#keep(() => this.#forkAgent(role));
+    for (const role of agents) this.#keep(role, () => this.#forkAgent(role));
     for (const { dir } of this.#seats) this.#guards.push(this.#keepBackups(dir));
     recordStack(this.#dir, { url: this.url, space: this.#space });
   }
@@ -254,10 +253,13 @@ class Supervisor {
       return broker;
     };
     const first = await start();
+    const newsOf = openDeaths(name, join(this.#dir, "log", `${name}.log`));
     const guard = async (): Promise<void> => {
       for (let broker = first; ; ) {
-        await broker.exited;
+        const sinceMs = performance.now();
+        const { code, signal } = await broker.exited;
         if (this.#stopping.signal.aborted) return;
+        this.#tellDeath(newsOf({ exitCode: code, signalCode: signal }, performance.now() - sinceMs));
         broker = await start(first.port).catch(() => broker);
         if (this.#stopping.signal.aborted) return broker.stop();
         await this.#pause(restartWaitMs.first);
@@ -288,12 +290,12 @@ class Supervisor {
       const child = begin();
       try {
         await untilReady(child, join(this.#dir, "log", `${seat.name}.log`));
-        return this.#keep(begin, child);
+        return this.#keep(seat.name, begin, child);
       } catch (error) {
         // One whose parent was just killed is about to end.
         const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";
         if (!locked || performance.now() > untilMs) {
-          if (this.#cluster) this.#keep(begin, child);
+          if (this.#cluster) this.#keep(seat.name, begin, child);
           throw error;
         }
       }
@@ -357,7 +359,8 @@ class Supervisor {
   }
 
   /** Starts a child, and again whenever it dies, with a growing pause while it dies young. */
-  #keep(begin: () => ChildProcess, running?: ChildProcess): void {
+  #keep(name: string, begin: () => ChildProcess, running?: ChildProcess): void {
+    const newsOf = openDeaths(name, join(this.#dir, "log", `${name}.log`));
     const guard = async (): Promise<void> => {
       let child = running ?? begin();
       let waitMs: number = restartWaitMs.first;
@@ -365,16 +368,19 @@ class Supervisor {
         const sinceMs = performance.now();
         await exitOf(child);
         if (this.#stopping.signal.aborted) return;
-        waitMs =
-          performance.now() - sinceMs > steadyMs
-            ? restartWaitMs.first
-            : Math.min(waitMs * 2, restartWaitMs.max);
+        const livedMs = performance.now() - sinceMs;
+        this.#tellDeath(newsOf(child, livedMs));
+        waitMs = livedMs > steadyMs ? restartWaitMs.first : Math.min(waitMs * 2, restartWaitMs.max);
         await this.#pause(waitMs);
         if (this.#stopping.signal.aborted) return;
         child = begin();
       }
     };
     this.#guards.push(guard());
+  }
+
+  #tellDeath(news: string | null): void {
+    if (news !== null) this.#onNews(news);
   }
 
   #pause(ms: number): Promise<void> {
