@@ -66,7 +66,9 @@ describe("what cannot be judged ends as unfit, with the reason, exit 1", () => {
 test("a suite that fails and prints nothing is told with its exit code", async () => {
   const run = await cli("run", quest({ tests: { command: "exit 7" } }));
   expect(run.stderr).toMatch(/error SUITE_FAILED .*: no output, exit code 7\n/);
-  expect((await cli("status")).stdout).toContain("✗ 1 baseline");
+  const { stdout } = await cli("status");
+  expect(stdout).toContain("✗ 1 baseline");
+  expect(stdout).toMatch(/\nSUITE_FAILED at \S+: .*exit code 7\n {2}next: \S/);
 });
 
 test("a red suite is told before anything is measured, with its place in the quest file", async () => {

@@ -13,6 +13,7 @@ import {
 import { auditReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
 import {
   exitCode,
+  type Fault,
   type HeldProgress,
   type JournalEvent,
   plural,
@@ -31,6 +32,7 @@ import {
   verifyJournal,
 } from "@questbus/store";
 import type { Common } from "./command-run.ts";
+import { stateOption } from "./explain/words.ts";
 import { followHeld, heardAgo, heldProgress, progressText } from "./held.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
@@ -112,6 +114,7 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
       ? `recheck of ${state.spec.watch}: ${outcomeText[outcome]} (${watchFinding(state).text})`
       : `status: ${status}${ending ? ` (${ending.reason})` : ""}`,
   );
+  if (ending?.fault) printData(faultText(ending.fault));
   const withheld = openWithheld(store)(state);
   if (withheld) printData(paint("yellow", `does not go on: ${withheldText(withheld)}`));
   if (state.task)
@@ -141,10 +144,15 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
 export function listQuests(common: Common): number {
   return withStore(common.state, (store) => {
     const whyNot = openWithheld(store);
-    const quests = store.listQuests({ limit: listMax }).map((each) => {
-      const state = questState(store, each.id);
-      return { ...each, intent: intentOf(state), outcome: outcomeOf(state), withheld: whyNot(state) };
-    });
+    const found = store
+      .listQuests({ limit: listMax })
+      .map((each) => ({ each, state: questState(store, each.id) }));
+    const quests = found.map(({ each, state }) => ({
+      ...each,
+      intent: intentOf(state),
+      outcome: outcomeOf(state),
+      withheld: whyNot(state),
+    }));
     if (common.json) printJson(quests);
     else {
       // Who is kept from nothing needs no column for it.
@@ -160,10 +168,20 @@ export function listQuests(common: Common): number {
       const head = ["quest", "intent", "status", ...(isKept ? ["because"] : []), "changed", "title"];
       printData(rows.length > 0 ? table(head, rows) : "no quests yet: questbus run FILE");
       notePauses(store);
+      if (found.some(({ state }) => !isAtRest(state)) && findStack(resolve(common.state)) === null)
+        note(
+          `nobody works on these now: run their quest files again, or ${upCall(common.state)}, and they go on`,
+        );
     }
     return exitCode.ok;
   });
 }
+
+const upCall = (stateDir: string): string => `questbus up${stateOption(stateDir)}`;
+
+/** What ended a quest, and what to do about it. */
+const faultText = ({ code, message, where, next }: Fault): string =>
+  `${code}${where ? ` at ${where}` : ""}: ${message}\n  next: ${next ?? "correct that, then run its quest file again"}`;
 
 /** What is paused beyond single quests. */
 function notePauses(store: StoreReader): void {

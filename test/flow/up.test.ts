@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import {
+  makeTarget,
+  openHolds,
+  openPlace,
+  type Place,
+  pidOf,
+  questbus,
+  startQuestbus,
+  type Target,
+  until,
+  writeQuest,
+} from "@questbus/testkit";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { expectClearError, faultsOf } from "./expectation.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+/** What an operator is told of a stack that runs, of its parts that die, and of one that is gone. */
+
+let place: Place;
+let stack: ReturnType<typeof startQuestbus>;
+let target: Target;
+let holds: ReturnType<typeof openHolds>;
+const state = (): string => place.path("state");
+
+beforeAll(async () => {
+  place = openPlace("up");
+  target = makeTarget(place);
+  holds = openHolds(place);
+  holds.set("bench");
+  stack = startQuestbus(place, ["up", "--state", state()], { env: holds.env });
+  await until("the stack to be up", () => stack.printed().stdout !== "");
+});
+afterAll(async () => {
+  stack.signal("SIGKILL");
+  await stack.ended;
+  await place.close();
+});
+
+test("another one on its state is told which process has it, and how to end that", async () => {
+  const { pid } = JSON.parse(readFileSync(place.path("state/stack.json"), "utf8")) as { pid: number };
+  for (const args of [["up"], ["up", "--cluster", "3"], ["backup", "restore"]]) {
+    const done = await questbus(place, [...args, "--state", state(), "--json"]);
+    expect(done.exit).toBe(5);
+    expect(faultsOf(done)).toMatchObject([
+      {
+        code: "STATE_LOCKED",
+        message: expect.stringContaining(`process ${pid}`),
+        next: expect.stringContaining(`kill ${pid}`),
+      },
+    ]);
+  }
+  expectClearError(await questbus(place, ["up", "--state", state()]), "STATE_LOCKED", 5);
+});
+
+test.each(["qa", "orchestrator", "broker"] as const)(
+  "%s is killed: one line says so, and what follows",
+  async (part) => {
+    process.kill(pidOf(state(), part) ?? 0, "SIGKILL");
+    const line = `${part} died (SIGKILL), and is started again\n`;
+    await until("it to be told", () => stack.printed().stderr.includes(line));
+    await until("it to be there again", () => pidOf(state(), part) !== null);
+    expect(stack.printed().stderr.split(line)).toHaveLength(2);
+  },
+);
+
+test("when it is gone, the list of quests says that nobody works on those that have not ended", async () => {
+  const file = writeQuest(place, {
+    fixers: [{ patch: target.patch("gain") }],
+    measure: { command: `${holds.command("bench")} && sh bench.sh` },
+  });
+  const submitted = await questbus(place, ["submit", file, "--state", state()]);
+  expect(submitted.exit, submitted.stderr).toBe(0);
+  const list = () => questbus(place, ["list", "--state", state()]);
+  expect((await list()).stderr).toBe("");
+  stack.signal("SIGKILL");
+  await stack.ended;
+  expect((await list()).stderr).toMatch(
+    /^nobody works on these now: .*questbus up --state \S+, and they go on\n$/,
+  );
+});
