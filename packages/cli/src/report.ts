@@ -58,7 +58,7 @@ export function matrixText(state: QuestState, stateDir: string): string {
   return [table(head.slice(0, 7), narrow), "", ...details, files, ...rulingLines].join("\n");
 }
 
-const marks = { done: "✓", now: "▸", open: " ", failed: "✗" };
+const marks = { done: "✓", now: "▸", open: " ", failed: "✗", stopped: "■" };
 
 /** The four stages for a terminal, with what each produced. */
 export function stagesText(state: QuestState, watches: readonly QuestState[]): string {

@@ -12,10 +12,10 @@ import { watchFinding } from "./watch.ts";
 export const stages = ["baseline", "analysis", "implementation", "monitoring"] as const;
 export type Stage = (typeof stages)[number];
 
-/** What a stage left behind; `open`: it has not begun; `failed`: the quest ended there as unfit. */
+/** What a stage left behind; `open`: it has not begun; `failed`, `stopped`: the quest ended there as unfit, or before its time. */
 export type StageReport = {
   stage: Stage;
-  state: "done" | "now" | "open" | "failed";
+  state: "done" | "now" | "open" | "failed" | "stopped";
   /** What was found, in lines for people. */
   produced: string[];
   artifacts: Pick<ArtifactRef, "kind" | "sha256">[];
@@ -54,8 +54,16 @@ export function stageReports(state: QuestState, watches: readonly QuestState[] =
 
 /** How far the stage that a quest is in has come. */
 function progressOf({ ending }: QuestState): StageReport["state"] {
-  if (ending === null) return "now";
-  return ending.ending === "unfit" ? "failed" : "done";
+  switch (ending?.ending) {
+    case undefined:
+      return "now";
+    case "unfit":
+      return "failed";
+    case "cancelled":
+      return "stopped";
+    default:
+      return "done";
+  }
 }
 
 type Produced = Pick<StageReport, "produced" | "artifacts">;

@@ -5,7 +5,7 @@ import { analyse } from "../../src/analysis/analyse.ts";
 import { grantOf } from "../../src/quest/brief.ts";
 import { stageOf, stageReports } from "../../src/quest/stage.ts";
 import { call, profileOf } from "../analysis/profile-of.ts";
-import { agentOf, at, claim, openPlay, type Play, report, run, start, step, until } from "./play.ts";
+import { agentOf, at, cancel, claim, openPlay, type Play, report, run, start, step, until } from "./play.ts";
 
 const analysis: Analysis = analyse(
   {
@@ -62,6 +62,16 @@ describe("the stage of a quest", () => {
     expect(stageOf(play.state)).toBe("baseline");
     run(play);
     expect(stageReports(play.state).map(({ state }) => state)).toEqual(["failed", "open", "open", "open"]);
+  });
+
+  it.each<[Task, string[]]>([
+    ["plan", ["stopped", "open", "open", "open"]],
+    ["choose", ["done", "stopped", "open", "open"]],
+    ["gate", ["done", "done", "stopped", "open"]],
+  ])("cancelled at %s, it was stopped in the stage that it was in", (task, states) => {
+    const play = at(task);
+    cancel(play);
+    expect(stageReports(play.state).map(({ state }) => state)).toEqual(states);
   });
 
   it("a machine that becomes unfit while a candidate is made takes no stage back", () => {
