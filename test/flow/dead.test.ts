@@ -84,6 +84,9 @@ test("a retry that fails says every fault and leaves it; one that can be read by
   expect([failed.exit, failed.stdout]).toEqual([1, ""]);
   expect(failed.stderr).toMatch(/^d-2 stays a dead letter:\n/);
   expect(failed.stderr).toMatch(/MESSAGE_INVALID at data\.epoch/);
+  expect(failed.stderr).toMatch(
+    /\n {2}next: let its sender send it anew, .*: questbus dead drop d-2 --state \S+\n$/,
+  );
   const done = await dead("retry", "d-1", "--json");
   expect(done.exit, done.stderr).toBe(0);
   const answer = JSON.parse(done.stdout) as RetryAnswer;

@@ -11,6 +11,7 @@ import {
 } from "@questbus/protocol";
 import type { StoreReader } from "@questbus/store";
 import type { Common } from "./command-run.ts";
+import { stateOption } from "./explain/words.ts";
 import { ago, note, paint, printable, printData, printFaults, printJson, table } from "./output.ts";
 import { withStack, withStore } from "./session.ts";
 
@@ -104,7 +105,12 @@ export function retryDead(ids: readonly string[], common: Common): Promise<numbe
     else if (answer.status === "retried") printData(`${letter} was carried out`);
     else note(`${letter} stays a dead letter:`);
     if (answer.status === "retried") return exitCode.ok;
-    if (!common.json) printFaults(answer.faults, false);
+    if (!common.json) {
+      printFaults(answer.faults, false);
+      note(
+        `  next: let its sender send it anew, then close this one: questbus dead drop ${letter}${stateOption(common.state)}`,
+      );
+    }
     return exitCode.failure;
   });
 }
