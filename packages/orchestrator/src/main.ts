@@ -45,13 +45,18 @@ const log = pino(
   pino.destination({ dest: 2, sync: true }),
 );
 
+/** How long the parent has to take what is said last. */
+const toldWithinMs = 1_000;
+
 /** A connection that is open would keep a process alive that does nothing, and holds the lock of the state. */
 function fail(error: unknown, message: string): void {
   const faults = faultsOf(error);
   log.fatal({ err: error, faults }, message);
   const leave = (): never => process.exit(1);
-  if (process.connected) process.send?.({ faults }, leave);
-  else leave();
+  if (!process.connected) leave();
+  process.send?.({ faults }, leave);
+  // A parent that does not read must not keep it.
+  setTimeout(leave, toldWithinMs);
 }
 
 const onLead = (epoch: number): void => void process.send?.({ leads: epoch });
