@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import type { BusClient, Time } from "@questbus/bus";
+import { type BusClient, pause, systemTime, type Time } from "@questbus/bus";
 import { stepMachine } from "@questbus/core";
 import {
   type ArtifactRef,
@@ -83,7 +82,7 @@ async function live(session: Session, incarnation: string, groups: ProcessGroups
   }
 }
 
-async function claim({ client, log, signal }: Session): Promise<Grant | null> {
+async function claim({ client, log, signal, time = systemTime }: Session): Promise<Grant | null> {
   try {
     const answer = (await client.request(
       "claim",
@@ -93,7 +92,7 @@ async function claim({ client, log, signal }: Session): Promise<Grant | null> {
     return answer.status === "granted" ? answer.grant : null;
   } catch (error) {
     if (!signal.aborted) log.warn({ faults: faultsOf(error) }, "claim failed");
-    await delay(claimPauseMs, undefined, { signal }).catch(() => {});
+    await pause(time, claimPauseMs, signal);
     return null;
   }
 }

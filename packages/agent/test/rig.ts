@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BusClient } from "@questbus/bus";
+import { type BusClient, systemTime, type Time } from "@questbus/bus";
 import {
   type CommandData,
   type ErrorCode,
@@ -96,9 +96,10 @@ export function live(
   { client, stop }: Bus,
   work: (context: TaskContext) => Promise<Outcome>,
   incarnation = "one",
+  time: Time = systemTime,
 ): Promise<void> {
   const behaviour: Behaviour = { test: work, fix: work, validate: work };
-  return runSession(sessionWith(client, stop.signal, behaviour), incarnation);
+  return runSession({ ...sessionWith(client, stop.signal, behaviour), time }, incarnation);
 }
 
 export const sessionWith = (client: BusClient, signal: AbortSignal, behaviour: Behaviour): Session => ({

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { systemTime, type Time } from "@questbus/bus";
 import { commandData, QuestbusError, type Report, type Task } from "@questbus/protocol";
 import { openProcessGroups } from "@questbus/workbench";
 import { describe, expect, it } from "vitest";
@@ -97,9 +97,17 @@ describe("the life of an agent", () => {
         throw refusal("OVERLOADED");
       },
     });
-    const life = live(line, async () => outcome);
-    await delay(150);
-    expect(line.of("claim").length).toBeLessThanOrEqual(2);
+    const { promise: paused, resolve: pausing } = Promise.withResolvers<number>();
+    const time: Time = {
+      ...systemTime,
+      after: (ms) => {
+        pausing(ms);
+        return () => {};
+      },
+    };
+    const life = live(line, async () => outcome, "one", time);
+    expect(await paused).toBe(1_000);
+    expect(line.of("claim")).toHaveLength(1);
     line.stop.abort();
     await life;
   });

@@ -47,7 +47,11 @@ export type Rig = {
   orchestrator: Orchestrator;
 };
 
-type Options = Partial<Pick<OrchestratorParts, "store" | "stream">> & { nowMs?: () => number; dir?: string };
+type Options = Partial<Pick<OrchestratorParts, "store" | "stream">> & {
+  nowMs?: () => number;
+  after?: OrchestratorParts["time"]["after"];
+  dir?: string;
+};
 
 const opened: { dirs: Set<string>; rigs: Set<Rig>; stores: Set<Store> } = {
   dirs: new Set(),
@@ -102,7 +106,11 @@ export async function openRig(options: Options = {}): Promise<Rig> {
   const orchestrator = await startOrchestrator({
     store,
     stream: options.stream ?? stream,
-    time: { ...systemTime, nowMs: options.nowMs ?? (() => clock.nowMs) },
+    time: {
+      ...systemTime,
+      nowMs: options.nowMs ?? (() => clock.nowMs),
+      after: options.after ?? systemTime.after,
+    },
     log: silent,
     serve: async (given) => {
       handlers = given;
