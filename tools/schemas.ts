@@ -1,12 +1,22 @@
 /**
- * Writes `schemas/*.json` from the zod contracts of @questbus/protocol, for editors and for agents in other languages.
+ * Writes `schemas/*.json` and `schemas/asyncapi.yaml` from the zod contracts of @questbus/protocol, for editors and for
+ * agents in other languages.
  * `--check` writes nothing, and exits 1 naming every file that is stale, missing or left over.
- * Owns every .json file of schemas/. The same contracts give the same bytes.
+ * Owns every file of schemas/; its folder examples/ is written by hand. The same contracts give the same bytes.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answer, commandData, envelope, eventBody, questDocument, report } from "@questbus/protocol";
+import {
+  answer,
+  commandData,
+  envelope,
+  eventBody,
+  journalRow,
+  questDocument,
+  report,
+} from "@questbus/protocol";
 import { z } from "zod";
+import { asyncapi } from "./asyncapi.ts";
 
 type JsonObject = Record<string, unknown>;
 
@@ -18,6 +28,7 @@ const contracts: { name: string; title: string; schema: z.ZodType; io: "input" |
   { name: "report", title: "Questbus report of a task, version 1", schema: report, io: "input" },
   { name: "answer", title: "Questbus answer to a command, version 1", schema: answer, io: "output" },
   { name: "envelope", title: "Questbus message, version 1", schema: envelope, io: "input" },
+  { name: "row", title: "Questbus row of the journal, version 1", schema: journalRow, io: "output" },
   ...Object.entries(commandData).map(([verb, schema]) => ({
     name: `command.${verb}`,
     title: `Questbus command ${verb}, version 1`,
@@ -68,11 +79,14 @@ function render({ name, title, schema, io }: (typeof contracts)[number]): string
   return `${JSON.stringify({ $schema, $id: `questbus:${name}.v1`, title, ...body }, null, 2)}\n`;
 }
 
-const wanted = new Map(contracts.map((each) => [`${each.name}.v1.schema.json`, render(each)]));
+const wanted = new Map([
+  ...contracts.map((each) => [`${each.name}.v1.schema.json`, render(each)] as const),
+  ["asyncapi.yaml", asyncapi()],
+]);
 mkdirSync(folder, { recursive: true });
 const present = new Map(
   readdirSync(folder)
-    .filter((file) => file.endsWith(".json"))
+    .filter((file) => /\.(json|yaml)$/.test(file))
     .map((file) => [file, readFileSync(join(folder, file), "utf8")]),
 );
 
