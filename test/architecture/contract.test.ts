@@ -9,6 +9,9 @@ import {
   eventPage,
   eventTypes,
   journalRow,
+  limit,
+  taskResult,
+  tasks,
   type Verb,
   verbs,
 } from "@questbus/protocol";
@@ -104,5 +107,51 @@ describe("schemas/asyncapi.yaml", () => {
       return here !== undefined;
     };
     expect(refs.filter((target) => !isThere(target))).toEqual([]);
+  });
+});
+
+describe("docs/protocol.md", () => {
+  const text = readFileSync(join(folder, "../docs/protocol.md"), "utf8");
+  /** The first and the other cells of each row of a table. */
+  const rows = [...text.matchAll(/^\| (.*) \|$/gm)].map(([, row = ""]) => row.split(" | "));
+
+  test("has every verb, and no other", () => {
+    const isVerb = ([, by = ""]: string[]): boolean => /^(agents|worker|operator|arbiter)/.test(by);
+    const named = rows.filter(isVerb).flatMap(([verb = ""]) => verb.match(/[a-z]+/g) ?? []);
+    expect(named.sort()).toEqual([...verbs].sort());
+  });
+
+  test("has every task with its role's phase, and with each key of its result that it names", () => {
+    const told = rows.filter((cells) => /^(test|fix|validate)$/.test(cells[1] ?? ""));
+    expect(told.map(([, , task = ""]) => task.replaceAll("`", "")).sort()).toEqual([...tasks].sort());
+    for (const [, , task = "", result = ""] of told) {
+      const named = [...result.matchAll(/`([a-zA-Z]+)\??`/g)].map(([, key = ""]) => key);
+      const { shape } = taskResult[task.replaceAll("`", "") as keyof typeof taskResult];
+      expect(Object.keys(shape), task).toEqual(expect.arrayContaining(named));
+    }
+  });
+
+  test("has the bounds as they are", () => {
+    const {
+      messageBytesMax,
+      claimWaitMsMax,
+      leaseMs,
+      renewEveryMs,
+      suppliedPatchCharsMax,
+      queueOfSenderMax,
+    } = limit;
+    const { stepCharsMax, placeCharsMax, noteCharsMax, reasonCharsMax, suspicionsMax, asksClaimedMax } =
+      limit;
+    const large = [
+      messageBytesMax,
+      claimWaitMsMax,
+      leaseMs,
+      renewEveryMs,
+      suppliedPatchCharsMax,
+      queueOfSenderMax,
+    ];
+    const small = [stepCharsMax, placeCharsMax, noteCharsMax, reasonCharsMax, suspicionsMax, asksClaimedMax];
+    const bounds = text.slice(text.indexOf("## Bounds"));
+    for (const value of [...large, ...small]) expect(bounds).toContain(` ${value.toLocaleString("en-US")}`);
   });
 });
