@@ -72,6 +72,8 @@ type Life = {
   answered: Answered[];
   signal: AbortSignal;
   newId: () => string;
+  /** What it says of itself; this process by default. */
+  pid?: number;
   /** How long a task takes; false: it is forgotten, and never reported. */
   work?: () => Promise<boolean>;
 };
@@ -82,6 +84,7 @@ export async function liveAsAgent({
   answered,
   signal,
   newId,
+  pid = process.pid,
   work = async () => true,
 }: Life): Promise<void> {
   const report = async (grant: Grant, id: string): Promise<void> => {
@@ -112,7 +115,7 @@ export async function liveAsAgent({
     if (count % 7 === 0) await report(found.grant, newId());
   };
   try {
-    await insist(client, "hello", { incarnation: newId(), pid: process.pid }, { id: newId(), signal });
+    await insist(client, "hello", { incarnation: newId(), pid }, { id: newId(), signal });
     for (let count = 1; !signal.aborted; count += 1) await turn(count);
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -34,6 +34,8 @@ type Parts = {
   numbers: Numbers;
   clientAs: (role: Principal, name: string, isAlive?: () => boolean) => BusClient;
   newId: () => string;
+  /** Ids of what the product's hands report. */
+  newReportId: () => string;
   /** Gets what is thrown where nobody waits for it. */
   thrown: unknown[];
 };
@@ -85,7 +87,10 @@ async function askOnce({ scheduler, numbers, clientAs, newId }: Parts, asked: As
 }
 
 /** One or two agents that take asks; in the storm they die, hang, and come back under their names. */
-function openHands({ scheduler, numbers, clientAs, newId }: Parts, role: Role): { calm(): void } {
+function openHands(
+  { scheduler, numbers, clientAs, newId, newReportId }: Parts,
+  role: Role,
+): { calm(): void } {
   let stormy = true;
   const [slow, fails] = [numbers.one([0, 0.1]), numbers.one([0, 0.05])];
   const livesMs = numbers.one([Number.POSITIVE_INFINITY, 20_000, 5_000]);
@@ -102,7 +107,14 @@ function openHands({ scheduler, numbers, clientAs, newId }: Parts, role: Role): 
     const client = clientAs(role, name, isAlive);
     const time: Time = scheduler.timeOf(isAlive);
     const stopping = new AbortController();
-    void workAsks({ client, time, asksMax, answer: ({ phase }) => answer(phase), signal: stopping.signal });
+    void workAsks({
+      client,
+      time,
+      newId: newReportId,
+      asksMax,
+      answer: ({ phase }) => answer(phase),
+      signal: stopping.signal,
+    });
     if (!Number.isFinite(livesMs)) return;
     scheduler.after(1 + numbers.below(livesMs), () => {
       if (!stormy) return;

@@ -54,16 +54,18 @@ export async function playWorld(seed: number): Promise<World> {
   const orchestrator = openSimulatedOrchestrator({ scheduler, numbers, bus, stream, store });
   const answered: Answered[] = [];
   const newId = (): string => numbers.hex(16);
+  // Numbers of their own: the other draws of a seed stay what they were.
+  const reportNumbers = numbersOf(seed ^ 0x5eed);
+  const newReportId = (): string => reportNumbers.hex(16);
   const clientAs = (role: Principal, name: string = role, isAlive = () => true): BusClient =>
     mortal(createClient(bus.connectionOf(role, name), { time: scheduler.timeOf(isAlive), newId }), isAlive);
   const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown });
   const quests = submitQuests({ scheduler, numbers, client: clientAs("operator"), answered, newId });
   ruleNowAndThen({ scheduler, numbers, client: clientAs("arbiter"), store, newId });
 
-  const asks = openAsks({ scheduler, numbers, clientAs, newId, thrown });
+  const asks = openAsks({ scheduler, numbers, clientAs, newId, newReportId, thrown });
   const pauses = openPauses({
     scheduler,
-    // Numbers of their own: the other draws of a seed stay what they were.
     numbers: numbersOf(~seed),
     client: clientAs("operator"),
     newId,
@@ -147,7 +149,7 @@ function openCrew({ scheduler, numbers, clientAs, answered, newId, thrown }: Cre
   const live = (role: Role): void => {
     const life = new AbortController();
     const client = clientAs(role);
-    liveAsAgent({ client, answered, signal: life.signal, newId, work }).catch((error: unknown) =>
+    liveAsAgent({ client, answered, signal: life.signal, newId, pid: 1, work }).catch((error: unknown) =>
       thrown.push(error),
     );
     if (!Number.isFinite(livesMs)) return;

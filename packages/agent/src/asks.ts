@@ -27,6 +27,8 @@ export type AskWork = {
   onTrouble?: (faults: readonly Fault[]) => void;
   /** The system's own by default. */
   time?: Time;
+  /** Ids of reports; random ones by default. */
+  newId?: () => string;
 };
 
 const asksDefault = 16;

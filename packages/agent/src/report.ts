@@ -6,17 +6,22 @@ import { type CommandData, QuestbusError } from "@questbus/protocol";
 const patienceMs = 60_000;
 const overloadedPauseMs = 500;
 
-type Way = { client: BusClient; time?: Time | undefined; signal?: AbortSignal | undefined };
+type Way = {
+  client: BusClient;
+  time?: Time | undefined;
+  newId?: (() => string) | undefined;
+  signal?: AbortSignal | undefined;
+};
 
 /**
  * Sends a report; gives its answer. A full queue says nothing of the report: it is sent again, as the same command, until
  * there is another answer.
  */
 export async function sendReport(
-  { client, time = systemTime, signal }: Way,
+  { client, time = systemTime, newId = randomUUID, signal }: Way,
   report: CommandData["report"],
 ): Promise<unknown> {
-  const options = { id: randomUUID(), retryForMs: patienceMs, ...(signal ? { signal } : {}) };
+  const options = { id: newId(), retryForMs: patienceMs, ...(signal ? { signal } : {}) };
   for (;;) {
     try {
       return await client.request("report", report, options);
