@@ -66,9 +66,15 @@ const backoffMs = { first: 50, max: 500 } as const;
 /** Rows that a watcher remembers, to drop those that arrive again. */
 const recentRowsMax = 4_096;
 
+/** Random bytes drawn ahead: each draw is a call of the system. */
+let drawn = Buffer.alloc(0);
+let drawnAt = 0;
+
 function newTraceparent(): string {
-  const drawn = randomBytes(24).toString("hex");
-  return `00-${drawn.slice(0, 32)}-${drawn.slice(32)}-01`;
+  if (drawnAt === drawn.length) [drawn, drawnAt] = [randomBytes(128 * 24), 0];
+  const text = drawn.toString("hex", drawnAt, drawnAt + 24);
+  drawnAt += 24;
+  return `00-${text.slice(0, 32)}-${text.slice(32)}-01`;
 }
 
 /** What the broker itself says about a failed try: null means that trying again may help. */

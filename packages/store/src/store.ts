@@ -20,7 +20,7 @@ import {
 } from "./projection.ts";
 import type { Share } from "./share.ts";
 import type { Sql } from "./sql.ts";
-import { type Timers, timersOn } from "./timer.ts";
+import { type Timers, timersOn, type WriterTimers, writerTimersOn } from "./timer.ts";
 import { type Verification, verifyChain } from "./verify.ts";
 
 /**
@@ -170,8 +170,8 @@ function readsOn(sql: Sql, installation: string): StoreReads {
   };
 }
 
-function writesOn(sql: Sql, journal: Journal): StoreWrites {
-  const parts = { ...journal, ...answersOn(sql), ...timersOn(sql), ...cursorsOn(sql) };
+function writesOn(sql: Sql, journal: Journal, timers: WriterTimers): StoreWrites {
+  const parts = { ...journal, ...answersOn(sql), ...timers, ...cursorsOn(sql) };
   return {
     ...parts,
     ...projectionReaderOn(sql),
@@ -181,6 +181,7 @@ function writesOn(sql: Sql, journal: Journal): StoreWrites {
       clearProjections(sql);
       sql.run("DELETE FROM command WHERE seq > @seq", { seq });
       sql.run("DELETE FROM timer");
+      timers.forgetNext();
     },
   };
 }
@@ -201,10 +202,12 @@ function readerOn(sql: Sql, dir: string): StoreReader {
 function writerOn(sql: Sql, dir: string, closed: () => void = () => {}): Store {
   const reader = readerOn(sql, dir);
   const journal = journalOn(sql, reader.installation);
-  const tx = writesOn(sql, journal);
+  const timers = writerTimersOn(sql);
+  const tx = writesOn(sql, journal, timers);
   const store: Store = {
     ...reader,
     readJournal: journal.readJournal,
+    nextTimerMs: timers.nextTimerMs,
     transact(action) {
       try {
         return sql.atomic("write", () => {
@@ -214,6 +217,7 @@ function writerOn(sql: Sql, dir: string, closed: () => void = () => {}): Store {
         });
       } catch (error) {
         journal.forget();
+        timers.forgetNext();
         throw error;
       }
     },

@@ -13,6 +13,37 @@ export type Timers = {
   nextTimerMs(): number | null;
 };
 
+export type WriterTimers = Timers & {
+  /** The transaction failed, or timers were taken away in another way: what is known of the next is read again. */
+  forgetNext(): void;
+};
+
+/** Of the one writer: it knows when the next timer is due, and asks the database only when one is. */
+export function writerTimersOn(sql: Sql): WriterTimers {
+  const timers = timersOn(sql);
+  let next: { dueMs: number | null } | null = null;
+  const nextTimerMs = (): number | null => {
+    next ??= { dueMs: timers.nextTimerMs() };
+    return next.dueMs;
+  };
+  const forgetNext = (): void => {
+    next = null;
+  };
+  return {
+    nextTimerMs,
+    forgetNext,
+    setTimer(timer) {
+      timers.setTimer(timer);
+      forgetNext();
+    },
+    deleteTimer(id) {
+      timers.deleteTimer(id);
+      forgetNext();
+    },
+    dueTimers: (nowMs, limit) => ((nextTimerMs() ?? Infinity) > nowMs ? [] : timers.dueTimers(nowMs, limit)),
+  };
+}
+
 export function timersOn(sql: Sql): Timers {
   return {
     setTimer: (timer) =>
