@@ -106,8 +106,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "an event is not projected",
     file: questBook,
-    from: "project(this.#store, row, current);",
-    to: 'if (row.type !== "assignment.claimed") project(this.#store, row, current);',
+    from: "projection.take(row, current);",
+    to: 'if (row.type !== "assignment.claimed") projection.take(row, current);',
   },
   {
     name: "a caller takes silence for a yes",

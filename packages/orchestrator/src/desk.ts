@@ -58,7 +58,7 @@ import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
 import { ProgressBook } from "./progress.ts";
-import { project } from "./projection.ts";
+import { projectFact } from "./projection.ts";
 import { QuestBook } from "./quest-book.ts";
 
 /**
@@ -127,6 +127,16 @@ export class Desk {
     this.dead.begin(tx);
     this.#pauses.begin();
     this.breakers.begin();
+  }
+
+  /** The end of a transaction. */
+  settle(): void {
+    this.#quests.settle();
+  }
+
+  /** Whether there is a quest with this id. */
+  knows(quest: string): boolean {
+    return this.#quests.knows(quest);
   }
 
   rollback(): void {
@@ -264,7 +274,7 @@ export class Desk {
   /** Records something that is not about the state of a quest. */
   record(event: NewEvent, command: string | null): JournalEvent {
     const [row] = this.#append([event], command, this.#nowMs()) as [JournalEvent];
-    project(this.#store, row, null);
+    projectFact(this.#store, row);
     return row;
   }
 

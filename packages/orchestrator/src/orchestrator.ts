@@ -246,7 +246,9 @@ class Running {
       return this.#parts.store.transact((tx) => {
         this.#desk.begin(tx);
         begun = true;
-        return work(tx);
+        const done = work(tx);
+        this.#desk.settle();
+        return done;
       });
     } catch (error) {
       if (begun) this.#desk.rollback();
@@ -273,7 +275,7 @@ class Running {
       answer = { ok: true, seq: this.#desk.lastSeq, data };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      this.#recordRefusal(tx, command, error);
+      this.#recordRefusal(command, error);
       answer = refusal(error);
     }
     const isLast = answer.ok || isFinal(answer.faults);
@@ -300,13 +302,13 @@ class Running {
     if (beforeSeq > 0) tx.forgetAnswers(beforeSeq, limit.batchCommandsMax);
   }
 
-  #recordRefusal(tx: StoreWrites, command: Command, error: QuestbusError): void {
+  #recordRefusal(command: Command, error: QuestbusError): void {
     if (command.verb === "renew") return;
     const named =
       (command.data as { assignment?: string; quest?: string }).assignment ??
       (command.data as { quest?: string }).quest;
     const quest = named?.split(".")[0];
-    const known = quest && tx.getQuestState(quest) ? quest : null;
+    const known = quest && this.#desk.knows(quest) ? quest : null;
     this.#desk.recordRefusal(command, known, error);
   }
 

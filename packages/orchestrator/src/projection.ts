@@ -13,26 +13,26 @@ import type { StoreWrites } from "@questbus/store";
 import { projectPauses } from "./pause-desk.ts";
 
 /**
- * Writes what an event changed into the tables people and agents read. A function of the event and the quest's state
- * after it, so that replaying the journal writes the same rows.
+ * Writes what events changed into the tables people and agents read. A function of the events and each quest's state
+ * after them, so that replaying the journal writes the same rows.
+ *
+ * A quest's rows depend on its last state alone, and are most of the work: they are written when the quest has ended, and
+ * with `flush`. Only its escalation is written at once, because another may follow.
  */
-export function project(store: StoreWrites, event: JournalEvent, state: QuestState | null): void {
-  projectFact(store, event);
-  if (state && changesState(event)) projectState(store, event, state);
-}
+export type Projection = {
+  take(event: JournalEvent, state: QuestState | null): void;
+  takeAsk(event: JournalEvent, ask: AskState): void;
+  flush(): void;
+};
 
 /** A refusal names a quest, and changes nothing of it. */
 const changesState = (event: JournalEvent): boolean => event.type !== "command.refused";
 
-/**
- * The same for many events at once. A quest's rows depend on its last state alone, and are most of the work: they are
- * written when the quest has ended, and with `flush`. Only its escalation is written at once, because another may follow.
- */
-export function openProjection(store: StoreWrites): {
-  take(event: JournalEvent, state: QuestState | null): void;
-  takeAsk(event: JournalEvent, ask: AskState): void;
-  flush(): void;
-} {
+/** `storedOf`: the quest as it stands in the store, when that is known; what did not change since is not written again. */
+export function openProjection(
+  store: StoreWrites,
+  storedOf: (quest: string) => QuestState | null = () => null,
+): Projection {
   const open = new Map<string, { event: JournalEvent; state: QuestState }>();
   const asks = new Map<string, AskState>();
   return {
@@ -41,7 +41,7 @@ export function openProjection(store: StoreWrites): {
       if (!state || !changesState(event)) return;
       if (state.ending) {
         open.delete(state.id);
-        projectState(store, event, state);
+        projectState(store, event, state, storedOf(state.id));
       } else {
         open.set(state.id, { event, state });
         if (opensOrRules.includes(event.type)) projectEscalation(store, state);
@@ -56,7 +56,7 @@ export function openProjection(store: StoreWrites): {
     flush() {
       for (const ask of asks.values()) store.moveAsk(ask);
       asks.clear();
-      for (const { event, state } of open.values()) projectState(store, event, state);
+      for (const { event, state } of open.values()) projectState(store, event, state, storedOf(state.id));
       open.clear();
     },
   };
@@ -65,7 +65,7 @@ export function openProjection(store: StoreWrites): {
 const opensOrRules: readonly EventType[] = ["quest.escalated", "ruling.made"];
 
 /** What an event says by itself. */
-function projectFact(store: StoreWrites, event: JournalEvent): void {
+export function projectFact(store: StoreWrites, event: JournalEvent): void {
   projectDead(store, event);
   projectPauses(store, event);
   if (event.type === "agent.joined") {
@@ -107,9 +107,14 @@ function projectDead(store: StoreWrites, { type, seq, timeMs, actor, body }: Jou
   else store.putDead({ ...letter, retries: letter.retries + 1 });
 }
 
-function projectState(store: StoreWrites, event: JournalEvent, state: QuestState): void {
+function projectState(
+  store: StoreWrites,
+  event: JournalEvent,
+  state: QuestState,
+  stored: QuestState | null,
+): void {
   projectQuest(store, event, state);
-  projectAssignments(store, state);
+  projectAssignments(store, state, stored);
   projectEscalation(store, state);
 }
 
@@ -131,8 +136,9 @@ function projectQuest(store: StoreWrites, event: JournalEvent, state: QuestState
   });
 }
 
-function projectAssignments(store: StoreWrites, state: QuestState): void {
+function projectAssignments(store: StoreWrites, state: QuestState, stored: QuestState | null): void {
   for (const role of roles) {
+    if (stored?.assignments[role] === state.assignments[role]) continue;
     const { machine, status, task, epoch, agent } = state.assignments[role];
     const { pass } = machine.context;
     store.putAssignment({

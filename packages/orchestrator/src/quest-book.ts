@@ -1,7 +1,7 @@
 import { applyEvent, type Draft, isEnded, type QuestState, requestOf } from "@questbus/core";
 import { type JournalEvent, type NewEvent, type Principal, QuestbusError, roles } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
-import { project, setTimers } from "./projection.ts";
+import { openProjection, type Projection, setTimers } from "./projection.ts";
 
 type Append = (events: readonly NewEvent[], command: string | null, timeMs: number) => JournalEvent[];
 
@@ -11,7 +11,7 @@ type Append = (events: readonly NewEvent[], command: string | null, timeMs: numb
  * Invariant: I1 what is in memory is what the transaction wrote; `rollback` makes it so again.
  */
 export class QuestBook {
-  #tx: StoreWrites | null = null;
+  #turn: { tx: StoreWrites; projection: Projection } | null = null;
   readonly #append: Append;
   #active = new Map<string, QuestState>();
   #before = new Map<string, QuestState | null>();
@@ -24,8 +24,13 @@ export class QuestBook {
   }
 
   begin(tx: StoreWrites): void {
-    this.#tx = tx;
+    this.#turn = { tx, projection: openProjection(tx, (quest) => this.#before.get(quest) ?? null) };
     this.#before.clear();
+  }
+
+  /** The end of a transaction: what it changed is written where it is read. */
+  settle(): void {
+    this.#open.projection.flush();
   }
 
   rollback(): void {
@@ -37,9 +42,9 @@ export class QuestBook {
     this.#offers = null;
   }
 
-  get #store(): StoreWrites {
-    if (!this.#tx) throw new TypeError("the desk works inside a transaction only");
-    return this.#tx;
+  get #open(): { tx: StoreWrites; projection: Projection } {
+    if (!this.#turn) throw new TypeError("the desk works inside a transaction only");
+    return this.#turn;
   }
 
   get count(): number {
@@ -56,9 +61,14 @@ export class QuestBook {
     return this.#active.get(id);
   }
 
+  /** Whether one is there, ended or not. */
+  knows(id: string): boolean {
+    return this.#active.has(id) || this.#open.tx.getQuestState(id) !== null;
+  }
+
   /** One that is there, ended or not; else it throws. */
   get(id: string): QuestState {
-    const state = this.#active.get(id) ?? (this.#store.getQuestState(id) as QuestState | null);
+    const state = this.#active.get(id) ?? (this.#open.tx.getQuestState(id) as QuestState | null);
     if (state) return state;
     throw new QuestbusError({
       code: "QUEST_NOT_FOUND",
@@ -82,18 +92,19 @@ export class QuestBook {
     return offers;
   }
 
-  /** Appends a decision's events and writes their projections; gives the state after them. */
+  /** Appends a decision's events and takes them for projection; gives the state after them. */
   commit(draft: Draft, command: string | null): QuestState {
     const { state } = draft;
     if (draft.events.length === 0) return state;
     const before = this.#active.get(state.id) ?? null;
     if (!this.#before.has(state.id)) this.#before.set(state.id, before);
     const rows = this.#append(draft.events, command, draft.context.nowMs);
+    const { tx, projection } = this.#open;
     let current = before;
     for (const row of rows) {
       current = applyEvent(current, row);
-      project(this.#store, row, current);
-      setTimers(this.#store, row, current);
+      projection.take(row, current);
+      setTimers(tx, row, current);
     }
     this.#offers = null;
     const after = current as QuestState;

@@ -78,7 +78,7 @@ export function openToWrite(dir: string): Sql {
   return opened(path, { fileMustExist: true }, { ...connectionSettings, ...writerSettings });
 }
 
-/** An empty database of this process alone. */
+/** A database of this process alone. */
 export const openInMemory = (): Sql => opened(":memory:", {}, { foreign_keys: 1, trusted_schema: 0 });
 
 /** An empty database of this process alone, in a file that is gone when it is closed. */
