@@ -23,6 +23,10 @@ export function numbersOf(seed: number): Numbers {
     below,
     chance: (share) => next() < share * 2 ** 32,
     one: (list) => list[below(list.length)] as (typeof list)[number],
-    hex: (length) => Array.from({ length }, () => below(16).toString(16)).join(""),
+    hex(length) {
+      let text = "";
+      for (let at = 0; at < length; at += 1) text += below(16).toString(16);
+      return text;
+    },
   };
 }

@@ -30,6 +30,7 @@ type Parts = {
   store: Store;
 };
 
+const log = pino({ level: "silent" });
 const deadMsMax = 4_000;
 const alphabet = "23456789abcdefghjkmnpqrstvwxyz12";
 const points = crashPoints.orchestrator;
@@ -64,7 +65,7 @@ export function openSimulatedOrchestrator(parts: Parts): SimulatedOrchestrator {
     await startOrchestrator({
       store: mortal(parts.store, isAlive, () => stormy && numbers.chance(fullDisk)),
       stream: parts.stream.streamOf(isAlive),
-      log: pino({ level: "silent" }),
+      log,
       time: scheduler.timeOf(isAlive),
       random,
       serve: (handlers) => serveCommands(server, handlers),

@@ -1,4 +1,4 @@
-import { type Actor, canonicalText } from "@questbus/protocol";
+import type { Actor } from "@questbus/protocol";
 import type { Sql } from "./sql.ts";
 
 /** The stored answer to a command. `actor` is `role/name` of who sent it: another sender's id is not answered. */
@@ -26,7 +26,7 @@ export function answersOn(sql: Sql): Answers {
       sql.run("INSERT INTO command (id, actor, answer, seq) VALUES (@id, @actor, @answer, @seq)", {
         id,
         actor: actorText(actor),
-        answer: canonicalText(answer),
+        answer: JSON.stringify(answer),
         seq,
       }),
     answerOf(id) {
