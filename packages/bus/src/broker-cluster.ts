@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { type Broker, type BrokerOptions, startBroker } from "./broker.ts";
+import type { Credentials } from "./credential.ts";
 
 /** The brokers of a cluster on this machine: one a node, each on ports of its own that it keeps when it is started again. */
 export type BrokerNodes = {
@@ -11,7 +12,9 @@ export type BrokerNodes = {
   start(node: string, onLog?: (line: string) => void): Promise<Broker>;
 };
 
-type Options = Omit<BrokerOptions, "port" | "cluster" | "onLog"> & {
+type Options = Omit<BrokerOptions, "port" | "cluster" | "onLog" | "credentials"> & {
+  /** Asked at each start: agents come and go. */
+  credentials: () => Credentials;
   nodes: readonly string[];
   /** By which they know each other. */
   secret: string;
@@ -20,7 +23,13 @@ type Options = Omit<BrokerOptions, "port" | "cluster" | "onLog"> & {
 /** The folder of one node below the cluster's state directory. */
 export const nodeDir = (dir: string, node: string): string => join(dir, node);
 
-export async function planBrokers({ nodes, secret, dir, ...options }: Options): Promise<BrokerNodes> {
+export async function planBrokers({
+  nodes,
+  secret,
+  dir,
+  credentials,
+  ...options
+}: Options): Promise<BrokerNodes> {
   const ports = await freePorts(2 * nodes.length);
   const portOf = (node: string): number => ports[nodes.indexOf(node)] as number;
   const routePorts = ports.slice(nodes.length);
@@ -36,6 +45,7 @@ export async function planBrokers({ nodes, secret, dir, ...options }: Options): 
       return startBroker({
         ...options,
         onLog,
+        credentials: credentials(),
         dir: nodeDir(dir, node),
         port: portOf(node),
         cluster: { node, routePort, routePorts, secret },

@@ -1,11 +1,20 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { QuestbusError, spaceDefault } from "@questbus/protocol";
-import { type BrokerCluster, brokerConfig } from "./account.ts";
+import { type BrokerCluster, type BrokerSettings, brokerConfig } from "./account.ts";
 import type { Credentials } from "./credential.ts";
 
 /**
@@ -25,6 +34,8 @@ export type Broker = {
   readonly pid: number;
   /** Resolves when the process has ended, for whatever reason. */
   readonly exited: Promise<BrokerExit>;
+  /** Takes up who may speak now. Connections of those who still may stay; those of others are cut. */
+  reload(credentials: Credentials): void;
   /** SIGTERM, then SIGKILL; resolves when the process has ended. */
   stop(): Promise<void>;
 };
@@ -132,7 +143,8 @@ function guardOf(pid: number): ChildProcess {
   return guard;
 }
 
-type Attempt = { broker: Broker } | { failed: string };
+type Started = Omit<Broker, "reload">;
+type Attempt = { broker: Started } | { failed: string };
 
 /** Starts the server once and waits for its word that it is ready. */
 function attempt(options: BrokerOptions, configFile: string): Promise<Attempt> {
@@ -204,6 +216,13 @@ export function writeBrokerConfig(
   return configFile;
 }
 
+/** Replaced at once: the server may read it at any moment. */
+function writeConfig(configFile: string, settings: BrokerSettings): void {
+  const fresh = `${configFile}.${process.pid}`;
+  writeFileSync(fresh, brokerConfig(settings), { mode: 0o600 });
+  renameSync(fresh, configFile);
+}
+
 /** Runs the broker of a state directory; resolves when it accepts connections. */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const folder = resolve(options.dir, "broker");
@@ -214,13 +233,22 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   await waitUntilFree(pidFile, configFile);
   const { credentials, port = -1, space = spaceDefault, cluster } = options;
   const settings = { port, storeDir, pidFile, space, credentials, cluster };
-  writeFileSync(configFile, brokerConfig(settings), { mode: 0o600 });
+  writeConfig(configFile, settings);
+  const reloading = (broker: Started): Broker => ({
+    ...broker,
+    reload(given) {
+      if (runningBroker(pidFile, configFile) !== broker.pid) return;
+      // With the port that it has: another one would be no reload.
+      writeConfig(configFile, { ...settings, port: broker.port, credentials: given });
+      process.kill(broker.pid, "SIGHUP");
+    },
+  });
   const first = await attempt(options, configFile);
-  if ("broker" in first) return first.broker;
+  if ("broker" in first) return reloading(first.broker);
   const portTaken = first.failed.includes("address already in use");
   if (!portTaken) rmSync(storeDir, { recursive: true, force: true });
   const second = portTaken ? first : await attempt(options, configFile);
-  if ("broker" in second) return second.broker;
+  if ("broker" in second) return reloading(second.broker);
   throw new QuestbusError({
     code: "BUS_UNAVAILABLE",
     message: `the broker did not start: ${second.failed}`,

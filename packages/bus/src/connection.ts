@@ -47,6 +47,8 @@ export type ConnectOptions = {
   /** Shown in the broker's own figures; the credential's role and name by default. */
   name?: string | undefined;
   space?: string | undefined;
+  /** How long the broker may take to let it in; 5 s by default. */
+  timeoutMs?: number | undefined;
 };
 
 const connectMsMax = 5_000;
@@ -60,7 +62,11 @@ export const busUnavailable = (message: string, url: string): QuestbusError =>
     next: "start the stack with questbus up, or check NATS_URL and --state DIR",
   });
 
-async function dial(url: string, credential: Credential, name: string): Promise<NatsConnection> {
+async function dial(
+  { url, timeoutMs = connectMsMax }: ConnectOptions,
+  credential: Credential,
+  name: string,
+): Promise<NatsConnection> {
   try {
     return await connect({
       servers: url.split(","),
@@ -68,7 +74,7 @@ async function dial(url: string, credential: Credential, name: string): Promise<
       name,
       authenticator: credential.authenticator,
       inboxPrefix: inboxPrefixOf(credential.role, credential.name),
-      timeout: connectMsMax,
+      timeout: timeoutMs,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 200,
       reconnectJitter: 50,
@@ -150,7 +156,7 @@ export async function connectBus(options: ConnectOptions): Promise<BusConnection
   const credential =
     typeof options.credential === "string" ? readCredential(options.credential) : options.credential;
   const { role, name } = credential;
-  const nats = await dial(url, credential, options.name ?? `${role}-${name}`);
+  const nats = await dial(options, credential, options.name ?? `${role}-${name}`);
   const link = linkOf(nats);
   const { closed, isUp, onReconnect, onDown, onRefused } = link;
 

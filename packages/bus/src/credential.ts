@@ -1,4 +1,15 @@
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unwatchFile,
+  watchFile,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { createUser, fromSeed } from "@nats-io/nkeys";
 import { type Authenticator, nkeyAuthenticator } from "@nats-io/transport-node";
@@ -7,6 +18,7 @@ import { type Actor, agentName, type Principal, principal, QuestbusError } from 
 /**
  * Credentials: one nkey a principal, in `<state>/credentials/<role>-<name>.nk`, readable by its owner only.
  *
+ * The folder is the record of who may speak on the bus: whose file is in it may, and whose file is removed may no more.
  * A seed leaves this file only inside an authenticator's closure: it is in no object that can be printed or sent.
  */
 
@@ -43,16 +55,16 @@ const unreadable = (path: string, message: string): QuestbusError =>
     next: "delete the file and start again: a new one is made",
   });
 
-function identityOf(path: string): { role: CredentialRole; name: string } {
+function identityOf(path: string): { role: CredentialRole; name: string } | null {
   const [, role, name] = /^([a-z]+)-(.+)\.nk$/.exec(basename(path)) ?? [];
   const known = role === "orchestrator" || role === "system" ? role : principal.safeParse(role).data;
-  if (known && agentName.safeParse(name).success) return { role: known, name: name as string };
-  throw unreadable(path, "its name is not <role>-<name>.nk");
+  return known && agentName.safeParse(name).success ? { role: known, name: name as string } : null;
 }
 
 /** Reads a credential; its file name says whose it is. */
 export function readCredential(path: string): Credential {
   const identity = identityOf(path);
+  if (!identity) throw unreadable(path, "its name is not <role>-<name>.nk");
   let seed: Uint8Array;
   try {
     seed = new TextEncoder().encode(readFileSync(path, "utf8").trim());
@@ -67,33 +79,100 @@ export function readCredential(path: string): Credential {
   }
 }
 
+/** Makes a credential's file; false when there is one. Linked, not renamed, so that nobody sees half of it. */
+function makeFile(path: string): boolean {
+  const fresh = `${path}.${process.pid}.new`;
+  writeFileSync(fresh, createUser().getSeed(), { mode: 0o600 });
+  try {
+    linkSync(fresh, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return false;
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
+
 function ensureOne(dir: string, role: CredentialRole, name: string): Credential {
   const path = credentialPath(dir, role, name);
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) {
-    // Linked, not renamed: where another process made it meanwhile, its own is kept, and used by both.
-    const fresh = `${path}.${process.pid}.new`;
-    writeFileSync(fresh, createUser().getSeed(), { mode: 0o600 });
-    try {
-      linkSync(fresh, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    } finally {
-      rmSync(fresh, { force: true });
-    }
-  } else if ((found.mode & 0o077) !== 0) {
-    chmodSync(path, 0o600);
-  }
+  // Where another process made it meanwhile, its own is kept, and used by both.
+  if (!found) makeFile(path);
+  else if ((found.mode & 0o077) !== 0) chmodSync(path, 0o600);
   return readCredential(path);
 }
 
-/** The credentials of a stack: those that are there are kept, the others made. */
+const folderOf = (dir: string): string => join(dir, "credentials");
+const makeFolder = (dir: string): void => void mkdirSync(folderOf(dir), { recursive: true, mode: 0o700 });
+
+/** The credentials of a stack: those that are there are kept, the others made; agents that were added are among them. */
 export function ensureCredentials(options: { dir: string; agents: readonly AgentId[] }): Credentials {
   const { dir, agents } = options;
-  mkdirSync(join(dir, "credentials"), { recursive: true, mode: 0o700 });
+  makeFolder(dir);
+  const own = agents.map(({ role, name }) => ensureOne(dir, role, agentName.parse(name)));
+  const added = listCredentials(dir).filter(({ path }) => !own.some((each) => each.path === path));
   return {
     orchestrator: ensureOne(dir, "orchestrator", ownName),
     system: ensureOne(dir, "system", ownName),
-    agents: agents.map(({ role, name }) => ensureOne(dir, role, agentName.parse(name))),
+    agents: [...own, ...added],
   };
+}
+
+/**
+ * Everyone but the orchestrator and the system who has a credential in this state directory, in order of file names. A
+ * file that cannot be read is nobody's: it must not keep others from being let in, or from being cut off.
+ */
+export function listCredentials(dir: string): Credential[] {
+  if (!statSync(folderOf(dir), { throwIfNoEntry: false })) return [];
+  return readdirSync(folderOf(dir))
+    .sort()
+    .map((file) => join(folderOf(dir), file))
+    .filter((path) => principal.safeParse(identityOf(path)?.role).success)
+    .flatMap((path) => {
+      try {
+        return readCredential(path);
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** Makes a credential for one more agent. @throws QuestbusError AGENT_EXISTS */
+export function addCredential(dir: string, { role, name }: AgentId): Credential {
+  const path = credentialPath(dir, role, agentName.parse(name));
+  makeFolder(dir);
+  if (makeFile(path)) return readCredential(path);
+  throw new QuestbusError({
+    code: "AGENT_EXISTS",
+    message: `there is an agent ${role}/${name} already`,
+    where: path,
+    next: `take another name, or end it first: questbus agent revoke ${name} --role ${role}`,
+  });
+}
+
+/** Removes a credential; its holder is no user of the broker's next configuration. @throws QuestbusError AGENT_NOT_FOUND */
+export function removeCredential(dir: string, { role, name }: AgentId): void {
+  const path = credentialPath(dir, role, name);
+  try {
+    rmSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new QuestbusError({
+      code: "AGENT_NOT_FOUND",
+      message: `there is no agent ${role}/${name}`,
+      where: path,
+      next: "see which there are: questbus agent list",
+    });
+  }
+}
+
+/** How often the folder is looked at. Asked, not told: a system that ran out of watches would tell nothing. */
+const lookEveryMs = 200;
+
+/** Calls `onChange` after credentials were added or removed; the result stops it. */
+export function watchCredentials(dir: string, onChange: () => void): () => void {
+  const folder = folderOf(dir);
+  watchFile(folder, { interval: lookEveryMs, persistent: false }, onChange);
+  return () => unwatchFile(folder, onChange);
 }

@@ -17,15 +17,20 @@ export {
   type RequestOptions,
   type WatchOptions,
 } from "./client.ts";
+export { connectedKeys } from "./connected.ts";
 export { type BusConnection, type ConnectOptions, connectBus } from "./connection.ts";
 export {
   type AgentId,
+  addCredential,
   type Credential,
   type CredentialRole,
   type Credentials,
   credentialPath,
   ensureCredentials,
+  listCredentials,
   readCredential,
+  removeCredential,
+  watchCredentials,
 } from "./credential.ts";
 export { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
 export { type LeaderLease, openLeaderLease } from "./lease.ts";

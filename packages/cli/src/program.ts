@@ -18,23 +18,10 @@ import type { RestoreOptions } from "./command-backup.ts";
 import type { ScopeOptions } from "./command-pause.ts";
 import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
+import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
+import { addAgent } from "./program-agent.ts";
 
 /** The command line. What a command does is loaded when it runs: each says from where, first thing in its action. */
-
-/** What a program run gives back: its exit code. */
-export type Ended = (exit: number) => void;
-
-const valid =
-  (schema: typeof questId | typeof escalationId | typeof deadId) =>
-  (value: string): string => {
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return value;
-    throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? "not valid");
-  };
-
-const validEach =
-  (schema: typeof deadId) =>
-  (value: string, before: string[] = []): string[] => [...before, valid(schema)(value)];
 
 /** Three nodes go on without one of them; fewer could not, and more on one machine would prove nothing else. */
 function clusterSize(value: string): number {
@@ -109,6 +96,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("doctor", "check what a run needs", async (common) =>
     (await import("./command-doctor.ts")).doctor(common),
   );
+  addAgent(program, signal, ended);
   addAsk(program, signal, ended);
   addCalibrate(program, signal, ended);
   addRecheck(program, signal, ended);
@@ -174,16 +162,6 @@ function addSubmission(program: Command, signal: AbortSignal, ended: Ended): voi
         ended(await take(file, granted, commonOf(command, signal)));
       });
   }
-}
-
-const withCommon = (command: Command): Command =>
-  command
-    .option("--state <dir>", "state directory", ".questbus")
-    .option("--json", "print data as JSON", false);
-
-function commonOf(command: Command, signal: AbortSignal): Common {
-  const { state, json } = command.opts<{ state: string; json: boolean }>();
-  return { state, json, signal };
 }
 
 function addAsk(program: Command, signal: AbortSignal, ended: Ended): void {
@@ -489,12 +467,4 @@ function someText(text: string): string {
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("write a whole number from 1");
-}
-
-/** `audit --state DIR verify` and `audit verify --state DIR` mean the same. */
-function merged(command: Command, parent: Command, signal: AbortSignal): Common {
-  const own = commonOf(command, signal);
-  const above = commonOf(parent, signal);
-  const stateGiven = command.getOptionValueSource("state") === "cli";
-  return { state: stateGiven ? own.state : above.state, json: own.json || above.json, signal };
 }

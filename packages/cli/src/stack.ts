@@ -16,9 +16,10 @@ import {
   planBrokers,
   startBroker,
   systemTime,
+  watchCredentials,
   writeBrokerConfig,
 } from "@questbus/bus";
-import { QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
+import { faultsOf, QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
 import { sweepRunHomes } from "@questbus/workbench/run-home";
 import { keepBackups } from "./backup-schedule.ts";
 import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
@@ -111,7 +112,7 @@ type Seat = { name: string; dir: string; args: string[] };
 class Supervisor {
   readonly #dir: string;
   readonly #space: string;
-  readonly #credentials: Credentials;
+  #credentials: Credentials;
   readonly #cluster: Cluster | null;
   readonly #onNews: (text: string) => void;
   readonly #children = new Map<string, ChildProcess>();
@@ -119,6 +120,7 @@ class Supervisor {
   readonly #guards: Promise<void>[] = [];
   #seats: readonly Seat[] = [];
   #stopping = new AbortController();
+  #unwatch: () => void = () => {};
   url = "";
   brokerName = "";
 
@@ -149,6 +151,8 @@ class Supervisor {
       await this.#startOrchestrators();
       if (this.#cluster && !(await this.#isServed(readyMsMax))) throw noLeader(this.#dir);
     }
+    this.#unwatch = watchCredentials(this.#dir, () => this.#takeUp());
+    this.#takeUp();
     for (const role of agents) this.#keep(role, () => this.#forkAgent(role));
     for (const { dir } of this.#seats) this.#guards.push(this.#keepBackups(dir));
     recordStack(this.#dir, { url: this.url, space: this.#space });
@@ -156,6 +160,7 @@ class Supervisor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#unwatch();
     const last = new Set(this.#seats.map(({ name }) => name));
     await Promise.all(
       [...this.#children].filter(([name]) => !last.has(name)).map(([, each]) => endChild(each)),
@@ -165,6 +170,28 @@ class Supervisor {
     await Promise.all(this.#guards);
     // Last, so that who waits for it to go can start anew at once. This one may have been refused beside another.
     forgetStack(this.#dir);
+  }
+
+  /** Agents were added or revoked: the brokers let in who has a credential now. */
+  #takeUp(): void {
+    const keysOf = ({ agents }: Credentials): string => agents.map(({ publicKey }) => publicKey).join();
+    try {
+      const credentials = ensureCredentials({ dir: this.#dir, agents: principalsOfStack });
+      if (keysOf(credentials) === keysOf(this.#credentials)) return;
+      this.#credentials = credentials;
+      for (const broker of this.#brokers.values()) broker.reload(credentials);
+      if (this.#brokers.size > 0) return;
+      const next = `nats-server --signal reload, with ${this.#writeGivenConfig()}`;
+      this.#onNews(`agents have changed: have the broker read its configuration again: ${next}`);
+    } catch (error) {
+      this.#onNews(`the agents that changed were not taken up: ${faultsOf(error)[0]?.message}`);
+    }
+  }
+
+  /** The configuration that the operator's own broker needs. */
+  #writeGivenConfig(): string {
+    const port = Number(new URL(this.url).port || 4222);
+    return writeBrokerConfig({ dir: this.#dir, credentials: this.#credentials, port, space: this.#space });
   }
 
   /** True when an agent's command reaches the orchestrator: only with the accounts of this state directory does it. */
@@ -190,13 +217,7 @@ class Supervisor {
 
   /** @throws QuestbusError BUS_UNAVAILABLE, with the configuration that the operator's own broker needs. */
   #refuseBroker(unanswered?: string): never {
-    const port = Number(new URL(this.url).port || 4222);
-    const config = writeBrokerConfig({
-      dir: this.#dir,
-      credentials: this.#credentials,
-      port,
-      space: this.#space,
-    });
+    const config = this.#writeGivenConfig();
     throw new QuestbusError({
       code: "BUS_UNAVAILABLE",
       message: unanswered
@@ -208,9 +229,9 @@ class Supervisor {
   }
 
   async #startBroker(): Promise<void> {
-    const { binary, ...options } = this.#brokerOptions();
+    const options = this.#brokerOptions();
     const begin = (onLog: (line: string) => void, port?: number): Promise<Broker> =>
-      startBroker({ ...options, binary, dir: this.#dir, onLog, port });
+      startBroker({ ...options, credentials: options.credentials(), dir: this.#dir, onLog, port });
     this.url = (await this.#keepBroker("broker", begin)).url;
     this.#seats = [this.#singleSeat()];
   }
@@ -234,10 +255,11 @@ class Supervisor {
     }));
   }
 
-  #brokerOptions(): { binary: string; credentials: Credentials; space: string } {
+  /** `credentials`: of those who have one when a broker is started. */
+  #brokerOptions(): { binary: string; credentials: () => Credentials; space: string } {
     const found = findBroker(process.env);
     this.brokerName = `${found.from === "bundled" ? "bundled nats-server" : found.path}`;
-    return { binary: found.path, credentials: this.#credentials, space: this.#space };
+    return { binary: found.path, credentials: () => this.#credentials, space: this.#space };
   }
 
   /** Starts a broker, and again on its port whenever it dies: everyone reconnects by themselves. */

@@ -34,6 +34,8 @@ export const errorRegistry = {
   MESSAGE_INVALID: terminal(exitCode.usage),
   MESSAGE_TOO_LARGE: terminal(exitCode.usage),
   AGENT_FILE_INVALID: person(exitCode.usage),
+  AGENT_EXISTS: terminal(exitCode.conflict),
+  AGENT_NOT_FOUND: terminal(exitCode.notFound),
   FILE_EXISTS: person(exitCode.conflict),
   FILE_UNUSABLE: person(exitCode.usage),
   // the target

@@ -40,7 +40,13 @@ export async function startBareCluster(dir: string, env: NodeJS.ProcessEnv = {})
   const agents = principals.map((role) => ({ role, name: role }));
   const credentials = ensureCredentials({ dir, agents });
   const binary = findBroker(process.env).path;
-  const plan = await planBrokers({ dir, nodes, binary, credentials, secret: "routes-of-a-test" });
+  const plan = await planBrokers({
+    dir,
+    nodes,
+    binary,
+    credentials: () => credentials,
+    secret: "routes-of-a-test",
+  });
   const brokers: Broker[] = await Promise.all(nodes.map((node) => plan.start(node)));
   const children = new Map<string, ChildProcess>();
   const ends = new Map<string, number>();

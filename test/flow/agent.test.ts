@@ -1,0 +1,83 @@
+import { statSync } from "node:fs";
+import { type BusConnection, connectBus, createClient } from "@questbus/bus";
+import { openPlace, type Place, questbus, type Running, startQuestbus, until } from "@questbus/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+/** Agents of a user's own come and go, on the stack as users start it. */
+
+let place: Place;
+let up: Running | null = null;
+
+const agent = (...args: string[]) => questbus(place, ["agent", ...args]);
+type Listed = { name: string; role: string; connected: boolean | null }[];
+const listed = async (): Promise<Listed> => JSON.parse((await agent("list", "--json")).stdout);
+const startUp = async (): Promise<string> => {
+  const running = startQuestbus(place, ["up", "--json"]);
+  up = running;
+  await until("the stack is up", () => running.printed().stdout.includes("\n"));
+  return JSON.parse(running.printed().stdout).url;
+};
+const endUp = async (): Promise<void> => {
+  up?.signal("SIGINT");
+  await up?.ended;
+  up = null;
+};
+const join = (url: string, file: string): Promise<BusConnection> =>
+  connectBus({ url, credential: place.path(file) });
+
+beforeAll(() => {
+  place = openPlace("agent");
+});
+afterAll(async () => {
+  await endUp();
+  place.close();
+});
+
+test("without a stack a credential is made for the next one; names are taken once, and must be names", async () => {
+  const made = await agent("add", "early", "--role", "qa");
+  expect(made).toMatchObject({ exit: 0, stdout: ".questbus/credentials/qa-early.nk\n" });
+  expect(made.stderr).toContain("no stack is running");
+  expect(statSync(place.path(".questbus/credentials/qa-early.nk")).mode & 0o777).toBe(0o600);
+  expect(await listed()).toMatchObject([{ name: "early", role: "qa", connected: null }]);
+  const wrong = [
+    [["add", "early", "--role", "qa"], 5, "AGENT_EXISTS"],
+    [["add", "ops", "--role", "ops"], 5, "AGENT_EXISTS"],
+    [["add", "a.b", "--role", "qa"], 2, "USAGE"],
+    [["revoke", "nobody", "--role", "qa"], 3, "AGENT_NOT_FOUND"],
+  ] as const;
+  const said = await Promise.all(wrong.map(([args]) => agent(...args)));
+  for (const [at, [args, exit, code]] of wrong.entries())
+    expect([said[at]?.exit, said[at]?.stderr.includes(`error ${code}`)], args.join(" ")).toEqual([
+      exit,
+      true,
+    ]);
+});
+
+test("the running stack lets one in at once and cuts it off again; the others go on", async () => {
+  const url = await startUp();
+  const early = await join(url, ".questbus/credentials/qa-early.nk");
+  let downs = 0;
+  early.onDown(() => {
+    downs += 1;
+  });
+  const added = await agent("add", "late", "--role", "performance", "--json");
+  expect(JSON.parse(added.stdout)).toMatchObject({ name: "late", role: "performance", admitted: true });
+  const late = await join(url, ".questbus/credentials/performance-late.nk");
+  const { request } = createClient(late);
+  await request("hello", { incarnation: "one", pid: process.pid });
+  const connected = (await listed()).filter((each) => each.connected).map(({ name }) => name);
+  expect(connected.sort()).toEqual(["architect", "early", "late", "ops", "performance", "qa"]);
+  const cut = new Promise<void>((done) => late.onDown(done));
+  const revoked = await agent("revoke", "late", "--role", "performance");
+  expect(revoked).toMatchObject({ exit: 0, stdout: "performance/late was revoked\n" });
+  await cut;
+  await expect(request("claim", { waitMs: 0 }, { retryForMs: 0 })).rejects.toMatchObject({
+    code: "BUS_UNAVAILABLE",
+  });
+  await createClient(early).request("hello", { incarnation: "one", pid: process.pid });
+  expect(downs).toBe(0);
+  await Promise.all([early.close(), late.close()]);
+  const audit = await questbus(place, ["audit"]);
+  expect(audit.stdout).toContain("performance/late");
+  await endUp();
+});
