@@ -139,6 +139,7 @@ describe("commands that people are told to type", () => {
     "docs/verdict.md",
     "docs/stages.md",
     "docs/cli.md",
+    "docs/mcp.md",
     "CHANGELOG.md",
   ])("%s names real ones", async (path) => {
     const program = await programOf();

@@ -9,7 +9,7 @@ export type Violation = { rule: string; path: string; detail: string };
 type Parsed = SourceFile & { code: string; imports: string[]; home: string; inTable: boolean };
 type Rule = (file: Parsed) => string[];
 
-const everyPackage = ["agent", "bus", "core", "orchestrator", "protocol", "store", "workbench"];
+const everyPackage = ["agent", "bus", "core", "gateway", "orchestrator", "protocol", "store", "workbench"];
 
 /** What each package may import, besides Node's own modules: our packages, then those of others. */
 export const importTable: Record<string, { ours: readonly string[]; others: readonly string[] } | "free"> = {
@@ -20,11 +20,16 @@ export const importTable: Record<string, { ours: readonly string[]; others: read
   "packages/workbench": { ours: ["protocol"], others: ["autocannon", "zod"] },
   "packages/orchestrator": { ours: ["protocol", "core", "store", "bus"], others: ["pino"] },
   "packages/agent": { ours: ["protocol", "core", "bus", "workbench"], others: ["pino", "yaml", "zod"] },
+  "packages/gateway": {
+    ours: ["protocol", "core", "store", "bus"],
+    others: ["@modelcontextprotocol/*", "zod"],
+  },
   // It starts the two programs as processes of their own, and loads no more than that takes.
   "packages/cli": {
     ours: [
       ...everyPackage,
       "agent/main",
+      "gateway/mcp-client",
       "orchestrator/main",
       "store/place",
       "workbench/process-group",

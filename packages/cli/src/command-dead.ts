@@ -18,7 +18,7 @@ import { withStack, withStore } from "./session.ts";
 const listMax = 1_000;
 
 /** As people and programs read a letter. */
-const shown = ({ seq, role, name, ...letter }: DeadLetter) => ({
+export const shownLetter = ({ seq, role, name, ...letter }: DeadLetter) => ({
   letter: deadIdOf({ seq }),
   from: `${role}/${name}`,
   ...letter,
@@ -28,12 +28,12 @@ const shown = ({ seq, role, name, ...letter }: DeadLetter) => ({
 export function listDead(all: boolean, common: Common): number {
   return withStore(common.state, (store) => {
     const letters = store.listDead({ all, limit: listMax });
-    if (common.json) printJson(letters.map(shown));
+    if (common.json) printJson(letters.map(shownLetter));
     else if (letters.length === 0) printData("no dead letters");
     else {
       const head = ["letter", "from", "code", "first fault", "came", "state"];
       const rows = letters.map((each) => {
-        const { letter, from, code, fault, timeMs } = shown(each);
+        const { letter, from, code, fault, timeMs } = shownLetter(each);
         return [letter, from, code, short(printable(fault)), ago(timeMs, Date.now()), stateText(each)];
       });
       printData(table(head, rows));
@@ -64,14 +64,14 @@ export function showDead(id: string, common: Common): number {
         whole: isWhole(body),
         text: body.excerpt,
       };
-      printJson({ ...shown(letter), ...kept });
+      printJson({ ...shownLetter(letter), ...kept });
     } else printLetter(letter, body);
     return exitCode.ok;
   });
 }
 
 function printLetter(letter: DeadLetter, body: EventBody["message.dead"] | null): void {
-  const { from, subject, code, fault, timeMs } = shown(letter);
+  const { from, subject, code, fault, timeMs } = shownLetter(letter);
   printData(`${paint("bold", deadIdOf(letter))}  ${code}  ${stateText(letter)}`);
   printData(`from ${from} on ${printable(subject)}, ${new Date(timeMs).toISOString()}`);
   for (const each of body?.faults ?? [fault]) printData(`  ${printable(each)}`);

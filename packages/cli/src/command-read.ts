@@ -1,10 +1,8 @@
 import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import {
-  acceptedChange,
   awaitingPass,
   breakerText,
-  evidenceMatrix,
   type QuestState,
   quotaUntilMs,
   type VerdictFault,
@@ -12,6 +10,7 @@ import {
 } from "@questbus/core";
 import { auditReplay, readBreakers, stackPauses } from "@questbus/orchestrator";
 import {
+  endings,
   exitCode,
   type Fault,
   type HeldProgress,
@@ -37,15 +36,14 @@ import { followHeld, heardAgo, heldProgress, progressText } from "./held.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
+import { agentRows, escalationRows, listMax, questRows, summarizedQuest } from "./read-rows.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { readSettings } from "./setting.ts";
 import { findStack, notRunning } from "./stack-record.ts";
 import { hasState } from "./state-dir.ts";
-import { exitOf, intentOf, outcomeOf, outcomeText, summaryOf, supplyHint } from "./summary.ts";
+import { exitOf, outcomeOf, outcomeText, supplyHint } from "./summary.ts";
 import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
-
-const listMax = 1_000;
 
 /** `questbus status [ID]`: one quest, or the newest. */
 export async function showStatus(quest: string | undefined, common: Common): Promise<number> {
@@ -60,21 +58,12 @@ export async function showStatus(quest: string | undefined, common: Common): Pro
       } as const;
       throw new QuestbusError(fault);
     }
-    const state = questState(store, id);
-    const watches = acceptedChange(state) ? watchesOf(store, id) : [];
-    if (common.json) printJson(summaryOf(state, store, watches));
+    const { state, watches, summary } = summarizedQuest(store, id);
+    if (common.json) printJson(summary);
     else printStatus(state, { watches, held, store, stateDir: resolve(common.state) });
     return exitCode.ok;
   });
 }
-
-/** The rechecks of a quest, oldest first, among the newest quests. */
-const watchesOf = (store: StoreReader, quest: string): QuestState[] =>
-  store
-    .listQuests({ limit: listMax })
-    .map(({ id }) => questState(store, id))
-    .filter(({ spec }) => spec.watch === quest)
-    .reverse();
 
 /** The task at hand, and what its holder says of it. */
 function nowText({ id, task, assignments }: QuestState, held: readonly HeldProgress[]): string {
@@ -143,16 +132,7 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
 /** `questbus list` */
 export function listQuests(common: Common): number {
   return withStore(common.state, (store) => {
-    const whyNot = openWithheld(store);
-    const found = store
-      .listQuests({ limit: listMax })
-      .map((each) => ({ each, state: questState(store, each.id) }));
-    const quests = found.map(({ each, state }) => ({
-      ...each,
-      intent: intentOf(state),
-      outcome: outcomeOf(state),
-      withheld: whyNot(state),
-    }));
+    const quests = questRows(store, { limit: listMax });
     if (common.json) printJson(quests);
     else {
       // Who is kept from nothing needs no column for it.
@@ -168,7 +148,10 @@ export function listQuests(common: Common): number {
       const head = ["quest", "intent", "status", ...(isKept ? ["because"] : []), "changed", "title"];
       printData(rows.length > 0 ? table(head, rows) : "no quests yet: questbus run FILE");
       notePauses(store);
-      if (found.some(({ state }) => !isAtRest(state)) && findStack(resolve(common.state)) === null)
+      if (
+        !quests.every(({ status }) => restful.includes(status)) &&
+        findStack(resolve(common.state)) === null
+      )
         note(
           `nobody works on these now: run their quest files again, or ${upCall(common.state)}, and they go on`,
         );
@@ -176,6 +159,9 @@ export function listQuests(common: Common): number {
     return exitCode.ok;
   });
 }
+
+/** Statuses of quests that nothing happens to without a person. */
+const restful: readonly string[] = [...endings, "escalated"];
 
 const upCall = (stateDir: string): string => `questbus up${stateOption(stateDir)}`;
 
@@ -192,9 +178,8 @@ function notePauses(store: StoreReader): void {
 /** `questbus escalations`: what waits for an arbiter, each with its evidence matrix. */
 export function listEscalations(common: Common): number {
   return withStore(common.state, (store) => {
-    const open = store.listEscalations({ status: "open" });
-    if (common.json)
-      printJson(open.map((each) => ({ ...each, matrix: evidenceMatrix(questState(store, each.quest)) })));
+    const open = escalationRows(store);
+    if (common.json) printJson(open);
     else if (open.length === 0) printData("nothing waits for an arbiter");
     else
       for (const each of open) printEscalation(each.id, questState(store, each.quest), resolve(common.state));
@@ -209,20 +194,8 @@ function printEscalation(id: string, state: QuestState, stateDir: string): void 
 
 /** `questbus agents`: the role agents, and what each holds. */
 export async function listAgents(common: Common): Promise<number> {
-  const progress = await heldProgress(common.state);
+  const agents = await agentRows(common.state);
   return withStore(common.state, (store) => {
-    const held = store.listAssignments({ status: "leased" });
-    const breakers = readBreakers(store);
-    const agents = store.listAgents().map((agent) => {
-      const holds = held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null;
-      const breaker = breakers.get(actorText(agent)) ?? null;
-      return {
-        ...agent,
-        holds,
-        breaker,
-        progress: progress.find((each) => each.assignment === holds) ?? null,
-      };
-    });
     const running = findStack(common.state) !== null;
     if (common.json) printJson({ running, agents });
     else {

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { groupsDir } from "@questbus/agent";
+import type { BusClient } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
-import { exitCode, QuestbusError, roles } from "@questbus/protocol";
+import { type CommandData, exitCode, QuestbusError, roles } from "@questbus/protocol";
+import type { StoreReader } from "@questbus/store";
 import { recordedGroupsEnd, removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
 import { explainCall, stateOption } from "./explain/words.ts";
@@ -215,22 +217,37 @@ const endedMsMax = 5_000;
 export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {
   return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
     const operator = await session.clientAs("operator");
-    const { seq } = session.store.head();
-    const held = session.store.listAssignments({ quest, status: "leased" });
-    await operator.request("cancel", { quest, reason });
-    const claims = session.store.readJournal({
-      afterSeq: seq,
-      quest,
-      type: "assignment.claimed",
-      limit: roles.length,
-    });
-    const holders = [...held.flatMap(({ holder }) => holder ?? []), ...claims.map(({ actor }) => actor.name)];
-    if (!(await recordedGroupsEnd(groupsDir(resolve(common.state)), holders, endedMsMax)))
-      note("some commands of its agents still run: questbus agents");
-    await sweep(common.state, quest);
+    const options = { store: session.store, stateDir: common.state };
+    const { ended } = await cancelOn(operator, { quest, reason }, options);
+    if (!ended) note("some commands of its agents still run: questbus agents");
     const summary = summaryOf(questState(session.store, quest), session.store);
     if (common.json) printJson(summary);
     else printData(`${quest} ${summary.status}`);
     return exitCode.ok;
   });
+}
+
+/**
+ * Cancels a quest, waits until the agents on this machine have ended what they run for it, and removes its trees.
+ * `ended` is false where some commands still run.
+ */
+export async function cancelOn(
+  operator: BusClient,
+  command: CommandData["cancel"],
+  { store, stateDir, id }: { store: StoreReader; stateDir: string; id?: string | undefined },
+): Promise<{ answer: object; ended: boolean }> {
+  const { quest } = command;
+  const { seq } = store.head();
+  const held = store.listAssignments({ quest, status: "leased" });
+  const answer = (await operator.request("cancel", command, { id })) as object;
+  const claims = store.readJournal({
+    afterSeq: seq,
+    quest,
+    type: "assignment.claimed",
+    limit: roles.length,
+  });
+  const holders = [...held.flatMap(({ holder }) => holder ?? []), ...claims.map(({ actor }) => actor.name)];
+  const ended = await recordedGroupsEnd(groupsDir(resolve(stateDir)), holders, endedMsMax);
+  await sweep(stateDir, quest);
+  return { answer, ended };
 }

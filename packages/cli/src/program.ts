@@ -20,6 +20,7 @@ import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
 import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
 import { addAgent } from "./program-agent.ts";
+import { addMcp } from "./program-mcp.ts";
 
 /** The command line. What a command does is loaded when it runs: each says from where, first thing in its action. */
 
@@ -108,6 +109,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addDead(program, signal, ended);
   addBackup(program, signal, ended);
   addVerdict(program, signal, ended);
+  addMcp(program, signal, ended);
   addHelp(program);
   return program;
 }

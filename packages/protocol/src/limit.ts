@@ -26,6 +26,9 @@ export const limit = {
   prepareMs: 600_000,
   /** How often a healthy agent renews: three chances in one lease. */
   renewEveryMs: 3_000,
+  /** How long the gateway renews a lease for a client that says nothing, usually and at most: a model thinks for minutes. */
+  heldMs: 600_000,
+  heldMsMax: 3_600_000,
   /** Longest a `claim` waits for work before it answers "none". */
   claimWaitMsMax: 25_000,
   /** How long a caller waits for an answer beyond the command's own wait. */

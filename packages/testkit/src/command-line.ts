@@ -14,7 +14,7 @@ export type Running = {
 };
 
 /** As users start it: with the cache of compiled code, without which a start takes three times as long. */
-const program = fileURLToPath(new URL("../../cli/bin/questbus.cjs", import.meta.url));
+export const program = fileURLToPath(new URL("../../cli/bin/questbus.cjs", import.meta.url));
 
 type Options = { env?: NodeJS.ProcessEnv };
 

@@ -4,6 +4,7 @@ export { type Finished, questbus, type Running, startQuestbus } from "./command-
 export { type Crashes, openCrashes } from "./crash.ts";
 export { type Holds, openHolds } from "./hold.ts";
 export { type JournalWatch, readValue, tamper, watchJournal } from "./journal.ts";
+export { type Mcp, type McpDoor, type McpEra, mcpDoors, mcpEras, openMcp } from "./mcp.ts";
 export { fingerprint, openPlace, type Place, runGit } from "./place.ts";
 export { pidOf, processesOf, type StackPart } from "./process.ts";
 export { writeQuest } from "./quest.ts";

@@ -1,0 +1,93 @@
+import { join, resolve } from "node:path";
+import { type BusClient, type BusConnection, type Credential, connectBus, createClient } from "@questbus/bus";
+import type { Gateway } from "@questbus/gateway";
+import { openStore } from "@questbus/store";
+import { openArtifacts } from "@questbus/workbench";
+import { storeDirOf } from "./cluster-state.ts";
+import { shownLetter } from "./command-dead.ts";
+import { cancelOn } from "./command-run.ts";
+import { readSubmission } from "./quest-file.ts";
+import { agentRows, escalationRows, questRows, summarizedQuest } from "./read-rows.ts";
+import { withStore } from "./session.ts";
+import { findStack, notRunning } from "./stack-record.ts";
+
+export type OpenGateway = Gateway & { close(): Promise<void> };
+
+/**
+ * One credential's gateway to the stack of a state directory. An MCP client starts it when the client starts, so the stack may
+ * come later, end, and come again at another address: each call looks where it is now.
+ */
+export function openGateway(
+  state: string,
+  who: Gateway["who"],
+  credential: Credential | string,
+): OpenGateway {
+  const stateDir = resolve(state);
+  const bus = openBus(stateDir, credential);
+  const artifacts = openArtifacts(join(stateDir, "artifacts"));
+  return {
+    who,
+    bus: bus.client,
+    close: bus.close,
+    reads: {
+      quests: ({ limit, before }) =>
+        withStore(stateDir, (store) => questRows(store, { limit, ...(before ? { before } : {}) })),
+      quest: (id) => withStore(stateDir, (store) => summarizedQuest(store, id)),
+      escalations: () => withStore(stateDir, escalationRows),
+      agents: () => agentRows(stateDir),
+      assignment: (id) => withStore(stateDir, (store) => store.getAssignment(id)),
+      journal: ({ afterSeq, limit, quest }) =>
+        withStore(stateDir, (store) => store.readJournal({ afterSeq, limit, ...(quest ? { quest } : {}) })),
+      deadLetters: (limit) =>
+        withStore(stateDir, (store) => store.listDead({ all: false, limit }).map(shownLetter)),
+    },
+    hands: {
+      async readSubmission(file, acceptDetectable) {
+        const { command, storePatches } = await readSubmission(file, { acceptDetectable });
+        await storePatches(stateDir);
+        return command;
+      },
+      async cancel(client, command, id) {
+        const store = openStore({ dir: storeDirOf(stateDir), mode: "read" });
+        try {
+          const { answer, ended } = await cancelOn(client, command, { store, stateDir, id });
+          return { ...answer, commands_ended: ended };
+        } finally {
+          store.close();
+        }
+      },
+      putArtifact: artifacts.put,
+    },
+  };
+}
+
+/** A connection to the stack that runs now; another one where it was started anew meanwhile. */
+function openBus(stateDir: string, credential: Credential | string) {
+  let open: { id: string; connecting: Promise<{ connection: BusConnection; client: BusClient }> } | null =
+    null;
+  const connect = async (url: string, space: string) => {
+    const connection = await connectBus({ url, space, credential });
+    return { connection, client: createClient(connection) };
+  };
+  const close = async (): Promise<void> => {
+    const last = open;
+    open = null;
+    await last?.connecting.then(({ connection }) => connection.close()).catch(() => {});
+  };
+  return {
+    close,
+    async client(): Promise<BusClient> {
+      const stack = findStack(stateDir);
+      if (!stack) throw notRunning(stateDir);
+      if (open?.id !== stack.id) {
+        void close();
+        const connecting = connect(stack.url, stack.space);
+        open = { id: stack.id, connecting };
+        connecting.catch(() => {
+          if (open?.connecting === connecting) open = null;
+        });
+      }
+      return (await open.connecting).client;
+    },
+  };
+}

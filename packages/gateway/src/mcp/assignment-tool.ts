@@ -1,0 +1,273 @@
+import {
+  type AskReportAnswer,
+  artifactRef,
+  askId,
+  assignmentId,
+  type ClaimAnswer,
+  type CommandData,
+  type Fault,
+  limit,
+  phase,
+  QuestbusError,
+  signOff,
+  suspicion,
+  taskResult,
+} from "@questbus/protocol";
+import { z } from "zod";
+import { pageOfText, resultCharsMax, type Told } from "./result.ts";
+import { type Call, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
+
+/** The tools of an agent that holds a role: claim, work, report. */
+
+const assignment = z.union([assignmentId, askId]);
+const heldAs = { assignment: z.string(), epoch: z.int().min(1).describe("as claimed") };
+const holdMs = z
+  .int()
+  .min(limit.leaseMs)
+  .max(limit.heldMsMax)
+  .describe("how long the lease is kept for you without a word from you");
+
+const why = z
+  .strictObject({
+    code: z.string().describe("such as SUITE_FAILED, BENCH_FAILED, MACHINE_UNFIT, INTERNAL"),
+    message: z.string().max(limit.reasonCharsMax),
+    next: z.string().max(limit.reasonCharsMax).optional(),
+  })
+  .optional();
+
+const claimWaitMsUsual = 20_000;
+
+const claim = defineTool({
+  name: "claim_assignment",
+  description:
+    "Wait for work of your role. Answers: granted (one task: brief, result_schema, assignment, epoch); asked (questions outside any quest); none: call again. The lease is kept for you meanwhile.",
+  hints: {},
+  verb: "claim",
+  input: {
+    wait_ms: z.int().min(0).max(limit.claimWaitMsMax).default(claimWaitMsUsual),
+    hold_ms: holdMs.default(limit.heldMs),
+    asks: z
+      .int()
+      .min(0)
+      .max(limit.asksClaimedMax)
+      .default(0)
+      .describe("questions taken where no task is offered"),
+    idempotency_key: idempotencyKey,
+  },
+  async run({ wait_ms: waitMs, hold_ms, asks, idempotency_key: key }, call) {
+    const answer = (await send(call, "claim", { waitMs, asks }, key)) as ClaimAnswer;
+    const given = leasesIn(answer, hold_ms);
+    if (call.signal.aborted) {
+      // Nobody reads this. Who has a key can ask for it again for as long as the lease lasts; else it is given back.
+      if (key === undefined)
+        for (const each of given) await release(call, each, "the MCP client gave the call up");
+      return { data: { status: "none" } };
+    }
+    for (const each of given) call.leases.keep(each);
+    return toldOf(answer);
+  },
+});
+
+const leasesIn = (answer: ClaimAnswer, hold: number) => {
+  if (answer.status === "none") return [];
+  const held = answer.status === "granted" ? [answer.grant] : answer.asks;
+  const grant = answer.status === "granted" ? answer.grant : null;
+  return held.map((each) => ({ assignment: each.assignment, epoch: each.epoch, holdMs: hold, grant }));
+};
+
+function toldOf(answer: ClaimAnswer): Told {
+  if (answer.status === "none") return { data: answer };
+  if (answer.status === "asked") return { data: { status: "asked", asks: answer.asks }, foreign: true };
+  const { assignment: id, epoch, role, brief } = answer.grant;
+  const { quest, pass, phase: now, task } = brief;
+  const chars = JSON.stringify(brief).length;
+  const whole =
+    chars <= resultCharsMax ? { brief } : { brief_chars: chars, next: "call read_brief for the brief" };
+  const head = { status: "granted", assignment: id, epoch, role, quest, pass, phase: now, task };
+  return {
+    data: { ...head, result_schema: z.toJSONSchema(taskResult[task], { io: "input" }), ...whole },
+    foreign: true,
+  };
+}
+
+const readBrief = defineTool({
+  name: "read_brief",
+  description: "Read the brief of a task that you hold, page by page.",
+  hints: { readOnly: true },
+  verb: "report",
+  input: { ...heldAs, cursor: z.string().max(16).regex(/^\d+$/).optional() },
+  run({ assignment: id, epoch, cursor }, { leases }) {
+    const grant = leases.touch(id, epoch)?.grant;
+    if (!grant)
+      throw notHeld(
+        id,
+        "call claim_assignment with the idempotency_key you claimed it with, or for the next",
+      );
+    return pageOfText(grant.brief, cursor);
+  },
+});
+
+const renew = defineTool({
+  name: "renew_lease",
+  description: "Keep a lease for longer, and learn whether you still hold it.",
+  hints: { idempotent: true },
+  verb: "renew",
+  input: { ...heldAs, hold_ms: holdMs.optional() },
+  async run({ assignment: id, epoch, hold_ms }, call) {
+    const given = { assignment: idOf(id), epoch };
+    await whileHeld(call, given, () => send(call, "renew", given));
+    const held = call.leases.touch(id, epoch, hold_ms);
+    if (!held) call.leases.keep({ ...given, holdMs: hold_ms ?? limit.heldMs, grant: null });
+    return { data: { status: "held", for_ms: held?.holdMs ?? hold_ms ?? limit.heldMs } };
+  },
+});
+
+const progress = defineTool({
+  name: "report_progress",
+  description: "Say in one line what you do now, for people who watch. Keeps the lease, too.",
+  hints: {},
+  verb: "note",
+  input: { ...heldAs, text: z.string().trim().min(1).max(limit.noteCharsMax) },
+  async run({ assignment: id, epoch, text }, call) {
+    const given = { assignment: id, epoch };
+    await whileHeld(call, given, () => send(call, "note", { ...given, text }));
+    call.leases.touch(id, epoch);
+    return { data: { status: "stored" } };
+  },
+});
+
+const submitReport = defineTool({
+  name: "submit_report",
+  description:
+    "Report a task, and give its lease up. Either result, in the form of result_schema, or fault: why it could not be done. A review, suite, gate or guard also needs sign_off.",
+  hints: { idempotent: true },
+  verb: "report",
+  input: {
+    ...heldAs,
+    summary: z.string().min(1).max(400).describe("one line: what you found"),
+    result: z.looseObject({}).optional(),
+    fault: why,
+    sign_off: signOff.optional(),
+    suspicions: z.array(suspicion).max(limit.suspicionsMax).default([]).describe("what looks like gaming"),
+    artifacts: z.array(artifactRef).max(64).default([]).describe("of store_artifact"),
+    idempotency_key: idempotencyKey,
+  },
+  async run({ sign_off, idempotency_key: key, ...given }, call) {
+    const { assignment: id, epoch, result = null } = given;
+    const head = turnOf(call, id, epoch);
+    const report = { ...given, ...head, result, fault: given.fault ?? null, signOff: sign_off ?? null };
+    await whileHeld(call, given, () => send(call, "report", report as CommandData["report"], key));
+    call.leases.forget(id, epoch);
+    return { data: { status: "stored", next: "call claim_assignment for the next task" } };
+  },
+});
+
+/** What the report is about: it is known where it was claimed, and in the state; the epoch fences it. */
+function turnOf({ leases, gateway }: Call, id: string, epoch: number) {
+  const brief = leases.touch(id, epoch)?.grant?.brief;
+  if (brief) return { pass: brief.pass, phase: brief.phase, task: brief.task };
+  const row = gateway.reads.assignment(id);
+  if (!row?.task || !row.phase) throw notHeld(id, "call claim_assignment for the next task");
+  return { pass: row.pass, phase: row.phase, task: row.task };
+}
+
+const answerAsk = defineTool({
+  name: "answer_ask",
+  description:
+    "Answer one phase of a question that you claimed: a result, or a fault. status next: go on with that phase.",
+  hints: { idempotent: true },
+  verb: "report",
+  input: {
+    ...heldAs,
+    phase,
+    result: z.unknown().optional(),
+    fault: why,
+    idempotency_key: idempotencyKey,
+  },
+  async run({ assignment: id, epoch, phase: now, result, fault, idempotency_key: key }, call) {
+    const outcome = {
+      assignment: id,
+      epoch,
+      phase: now,
+      result: result ?? null,
+      fault: (fault as Fault | undefined) ?? null,
+    };
+    const given = { assignment: id, epoch };
+    const answer = (await whileHeld(call, given, () =>
+      send(call, "report", { task: "ask", asks: [outcome] }, key),
+    )) as AskReportAnswer;
+    const [said] = answer.asks;
+    if (said?.status === "refused") {
+      call.leases.forget(id, epoch);
+      throw new QuestbusError(said.fault);
+    }
+    if (said?.status === "next") call.leases.touch(id, epoch);
+    else call.leases.forget(id, epoch);
+    return { data: said };
+  },
+});
+
+const releaseAssignment = defineTool({
+  name: "release_assignment",
+  description: "Give a task back undone, so that another agent of the role has it at once.",
+  hints: { idempotent: true },
+  verb: "release",
+  input: { ...heldAs, reason: z.string().trim().min(1).max(limit.reasonCharsMax) },
+  async run({ assignment: id, epoch, reason }, call) {
+    await release(call, { assignment: id, epoch }, reason);
+    return { data: { status: "released" } };
+  },
+});
+
+const storeArtifact = defineTool({
+  name: "store_artifact",
+  description: "Store a text as evidence; the answer is what a report names it by.",
+  hints: { idempotent: true },
+  verb: "report",
+  input: { kind: artifactRef.shape.kind, text: z.string().max(limit.outputBytesMax) },
+  run: async ({ kind, text }, { gateway }) => ({ data: await gateway.hands.putArtifact(kind, text) }),
+});
+
+type Named = { assignment: string; epoch: number };
+
+async function release(call: Call, { assignment: id, epoch }: Named, reason: string): Promise<void> {
+  const given = { assignment: idOf(id), epoch };
+  await whileHeld(call, given, () => send(call, "release", { ...given, reason }));
+  call.leases.forget(id, epoch);
+}
+
+/** A refusal that ends the lease ends its keeping. */
+async function whileHeld<T>(
+  call: Call,
+  { assignment: id, epoch }: Named,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isLost = error instanceof QuestbusError && lost.some((code) => code === error.code);
+    if (isLost) call.leases.forget(id, epoch);
+    throw error;
+  }
+}
+const lost = ["LEASE_STALE", "QUEST_ENDED", "ASSIGNMENT_NOT_FOUND"] as const;
+
+function idOf(text: string): string {
+  const read = assignment.safeParse(text);
+  if (read.success) return read.data;
+  throw notHeld(text, "take assignment and epoch as claim_assignment gave them");
+}
+
+const notHeld = (id: string, next: string): QuestbusError =>
+  new QuestbusError({ code: "ASSIGNMENT_NOT_FOUND", message: `no task of ${id} is held here`, next });
+
+export const assignmentTools: readonly Tool[] = [
+  claim,
+  readBrief,
+  renew,
+  progress,
+  storeArtifact,
+  submitReport,
+  answerAsk,
+  releaseAssignment,
+];

@@ -1,0 +1,101 @@
+import {
+  type CommandData,
+  type Fault,
+  type Principal,
+  pathText,
+  QuestbusError,
+  type Verb,
+  verbsOf,
+} from "@questbus/protocol";
+import { z } from "zod";
+import type { Gateway } from "../gateway.ts";
+import type { Leases } from "./leases.ts";
+import type { Told } from "./result.ts";
+
+/** What a tool works with. */
+export type Call = {
+  gateway: Gateway;
+  leases: Leases;
+  /** Aborts when the client gives the call up. */
+  signal: AbortSignal;
+};
+
+/** `destructive`: what it does cannot be taken back. `idempotent`: doing it twice does it once. */
+type Hints = { readOnly?: true; destructive?: true; idempotent?: true };
+
+export type Tool = {
+  readonly name: string;
+  readonly description: string;
+  readonly hints: Hints;
+  readonly input: z.ZodType;
+  /** True for the roles whose credential can do anything with it. */
+  allows(role: Principal): boolean;
+  run(args: unknown, call: Call): Promise<Told>;
+};
+
+type Written<Shape extends z.ZodRawShape> = {
+  name: string;
+  description: string;
+  hints: Hints;
+  input: Shape;
+  run(args: z.infer<z.ZodObject<Shape>>, call: Call): Promise<Told> | Told;
+} & ({ verb: Verb } | { readers: readonly Principal[] });
+
+/** A tool that sends a command is its senders' alone; one that reads names its readers. */
+export function defineTool<Shape extends z.ZodRawShape>(written: Written<Shape>): Tool {
+  const { name, description, hints } = written;
+  const input = z.strictObject(written.input);
+  return {
+    name,
+    description,
+    hints,
+    input,
+    allows: (role) =>
+      "verb" in written ? verbsOf[role].includes(written.verb) : written.readers.includes(role),
+    async run(args, call) {
+      const read = input.safeParse(args ?? {});
+      if (read.success) return written.run(read.data as z.infer<z.ZodObject<Shape>>, call);
+      const [first, ...rest] = read.error.issues.map(
+        ({ path, message }): Fault => ({
+          code: "MESSAGE_INVALID",
+          message,
+          where: pathText(path) || name,
+          next: "see the tool's input schema, and call it again",
+        }),
+      );
+      throw new QuestbusError(first as Fault, ...rest);
+    },
+  };
+}
+
+/** A UUID fits; with role, name and verb before it, it fits an envelope's id. */
+const keyCharsMax = 36;
+export const idempotencyKey = z
+  .string()
+  .regex(/^[\w.-]+$/)
+  .max(keyCharsMax)
+  .optional()
+  .describe("same key, done once: for calling again after a lost answer");
+
+/** The id of a command that a client has named: its own, for this verb. */
+export const commandId = (
+  { role, name }: Gateway["who"],
+  verb: Verb,
+  key: string | undefined,
+): string | undefined => (key === undefined ? undefined : `mcp/${role}/${name}/${verb}/${key}`);
+
+/** Sends a command as the gateway's credential. */
+export async function send<V extends Verb>(
+  { gateway }: Call,
+  verb: V,
+  data: CommandData[V],
+  key?: string | undefined,
+): Promise<unknown> {
+  const client = await gateway.bus();
+  return client.request(verb, data, { id: commandId(gateway.who, verb, key) });
+}
+
+export const page = (most: number, usual: number) => ({
+  cursor: z.string().max(64).optional().describe("next_cursor of the page before"),
+  limit: z.int().min(1).max(most).default(usual),
+});
