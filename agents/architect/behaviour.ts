@@ -33,6 +33,7 @@ import {
   type Workspace,
 } from "@questbus/workbench";
 import { scanCandidate } from "./gaming.ts";
+import { injectionsOf } from "./injection.ts";
 
 /** The architect looks at what a change touches, from the repository itself, before anybody measures it. */
 export const behaviour: Behaviour = { test: plan, fix: choose, validate: review };
@@ -207,9 +208,11 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   const size = `${plural(files.length, "file")}, +${candidate.linesAdded} -${candidate.linesRemoved} lines`;
   const withinPlan = problems.length === 0;
   const suspicions = [...sealed.suspicions, ...(await scanCandidate(context, ws, candidate.commit))];
+  const words = fixer.kind === "commit" ? fixer.commit : candidate.commit;
+  const injections = await injectionsOf(ws, { from: lastGood.commit, to: candidate.commit, commit: words });
   const reasons = [...problems, ...suspicions.map((each) => `${each.message} (${each.where})`)];
   return {
-    result: { files, withinPlan },
+    result: { files, withinPlan, ...(injections.length > 0 ? { injections } : {}) },
     summary: reasons.length === 0 ? `within the plan: ${size}` : reasons.join("; "),
     signOff:
       reasons.length === 0 ? yes(`touches only what was planned (${size})`) : no(...reasons.slice(0, 16)),

@@ -46,7 +46,8 @@ describe("a quest with a real gain", () => {
           fixer: "fixes/no-effect.patch",
           tree,
           verdict: "NO_EFFECT",
-          effect,
+          // It can be told from five pairs, which have no interval yet.
+          effect: summary.passes[1]?.pairs === 5 ? null : effect,
           pairs: expect.any(Number),
         },
         { n: 3, fixer: "fixes/gain.patch", tree, verdict: "ACCEPT", effect, pairs: expect.any(Number) },
@@ -126,6 +127,24 @@ describe("a quest with a real gain", () => {
     expect(JSON.parse(replay.stdout)).toMatchObject({ ok: true });
     expect(summaryOf(status)).toEqual(summary);
     expect(JSON.parse(list.stdout)).toMatchObject([{ id: summary.quest, status: "accepted" }]);
+  });
+
+  test("words in a candidate that speak to its reader are recorded, and its verdict is what was measured", async () => {
+    const audit = await questbus(place, ["audit", summary.quest, "--state", "state", "--json"]);
+    const rows = audit.stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    expect(rows.filter(({ type }) => type === "injection.suspected").map(({ body }) => body)).toMatchObject([
+      {
+        agent: "architect/architect",
+        signs: [{ from: "repository", where: "src/total.awk:1", kinds: ["override", "verdict"] }],
+      },
+    ]);
+    const status = await questbus(place, ["status", summary.quest, "--state", "state"]);
+    expect(status.stdout).toContain(
+      "sent a text that speaks to its reader (override, verdict; repository, src/total.awk:1)",
+    );
   });
 
   test("verdict explain recomputes a pass from its samples, for people, programs and as a page", async () => {

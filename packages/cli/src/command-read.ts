@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import {
   awaitingPass,
   breakerText,
+  injectionText,
   type QuestState,
   quotaUntilMs,
   type VerdictFault,
@@ -33,6 +34,7 @@ import {
 import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { followHeld, heardAgo, heldProgress, progressText } from "./held.ts";
+import { injectionsCounted, injectionsOf } from "./injection.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
@@ -119,6 +121,8 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
     if (waits.refused) printData(`not taken: ${waits.refused.code}: ${waits.refused.message}`);
     printData(`waits for a candidate: ${supplyHint(state.id)}`);
   }
+  for (const each of injectionsOf(store, state.id))
+    printData(paint("yellow", printable(injectionText(each))));
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
     printData("nobody works on it now: run its quest file again, or questbus up, and it goes on");
@@ -205,7 +209,10 @@ export async function listAgents(common: Common): Promise<number> {
         ago(each.joinedMs, Date.now()),
         each.holds ?? "-",
         each.progress ? progressText(each.progress) : "-",
-        each.breaker ? printable(breakerText(each.breaker, Date.now())) : "fine",
+        [
+          each.breaker ? printable(breakerText(each.breaker, Date.now())) : "fine",
+          ...(each.injections > 0 ? [injectionsCounted(each.injections)] : []),
+        ].join("; "),
       ]);
       printData(table(["agent", "role", "joined", "holds", "progress", "state"], rows));
       notePauses(store);

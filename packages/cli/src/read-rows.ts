@@ -2,6 +2,7 @@ import { acceptedChange, evidenceMatrix, type QuestState } from "@questbus/core"
 import { readBreakers } from "@questbus/orchestrator";
 import { actorText, type QuestQuery, type StoreReader } from "@questbus/store";
 import { heldProgress } from "./held.ts";
+import { countInjections } from "./injection.ts";
 import { questState } from "./journal-view.ts";
 import { withStore } from "./session.ts";
 import { intentOf, outcomeOf, type QuestSummary, summaryOf } from "./summary.ts";
@@ -49,6 +50,7 @@ export async function agentRows(stateDir: string) {
   return withStore(stateDir, (store) => {
     const held = store.listAssignments({ status: "leased" });
     const breakers = readBreakers(store);
+    const injections = countInjections(store);
     return store.listAgents().map((agent) => {
       const holds = held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null;
       const breaker = breakers.get(actorText(agent)) ?? null;
@@ -56,6 +58,7 @@ export async function agentRows(stateDir: string) {
         ...agent,
         holds,
         breaker,
+        injections: injections.get(actorText(agent)) ?? 0,
         progress: progress.find((each) => each.assignment === holds) ?? null,
       };
     });

@@ -23,6 +23,7 @@ import {
   grantOf,
   heldAssignment,
   holdsMachine,
+  injectionsIn,
   isHeldBy,
   isReady,
   pausedBy,
@@ -31,6 +32,7 @@ import {
   refuseInSafeMode,
   requestOf,
   whyWithheld,
+  withoutSecrets,
 } from "@questbus/core";
 import {
   type Actor,
@@ -154,9 +156,9 @@ export class Desk {
   }
 
   #append(events: readonly NewEvent[], command: string | null, timeMs: number): JournalEvent[] {
-    const rows = this.#store.append(events, { timeMs, command });
-    // What the ends of work say of who did it; these rows have no projection.
-    const moves = this.breakers.take(rows);
+    const rows = this.#store.append(events.map(withoutSecrets), { timeMs, command });
+    // What the ends of work, and the words that came with them, say of who did it; these rows have no projection.
+    const moves = [...this.breakers.take(rows), ...injectionsIn(rows)];
     const moved = moves.length > 0 ? this.#store.append(moves, { timeMs, command: null }) : [];
     this.#lastSeq = (moved.at(-1) ?? rows.at(-1))?.seq ?? this.#lastSeq;
     return rows;

@@ -11,6 +11,7 @@ import {
   suspicion,
 } from "./evidence.ts";
 import { assignmentId, gitOid, type Role, sha256 } from "./identity.ts";
+import { injectionSign } from "./injection.ts";
 import { limit } from "./limit.ts";
 import type { QuestSpec } from "./quest.ts";
 import type { Supplied } from "./supply.ts";
@@ -140,7 +141,12 @@ export const taskResult = {
       })
       .optional(),
   }),
-  review: z.strictObject({ files: z.array(z.string()), withinPlan: z.boolean() }),
+  review: z.strictObject({
+    files: z.array(z.string()),
+    withinPlan: z.boolean(),
+    /** Lines of the candidate, and words of its commit, that speak to whoever reads them. They have no vote. */
+    injections: z.array(injectionSign).max(limit.injectionSignsMax).optional(),
+  }),
   suite: z.strictObject({ runs: z.array(suiteRun).min(1), passed: z.boolean() }),
   gate: z.strictObject({ samples: gateSamples }),
   guard: z.strictObject({ checked: z.array(z.string()) }),

@@ -4,6 +4,7 @@ import { type AskGrant, askEventBody } from "./ask.ts";
 import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
 import { commandData } from "./command.ts";
 import { actor, assignmentId, deadId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
+import { injectionEventBody } from "./injection.ts";
 import { pauseEventBody } from "./pause.ts";
 import { supplied } from "./supply.ts";
 import { verdict } from "./verdict.ts";
@@ -71,6 +72,7 @@ export const eventBody = {
   "quest.ended": z.object({ ending, reason: z.string(), fault: fault.nullable() }),
   ...askEventBody,
   ...pauseEventBody,
+  ...injectionEventBody,
   "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
   /** A node of a cluster leads from here on; no row behind this one is of an earlier tenure. */
   "leader.began": z.object({ node: z.string(), epoch: z.int().min(1) }),

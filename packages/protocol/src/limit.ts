@@ -87,6 +87,10 @@ export const limit = {
   requestsMax: 16,
   /** Signs of gaming that one report names; more of them would say no more. */
   suspicionsMax: 32,
+  /** Texts of one message that are named as speaking to their reader. */
+  injectionSignsMax: 16,
+  /** Rows of the journal that are looked at for how often an agent was named so. */
+  injectionRowsMax: 100_000,
   /** An agent waits itself for a quota that is back so soon; a longer wait lets another quest run. */
   quotaHoldMs: 2_000,
   /** Commands that one transaction takes; more wait for the next. */

@@ -14,6 +14,10 @@ const noObject = /^0+$/;
 /** The mode of an entry that names a commit of another repository. */
 const submodule = "160000";
 
+/** What the author of a commit wrote about it. */
+export const commitMessage = async (ws: Workspace, commit: string): Promise<string> =>
+  (await privateGit(ws, ["show", "--no-patch", "--format=%B", commit])).stdout.toString("utf8");
+
 /** Every path that differs between two commits or trees, with both texts, in git's order. */
 export async function changedTexts(ws: Workspace, from: string, to: string): Promise<ChangedText[]> {
   const args = ["diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", from, to];

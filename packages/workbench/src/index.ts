@@ -23,7 +23,7 @@ export {
   refuseForbiddenChanges,
   type TreeComparison,
 } from "./candidate.ts";
-export { type ChangedText, changedTexts, textsAt } from "./changed-text.ts";
+export { type ChangedText, changedTexts, commitMessage, textsAt } from "./changed-text.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
 export { firstFailure } from "./excerpt.ts";
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";

@@ -1,0 +1,89 @@
+import {
+  type EventBody,
+  type InjectionSign,
+  type JournalEvent,
+  limit,
+  type NewEvent,
+  pathText,
+  redact,
+} from "@questbus/protocol";
+import { suspectText } from "./suspect.ts";
+
+/** A text that came from outside, with where it stands and whose words it is. */
+type Said = Pick<InjectionSign, "from" | "where"> & { text: string };
+
+/** Shorter texts say nothing to anybody; hashes are no words. */
+const charsMin = 12;
+const isWords = (text: string): boolean => text.length >= charsMin && !/^[0-9a-f]+$/.test(text);
+
+/** Every text in a JSON value, with its path. What a command printed stands in an `excerpt`. */
+function* textsIn(value: unknown, path: readonly PropertyKey[]): Generator<Said> {
+  if (typeof value === "string") {
+    const from = path.at(-1) === "excerpt" || path.at(-1) === "said" ? "tool" : "agent";
+    if (isWords(value)) yield { from, where: pathText(path).slice(0, limit.placeCharsMax), text: value };
+  } else if (Array.isArray(value)) {
+    for (const [at, each] of value.entries()) yield* textsIn(each, [...path, at]);
+  } else if (value !== null && typeof value === "object") {
+    for (const [key, each] of Object.entries(value)) {
+      // A key is a text as well; what was found in the repository is in the report already.
+      if (isWords(key))
+        yield { from: "agent", where: pathText(path).slice(0, limit.placeCharsMax), text: key };
+      if (key !== "injections") yield* textsIn(each, [...path, key]);
+    }
+  }
+}
+
+/** Events whose bodies hold words from outside. An operator's quest is the instruction, and not looked at. */
+const spoken: readonly JournalEvent["type"][] = [
+  "task.reported",
+  "assignment.noted",
+  "assignment.released",
+  "ask.reported",
+  "ask.released",
+  "candidate.supplied",
+  "quota.awaited",
+  "message.dead",
+];
+
+function reportedSigns({ type, body }: JournalEvent): readonly InjectionSign[] {
+  if (type !== "task.reported") return [];
+  const { task, result } = (body as EventBody["task.reported"]).report;
+  return task === "review" ? (result?.injections ?? []) : [];
+}
+
+/** The part of a text that a person needs to see what it is about. */
+const excerptOf = (text: string): string => text.trim().slice(0, limit.noteCharsMax).toWellFormed();
+
+/** The sign of a text; null: it shows none. */
+export function injectionSignOf({ from, where, text }: Said): InjectionSign | null {
+  const kinds = suspectText(text);
+  return kinds.length > 0 ? { from, where, kinds, excerpt: excerptOf(text) } : null;
+}
+
+/** An event as it may be kept: without the secrets that stood in words from outside. */
+export const withoutSecrets = (event: NewEvent): NewEvent =>
+  spoken.includes(event.type) ? ({ ...event, body: redact(event.body) } as NewEvent) : event;
+
+/** What follows from rows that were appended: one event for each in which somebody speaks to a reader. It decides nothing. */
+export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
+  rows.flatMap((row): NewEvent[] => {
+    if (!spoken.includes(row.type)) return [];
+    const signs = [...reportedSigns(row)];
+    for (const said of textsIn(row.body, [])) {
+      if (signs.length >= limit.injectionSignsMax) break;
+      const sign = injectionSignOf(said);
+      if (sign) signs.push(sign);
+    }
+    if (signs.length === 0) return [];
+    const agent = `${row.actor.role}/${row.actor.name}`;
+    const actor = { role: "orchestrator", name: "orchestrator" } as const;
+    const body = { agent, row: row.seq, signs: signs.slice(0, limit.injectionSignsMax) };
+    return [{ type: "injection.suspected", quest: row.quest, actor, body }];
+  });
+
+/** One line for people: who said what, where. */
+export function injectionText({ agent, signs }: EventBody["injection.suspected"]): string {
+  const [first] = signs;
+  const more = signs.length > 1 ? `, and ${signs.length - 1} more` : "";
+  return `${agent} sent a text that speaks to its reader (${first?.kinds.join(", ")}; ${first?.from}, ${first?.where}${more})`;
+}
