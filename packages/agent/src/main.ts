@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { connectBus, createClient, credentialPath } from "@questbus/bus";
-import { faultsOf, limit, role as roleSchema } from "@questbus/protocol";
+import { faultsOf, limit, redactText, role as roleSchema } from "@questbus/protocol";
 import { pino } from "pino";
 import type { Behaviour } from "./behaviour.ts";
 import { loadDefinition } from "./definition.ts";
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 });
 const { name = "", state = "", url = "", space = "" } = values;
 const log = pino(
-  { name, level: process.env.QUESTBUS_LOG ?? "info" },
+  { name, level: process.env.QUESTBUS_LOG ?? "info", hooks: { streamWrite: redactText } },
   pino.destination({ dest: 2, sync: true }),
 );
 

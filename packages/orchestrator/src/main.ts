@@ -10,7 +10,7 @@ import {
   serveCommands,
   systemTime,
 } from "@questbus/bus";
-import { faultsOf, QuestbusError } from "@questbus/protocol";
+import { faultsOf, QuestbusError, redactText } from "@questbus/protocol";
 import { backupsDir, checkpointsDir, openStore, type Store } from "@questbus/store";
 import { pino } from "pino";
 import { type Archived, startArchive } from "./archive.ts";
@@ -41,7 +41,7 @@ const replicas = Number(values.replicas ?? 1);
 /** A cluster's first start waits for its brokers to find each other. */
 const clusterReadyMsMax = 30_000;
 const log = pino(
-  { name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info" },
+  { name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info", hooks: { streamWrite: redactText } },
   pino.destination({ dest: 2, sync: true }),
 );
 
