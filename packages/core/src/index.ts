@@ -16,7 +16,6 @@ export { evaluatorNames, filesIn } from "./gaming/evaluator.ts";
 export type { ScannedFile } from "./gaming/rule.ts";
 export { scanChange } from "./gaming/scan.ts";
 export { injectionSignOf, injectionsIn, injectionText, withoutSecrets } from "./injection/find.ts";
-export { suspectText } from "./injection/suspect.ts";
 export * from "./journal/explain-pass.ts";
 export * from "./journal/recompute.ts";
 export { type KnobTrial, knobRunsMax, nextKnobStep } from "./knob/halving.ts";
