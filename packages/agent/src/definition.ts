@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Fault, QuestbusError, type Role, role } from "@questbus/protocol";
 import { z } from "zod";
-import { readDocument } from "./yaml-document.ts";
+import { nearWord } from "./near-word.ts";
+import { readDocument, readPlacedDocument } from "./yaml-document.ts";
 
 /**
  * `agents/<role>/AGENT.md`: front matter with the names Claude Code uses for a subagent, so that the file loads there
@@ -55,11 +56,8 @@ export type AgentDefinition = {
   body: string;
 };
 
-/** @throws QuestbusError AGENT_FILE_INVALID with file:line:column of every fault. */
-export function parseDefinition(
-  text: string,
-  file: string,
-): { definition: AgentDefinition; warnings: string[] } {
+/** The front matter and what stands below it. */
+function partsOf(text: string, file: string): { front: string; body: string } {
   const match = /^---\r?\n([\s\S]*?)\r?\n---\r?\n([\s\S]*)$/.exec(text);
   if (!match) {
     throw new QuestbusError({
@@ -70,18 +68,44 @@ export function parseDefinition(
     });
   }
   const [, front = "", body = ""] = match;
-  const data = readDocument(front, {
-    file,
-    code: "AGENT_FILE_INVALID",
-    schema: definitionSchema,
-    lineOffset: 1,
-  });
-  const known = ["name", "description", "questbus", ...claudeCodeKeys];
-  const warnings = Object.keys(data)
-    .filter((key) => !known.includes(key))
-    .map((key) => `${file}: unknown key ${key}`);
+  return { front, body };
+}
+
+const reading = (file: string) => ({ file, code: "AGENT_FILE_INVALID", lineOffset: 1 }) as const;
+
+/** @throws QuestbusError AGENT_FILE_INVALID with file:line:column of every fault. */
+export function parseDefinition(text: string, file: string): AgentDefinition {
+  const { front, body } = partsOf(text, file);
+  const data = readDocument(front, { ...reading(file), schema: definitionSchema });
   const { name, description, questbus } = data;
-  return { definition: { name, description, ...questbus, body: body.trim() }, warnings };
+  return { name, description, ...questbus, body: body.trim() };
+}
+
+const knownKeys = ["name", "description", "questbus", ...claudeCodeKeys];
+
+/**
+ * Where the name stands, and a warning for each key at the top that neither we nor Claude Code know.
+ *
+ * @throws QuestbusError AGENT_FILE_INVALID when there is no front matter, or it is no YAML map
+ */
+export function inspectKeys(text: string, file: string): { nameAt: string | null; warnings: Fault[] } {
+  const { front } = partsOf(text, file);
+  const { data, placeOf, placeOfKey } = readPlacedDocument(front, {
+    ...reading(file),
+    schema: z.looseObject({}),
+  });
+  const warnings = Object.keys(data)
+    .filter((key) => !knownKeys.includes(key))
+    .map((key): Fault => {
+      const meant = nearWord(key, knownKeys);
+      return {
+        code: "AGENT_FILE_INVALID",
+        message: `${key}: unknown key`,
+        where: placeOfKey(key),
+        next: meant ? `did you mean ${meant}?` : "remove it, unless another program reads it",
+      };
+    });
+  return { nameAt: placeOf("name"), warnings };
 }
 
 /** The definition of a role's agent, from `<root>/<role>/AGENT.md`. */
@@ -99,7 +123,7 @@ export function loadDefinition(root: string, forRole: Role): AgentDefinition {
     };
     throw new QuestbusError(fault);
   }
-  const { definition } = parseDefinition(text, file);
+  const definition = parseDefinition(text, file);
   if (definition.role !== forRole || definition.name !== forRole) {
     throw new QuestbusError({
       code: "AGENT_FILE_INVALID",

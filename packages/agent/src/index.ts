@@ -3,6 +3,7 @@ export * from "./behaviour.ts";
 export { type Calibration, openCalibration } from "./calibration.ts";
 export { type AgentDefinition, loadDefinition } from "./definition.ts";
 export { type KnobFiles, knobFiles, renderKnobs } from "./knob-place.ts";
+export { lintDefinition } from "./lint.ts";
 export {
   measurePairs,
   newWorkloadKey,

@@ -106,8 +106,9 @@ function toFaults(
   return all.flatMap(({ path, issue: found }): Fault[] => {
     if (found.code !== "unrecognized_keys") {
       const at = pathText(path);
-      const missing = found.code === "invalid_type" && path.length > 0 && !document.hasIn(path);
-      if (missing && meant.has(at)) return [];
+      const isThere = path.length === 0 || document.hasIn(path);
+      if (!isThere && meant.has(at)) return [];
+      const missing = found.code === "invalid_type" && !isThere;
       const what = missing ? `missing; it is ${kindText(found.expected)}` : found.message;
       const next = missing ? "add it" : "correct this value";
       return [{ code, message: at ? `${at}: ${what}` : what, where: places.value(path), next }];
@@ -169,6 +170,8 @@ export type PlacedDocument<T> = {
   data: T;
   /** `quest.yaml:12:5` of the value at a path such as `fixers[0].patch`; null when there is none. */
   placeOf(path: string): string | null;
+  /** The same of a key at the top, itself. */
+  placeOfKey(key: string): string;
 };
 
 /**
@@ -193,7 +196,7 @@ export function readPlacedDocument<S extends z.ZodType>(
         .flatMap((part) => (part === "" ? [] : [/^\d+$/.test(part) ? Number(part) : part]));
       return path.length > 0 && document.hasIn(path) ? places.value(path) : null;
     };
-    return { data: parsed.data, placeOf };
+    return { data: parsed.data, placeOf, placeOfKey: (key) => places.key([], key) };
   }
   const issues = parsed?.error.issues ?? [];
   const [first, ...rest] = [...faults, ...toFaults(issues, code, schema, document, places)];

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fault, QuestbusError, roles } from "@questbus/protocol";
 import { afterEach, describe, expect, it } from "vitest";
-import { loadDefinition, parseDefinition } from "../src/definition.ts";
+import { inspectKeys, loadDefinition, parseDefinition } from "../src/definition.ts";
 
 const agents = join(import.meta.dirname, "../../../agents");
 
@@ -33,8 +33,9 @@ const faultsIn = (text: string): readonly Fault[] => faultsOf(() => parseDefinit
 describe("the definitions of the four agents", () => {
   it.each(roles)("%s is read without a warning", (role) => {
     const path = join(agents, role, "AGENT.md");
-    const { definition, warnings } = parseDefinition(readFileSync(path, "utf8"), path);
-    expect(warnings).toEqual([]);
+    const text = readFileSync(path, "utf8");
+    const definition = parseDefinition(text, path);
+    expect(inspectKeys(text, path).warnings).toEqual([]);
     expect(definition).toMatchObject({ name: role, role });
     expect(definition.body).toMatch(/^# /);
     for (const text of Object.values(definition.phases)) expect(text.length).toBeGreaterThan(10);
@@ -49,27 +50,21 @@ describe("the definitions of the four agents", () => {
 describe("a definition", () => {
   it("is its front matter and its text", () => {
     expect(parseDefinition(file(front), "AGENT.md")).toEqual({
-      definition: {
-        name: "qa",
-        description: "Keeps the suite the judge of correctness.",
-        role: "qa",
-        phases: {
-          test: "runs the suite on the base",
-          fix: "separates flaky from failing",
-          validate: "runs the suite on the candidate",
-        },
-        never: [],
-        body: "# QA\n\nYou say whether it is correct.",
+      name: "qa",
+      description: "Keeps the suite the judge of correctness.",
+      role: "qa",
+      phases: {
+        test: "runs the suite on the base",
+        fix: "separates flaky from failing",
+        validate: "runs the suite on the candidate",
       },
-      warnings: [],
+      never: [],
+      body: "# QA\n\nYou say whether it is correct.",
     });
   });
 
   it("may have the line ends of Windows, and rules of --- in its text", () => {
-    const { definition } = parseDefinition(
-      `${file(front)}\n---\nmore\n`.replaceAll("\n", "\r\n"),
-      "AGENT.md",
-    );
+    const definition = parseDefinition(`${file(front)}\n---\nmore\n`.replaceAll("\n", "\r\n"), "AGENT.md");
     expect(definition.role).toBe("qa");
     expect(definition.body).toContain("more");
   });
@@ -88,8 +83,8 @@ describe("a definition", () => {
   });
 
   it("an unknown key at the top is a warning: other programs read the file too", () => {
-    const { warnings } = parseDefinition(file(`${front}colour: red\nmodel: opus\n`), "AGENT.md");
-    expect(warnings).toEqual(["AGENT.md: unknown key colour"]);
+    const { warnings } = inspectKeys(file(`${front}colour: red\nmodel: opus\n`), "AGENT.md");
+    expect(warnings).toMatchObject([{ where: "AGENT.md:11:1", next: "did you mean color?" }]);
   });
 
   it.each([

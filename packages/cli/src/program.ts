@@ -20,6 +20,7 @@ import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
 import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
 import { addAgent } from "./program-agent.ts";
+import { addLint } from "./program-lint.ts";
 import { addMcp } from "./program-mcp.ts";
 
 /** The command line. What a command does is loaded when it runs: each says from where, first thing in its action. */
@@ -69,11 +70,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addSubmission(program, signal, ended);
   const upCommand = program.command("up").description("start the local stack in the foreground");
   withCommon(upCommand)
-    .option(
-      "--cluster <nodes>",
-      "3: a cluster of three nodes on this machine, one leads and two stand by",
-      clusterSize,
-    )
+    .option("--cluster <nodes>", "3: three nodes on this machine, one leads, two stand by", clusterSize)
     .option("--from <node>", "begin the cluster anew from that node's database; the others' are moved aside")
     .action(async (given: { cluster?: number; from?: string }) => {
       const { up } = await import("./command-up.ts");
@@ -91,9 +88,10 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("escalations", "list what waits for an arbiter, with the evidence", async (common) =>
     (await import("./command-read.ts")).listEscalations(common),
   );
-  add("agents", "list the role agents and what they hold", async (common) =>
+  const agents = add("agents", "list the role agents and what they hold", async (common) =>
     (await import("./command-read.ts")).listAgents(common),
   );
+  addLint(agents, ended);
   add("doctor", "check what a run needs", async (common) =>
     (await import("./command-doctor.ts")).doctor(common),
   );
