@@ -11,9 +11,15 @@ import {
   QuestbusError,
 } from "@questbus/protocol";
 import { sendReport } from "./report.ts";
+import type { Spool } from "./spool.ts";
 
-/** One phase of an ask at work; `signal` aborts when its lease is lost. */
-export type AskTask = AskGrant & { readonly signal: AbortSignal };
+/** One phase of an ask at work. */
+export type AskTask = AskGrant & {
+  /** Aborts when its lease is lost. */
+  readonly signal: AbortSignal;
+  /** Something was done. An ask of which nothing is heard for five minutes is given back. */
+  progress(): void;
+};
 
 export type AskWork = {
   client: BusClient;
@@ -23,6 +29,10 @@ export type AskWork = {
   asksMax?: number;
   /** Aborts to stop: what is held is given back. */
   signal: AbortSignal;
+  /** How long what is held may still take when it is told to stop; it is given back at once by default. */
+  drainMs?: number | undefined;
+  /** Where reports stand until they are answered. */
+  spool?: Spool | undefined;
   /** A claim or report that was not taken; it is tried again, or the lease runs out. */
   onTrouble?: (faults: readonly Fault[]) => void;
   /** The system's own by default. */
@@ -36,22 +46,46 @@ const claimAnswerSlackMs = 2_000;
 const claimPauseMs = 1_000;
 const patienceMs = 60_000;
 
-type Held = { grant: AskGrant; sinceMs: number; lost: AbortController | null };
+type Held = { grant: AskGrant; sinceMs: number; movedMs: number; lost: AbortController | null };
 
 /**
  * Takes the asks of the client's role and answers them, until told to stop. What is finished in the same turn of the
  * event loop is reported in one message. A refused report means that the lease is over: somebody else has the ask.
  */
 export async function workAsks(work: AskWork): Promise<void> {
-  const hands = new Hands(work);
+  const hands = new AskHands(work);
   try {
-    while (!work.signal.aborted) await hands.claim();
+    while (!work.signal.aborted) await claim(work, hands);
   } finally {
     await hands.stop();
   }
 }
 
-class Hands {
+/** Claims as many as there is room for, and begins them. */
+async function claim(
+  { client, signal, onTrouble, time = systemTime }: AskWork,
+  hands: AskHands,
+): Promise<void> {
+  if (hands.room === 0) return hands.untilRoom();
+  try {
+    const waitMs = limit.claimWaitMsMax;
+    const options = { timeoutMs: waitMs + claimAnswerSlackMs, retryForMs: patienceMs, signal };
+    const answer = (await client.request("claim", { waitMs, asks: hands.room }, options)) as ClaimAnswer;
+    if (answer.status === "granted") {
+      // An assignment of a quest is not for these hands.
+      const { assignment, epoch } = answer.grant;
+      await client.request("release", { assignment, epoch, reason: "this agent works asks only" });
+    }
+    if (answer.status === "asked") hands.take(answer.asks);
+  } catch (error) {
+    if (signal.aborted) return;
+    onTrouble?.(faultsOf(error));
+    await pause(time, claimPauseMs, signal);
+  }
+}
+
+/** Holds the asks that were claimed: begins them, renews their leases, reports what they come to. */
+export class AskHands {
   readonly #work: AskWork;
   readonly #time: Time;
   readonly #asksMax: number;
@@ -60,6 +94,8 @@ class Hands {
   #scheduled = false;
   #reporting = new Set<Promise<void>>();
   #room = Promise.withResolvers<void>();
+  /** Aborts when the time to finish is over, too. */
+  readonly #late = new AbortController();
   /** Takes the next renewal back. */
   #rest: () => void = () => {};
 
@@ -71,41 +107,34 @@ class Hands {
     work.signal.addEventListener("abort", () => this.#room.resolve(), { once: true });
   }
 
-  /** Claims as many as there is room for, and begins them. */
-  async claim(): Promise<void> {
-    const { client, signal } = this.#work;
-    const asks = this.#asksMax - this.#held.size;
-    if (asks === 0) {
-      this.#room = Promise.withResolvers();
-      return this.#room.promise;
-    }
-    try {
-      const waitMs = limit.claimWaitMsMax;
-      const options = { timeoutMs: waitMs + claimAnswerSlackMs, retryForMs: patienceMs, signal };
-      const answer = (await client.request("claim", { waitMs, asks }, options)) as ClaimAnswer;
-      if (answer.status === "granted") await this.#giveBack(answer.grant);
-      if (answer.status !== "asked") return;
-      for (const grant of answer.asks) this.#begin(grant);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#trouble(error);
-      await pause(this.#time, claimPauseMs, signal);
-    }
+  /** How many more it takes. */
+  get room(): number {
+    return this.#asksMax - this.#held.size;
   }
 
-  /** An assignment of a quest is not for these hands. */
-  async #giveBack({ assignment, epoch }: { assignment: string; epoch: number }): Promise<void> {
-    await this.#work.client.request("release", { assignment, epoch, reason: "this agent works asks only" });
+  /** Resolves when it takes one more, or is told to stop. */
+  untilRoom(): Promise<void> {
+    this.#room = Promise.withResolvers();
+    if (this.#work.signal.aborted) this.#room.resolve();
+    return this.#room.promise;
+  }
+
+  take(asks: readonly AskGrant[]): void {
+    for (const grant of asks) this.#begin(grant);
   }
 
   #begin(grant: AskGrant): void {
-    const held: Held = { grant, sinceMs: this.#time.steadyMs(), lost: null };
+    const nowMs = this.#time.steadyMs();
+    const held: Held = { grant, sinceMs: nowMs, movedMs: nowMs, lost: null };
     this.#held.set(grant.assignment, held);
     const task: AskTask = {
       ...grant,
       get signal() {
         held.lost ??= new AbortController();
         return held.lost.signal;
+      },
+      progress: () => {
+        held.movedMs = this.#time.steadyMs();
       },
     };
     void this.#perform(task);
@@ -137,7 +166,11 @@ class Hands {
 
   async #deliver(asks: AskOutcome[]): Promise<void> {
     try {
-      const answer = await sendReport(this.#work, { task: "ask", asks });
+      const { client, time, newId, spool } = this.#work;
+      const answer = await sendReport(
+        { client, time, newId, spool, signal: this.#late.signal },
+        { task: "ask", asks },
+      );
       for (const each of (answer as AskReportAnswer).asks) this.#after(each);
     } catch (error) {
       this.#trouble(error);
@@ -168,10 +201,15 @@ class Hands {
 
   /** Leases that were not renewed by a report lately. */
   #renew(): void {
-    const beforeMs = this.#time.steadyMs() - limit.renewEveryMs / 2;
-    for (const { grant, sinceMs } of this.#held.values()) {
+    const nowMs = this.#time.steadyMs();
+    for (const { grant, sinceMs, movedMs } of [...this.#held.values()]) {
       const { assignment, epoch } = grant;
-      if (sinceMs > beforeMs) continue;
+      if (sinceMs > nowMs - limit.renewEveryMs / 2) continue;
+      if (movedMs <= nowMs - limit.stillMs) {
+        this.#trouble(stoodStill(assignment));
+        void this.#release(grant, "no progress");
+        continue;
+      }
       const options = { timeoutMs: limit.renewEveryMs };
       this.#work.client.request("renew", { assignment, epoch }, options).catch((error: unknown) => {
         if (!(error instanceof QuestbusError) || errorRegistry[error.code].class !== "terminal") return;
@@ -181,18 +219,33 @@ class Hands {
     }
   }
 
+  /** Waits a while for what is held, then gives it back. */
   async stop(): Promise<void> {
-    this.#rest();
-    await Promise.all(this.#reporting);
-    for (const { grant } of [...this.#held.values()]) {
-      const { assignment, epoch } = grant;
-      const reason = "the agent stops";
-      await this.#work.client.request("release", { assignment, epoch, reason }).catch(() => {});
-      this.#drop(assignment);
+    const { drainMs = 0 } = this.#work;
+    const untilMs = this.#time.steadyMs() + drainMs;
+    while (this.#held.size > 0 && this.#time.steadyMs() < untilMs) {
+      this.#room = Promise.withResolvers();
+      await Promise.race([this.#room.promise, pause(this.#time, untilMs - this.#time.steadyMs())]);
     }
+    this.#rest();
+    this.#late.abort();
+    await Promise.all(this.#reporting);
+    await Promise.all([...this.#held.values()].map(({ grant }) => this.#release(grant, "the agent stops")));
+  }
+
+  async #release({ assignment, epoch }: AskGrant, reason: string): Promise<void> {
+    this.#drop(assignment);
+    await this.#work.client.request("release", { assignment, epoch, reason }).catch(() => {});
   }
 
   #trouble(error: unknown): void {
     this.#work.onTrouble?.(faultsOf(error));
   }
 }
+
+const stoodStill = (assignment: string): QuestbusError =>
+  new QuestbusError({
+    code: "AGENT_LOST",
+    message: `nothing was heard of ${assignment} for ${limit.stillMs / 60_000} minutes: it was given back`,
+    next: "say progress while you work on it",
+  });

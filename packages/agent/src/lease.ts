@@ -38,7 +38,10 @@ export type Lease = {
 /** What may end a lease that its holder did not give back itself. */
 const mayEnd: readonly JournalRow["type"][] = ["quest.ended", "pass.judged", "lease.expired"];
 
-type Holder = { client: BusClient; log: Logger; time?: Time | undefined };
+/** Where an agent says what became of its work. */
+export type Log = Pick<Logger, "info" | "warn" | "error">;
+
+type Holder = { client: BusClient; log: Log; time?: Time | undefined };
 
 /** How long an agent keeps asking whether it still holds its lease. */
 const patienceMs = 60_000;

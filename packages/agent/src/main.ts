@@ -1,12 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { connectBus, createClient, credentialPath } from "@questbus/bus";
 import { faultsOf, limit, redactText, role as roleSchema } from "@questbus/protocol";
 import { pino } from "pino";
-import type { Behaviour } from "./behaviour.ts";
-import { loadDefinition } from "./definition.ts";
+import { loadBuiltIn } from "./built-in.ts";
 import { runSession } from "./session.ts";
 
 /** One agent's process: `main.ts --role ROLE --name NAME --state DIR --url NATS_URL --space NAME`. */
@@ -27,11 +24,7 @@ const log = pino(
 
 try {
   const role = roleSchema.parse(values.role);
-  const agents = fileURLToPath(new URL("../../../agents/", import.meta.url));
-  const definition = loadDefinition(agents, role);
-  const module = (await import(pathToFileURL(join(agents, role, "behaviour.ts")).href)) as {
-    behaviour: Behaviour;
-  };
+  const { definition, behaviour } = await loadBuiltIn(role);
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.once("SIGTERM", stop);
@@ -42,7 +35,7 @@ try {
   const session = {
     client,
     definition,
-    behaviour: module.behaviour,
+    behaviour,
     name,
     stateDir: state,
     log,

@@ -22,11 +22,12 @@ import {
   underLease,
   type Workspace,
 } from "@questbus/workbench";
-import type { Logger } from "pino";
+import type { AskHands } from "./asks.ts";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
 import type { AgentDefinition } from "./definition.ts";
-import { keepLease } from "./lease.ts";
-import { sendReport } from "./report.ts";
+import { keepLease, type Log } from "./lease.ts";
+import { resendReports, sendReport } from "./report.ts";
+import type { Spool } from "./spool.ts";
 
 /**
  * One agent's life: claim an assignment, do its task, report, claim again.
@@ -43,10 +44,15 @@ export type Session = {
   behaviour: Behaviour;
   name: string;
   stateDir: string;
-  log: Logger;
+  log: Log;
   /** Aborts when the process is told to stop. */
   signal: AbortSignal;
   time?: Time;
+  /** Takes asks, too: one that is at work comes before an assignment. */
+  hands?: AskHands;
+  /** How long the task at hand may still take then, before it is given back; without it, its lease runs out. */
+  drainMs?: number;
+  spool?: Spool;
 };
 
 /** Where the agents of a stack record what they run, each below its name. */
@@ -71,25 +77,42 @@ export async function runSession(session: Session, incarnation: string): Promise
 }
 
 async function live(session: Session, incarnation: string, groups: ProcessGroups): Promise<void> {
+  const { hands } = session;
+  // Before its hello, which ends the leases of the process that made them.
+  await resend(session);
   await session.client.request(
     "hello",
     { incarnation, pid: process.pid },
     { retryForMs: patienceMs, signal: session.signal },
   );
   while (!session.signal.aborted) {
-    const grant = await claim(session);
-    if (grant) await work(session, grant, groups);
+    if (hands?.room === 0) {
+      await hands.untilRoom();
+      continue;
+    }
+    const answer = await claim(session);
+    if (answer?.status === "granted") await work(session, answer.grant, groups);
+    if (answer?.status === "asked") hands?.take(answer.asks);
   }
+  await hands?.stop();
 }
 
-async function claim({ client, log, signal, time = systemTime }: Session): Promise<Grant | null> {
+async function resend({ client, time, signal, spool, log }: Session): Promise<void> {
+  if (!spool) return;
+  await resendReports({ client, time, signal, spool }).catch((error: unknown) =>
+    log.warn({ faults: faultsOf(error) }, "a report is still not answered"),
+  );
+}
+
+async function claim(session: Session): Promise<ClaimAnswer | null> {
+  const { client, log, signal, time = systemTime, hands } = session;
+  await resend(session);
   try {
-    const answer = (await client.request(
+    return (await client.request(
       "claim",
-      { waitMs: limit.claimWaitMsMax },
+      { waitMs: limit.claimWaitMsMax, ...(hands ? { asks: hands.room } : {}) },
       { timeoutMs: limit.claimWaitMsMax + claimAnswerSlackMs, retryForMs: patienceMs, signal },
     )) as ClaimAnswer;
-    return answer.status === "granted" ? answer.grant : null;
   } catch (error) {
     if (!signal.aborted) log.warn({ faults: faultsOf(error) }, "claim failed");
     await pause(time, claimPauseMs, signal);
@@ -103,7 +126,8 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   const { brief } = grant;
   crashPoint("claim.granted");
   const lease = keepLease(session, grant);
-  const signal = AbortSignal.any([session.signal, lease.lost]);
+  const stop = stopSignal(session);
+  const signal = AbortSignal.any([stop.signal, lease.lost]);
   log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
   try {
     const held = { confirm: lease.confirm, worked: lease.worked, signal, owner: groups.owner };
@@ -112,15 +136,45 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
     );
     if (signal.aborted) return;
     crashPoint("task.done");
-    await deliver(session, grant, report);
+    await deliver({ ...session, signal: stop.signal }, grant, report);
     crashPoint("report.answered");
     log.info({ quest: brief.quest, task: brief.task, fault: report.fault?.code }, "task reported");
   } catch (error) {
     log.warn({ quest: brief.quest, task: brief.task, faults: faultsOf(error) }, "task dropped");
   } finally {
     lease.end();
+    stop.end();
     if (lease.questEnded) await clear(session, grant);
+    else if (stop.signal.aborted && !lease.lost.aborted) await giveBack(session, grant);
   }
+}
+
+/** Aborts when the session is told to stop, and the time to finish is over. */
+function stopSignal({ signal, drainMs = 0, time = systemTime }: Session): {
+  signal: AbortSignal;
+  end(): void;
+} {
+  if (drainMs === 0) return { signal, end: () => {} };
+  const stop = new AbortController();
+  let cancel = (): void => {};
+  const begin = (): void => {
+    cancel = time.after(drainMs, () => stop.abort(signal.reason));
+  };
+  if (signal.aborted) begin();
+  else signal.addEventListener("abort", begin, { once: true });
+  return {
+    signal: stop.signal,
+    end() {
+      signal.removeEventListener("abort", begin);
+      cancel();
+    },
+  };
+}
+
+/** What was begun and cannot be finished is offered again at once. */
+async function giveBack({ client, drainMs }: Session, { assignment, epoch }: Grant): Promise<void> {
+  if (drainMs === undefined) return;
+  await client.request("release", { assignment, epoch, reason: "the agent stops" }).catch(() => {});
 }
 
 /** Who cancels a quest removes its trees too, and this agent may have laid one out since. */

@@ -33,6 +33,8 @@ export type BusConnection = {
   onDown(listener: () => void): void;
   /** Called when the broker refuses what was published or subscribed to. */
   onRefused(listener: (error: Refusal) => void): void;
+  /** Called each time the broker does not let us in again: the credential was revoked, say. */
+  onUnauthorized(listener: (error: QuestbusError) => void): void;
   /** Resolves when the connection was closed for good. */
   readonly closed: Promise<void>;
   /** Sends what waits, then closes; bounded, also when the broker is gone. */
@@ -62,6 +64,14 @@ export const busUnavailable = (message: string, url: string): QuestbusError =>
     next: "start the stack with questbus up, or check NATS_URL and --state DIR",
   });
 
+const credentialRefused = ({ role, name, path }: Credential): QuestbusError =>
+  new QuestbusError({
+    code: "CREDENTIAL_REFUSED",
+    message: `the broker does not let ${role}/${name} in`,
+    where: path,
+    next: "it was revoked, or is of another stack: questbus agent list there; make one with questbus agent add",
+  });
+
 async function dial(
   { url, timeoutMs = connectMsMax }: ConnectOptions,
   credential: Credential,
@@ -85,16 +95,13 @@ async function dial(
       noAsyncTraces: true,
     });
   } catch (error) {
-    const refused = error instanceof errors.AuthorizationError;
-    const why = error instanceof Error ? error.message : String(error);
-    const message = refused
-      ? `the broker refuses the credential ${credential.path}`
-      : `no broker answers: ${why}`;
-    throw busUnavailable(message, url);
+    if (error instanceof errors.AuthorizationError) throw credentialRefused(credential);
+    throw busUnavailable(`no broker answers: ${error instanceof Error ? error.message : String(error)}`, url);
   }
 }
 
 type Link = Pick<BusConnection, "closed" | "isUp" | "onReconnect" | "onDown" | "onRefused"> & {
+  onUnauthorized(listener: () => void): void;
   /** The next time the connection goes up or down; `forget` when nobody waits for it any more. */
   next(event: "up" | "down"): { promise: Promise<void>; forget(): void };
 };
@@ -105,6 +112,7 @@ function linkOf(nats: NatsConnection): Link {
     up: [];
     down: [];
     refused: [Refusal];
+    unauthorized: [];
   }>().setMaxListeners(0);
   let up = true;
   const closed = nats.closed().then(() => {
@@ -116,6 +124,8 @@ function linkOf(nats: NatsConnection): Link {
       const { type } = status;
       if (status.type === "error" && status.error instanceof errors.PermissionViolationError)
         changes.emit("refused", status.error);
+      if (status.type === "error" && status.error instanceof errors.AuthorizationError)
+        changes.emit("unauthorized");
       if (type !== "disconnect" && type !== "reconnect") continue;
       up = type === "reconnect";
       changes.emit(up ? "up" : "down");
@@ -130,6 +140,7 @@ function linkOf(nats: NatsConnection): Link {
     },
     onDown: (listener) => void changes.on("down", listener),
     onRefused: (listener) => void changes.on("refused", listener),
+    onUnauthorized: (listener) => void changes.on("unauthorized", listener),
     next(event) {
       const { promise, resolve } = Promise.withResolvers<void>();
       changes.once(event, resolve);
@@ -150,7 +161,7 @@ async function closeConnection(nats: NatsConnection, isUp: boolean): Promise<voi
   await nats.close();
 }
 
-/** Connects with a credential; fails with BUS_UNAVAILABLE when no broker answers or it refuses the credential. */
+/** Connects with a credential; fails with BUS_UNAVAILABLE when no broker answers, and with CREDENTIAL_REFUSED. */
 export async function connectBus(options: ConnectOptions): Promise<BusConnection> {
   const { url, space = spaceDefault } = options;
   const credential =
@@ -171,6 +182,7 @@ export async function connectBus(options: ConnectOptions): Promise<BusConnection
     onReconnect,
     onDown,
     onRefused,
+    onUnauthorized: (listener) => link.onUnauthorized(() => listener(credentialRefused(credential))),
     async whenUp(waitMs) {
       if (isUp() || nats.isClosed()) return isUp();
       const { promise, forget } = link.next("up");

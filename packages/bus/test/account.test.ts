@@ -138,7 +138,7 @@ describe("A3: a user hears its own inbox and the events, nothing else", () => {
     const foreign = other.credentialOf("orchestrator");
     await other.close();
     await expect(connectBus({ url: rig.broker.url, credential: foreign })).rejects.toMatchObject({
-      code: "BUS_UNAVAILABLE",
+      code: "CREDENTIAL_REFUSED",
     });
   });
 });

@@ -120,7 +120,7 @@ async function admits({ url, space }: StackAddress, credential: Credential): Pro
     return true;
   } catch (error) {
     if (!(error instanceof QuestbusError)) throw error;
-    return error.message.includes("refuses the credential") ? false : null;
+    return error.code === "CREDENTIAL_REFUSED" ? false : null;
   }
 }
 

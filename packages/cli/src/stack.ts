@@ -19,7 +19,7 @@ import {
   watchCredentials,
   writeBrokerConfig,
 } from "@questbus/bus";
-import { faultsOf, QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
+import { type ErrorCode, faultsOf, QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
 import { sweepRunHomes } from "@questbus/workbench/run-home";
 import { keepBackups } from "./backup-schedule.ts";
 import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
@@ -52,6 +52,8 @@ const readyMsMax = 20_000;
 /** How long the orchestrator of a stack that is ending is waited for. */
 const lockWaitMsMax = 3_000;
 const probeMs = 2_000;
+/** What a broker without our accounts comes to. */
+const brokerCodes: readonly ErrorCode[] = ["BUS_UNAVAILABLE", "CREDENTIAL_REFUSED"];
 
 const programOf = {
   orchestrator: fileURLToPath(import.meta.resolve("@questbus/orchestrator/main")),
@@ -141,8 +143,8 @@ class Supervisor {
       this.brokerName = `NATS_URL ${given}`;
       this.#seats = [this.#singleSeat()];
       await this.#startOrchestrators().catch((error: unknown) => {
-        if (error instanceof QuestbusError && error.code === "BUS_UNAVAILABLE")
-          this.#refuseBroker(/^no broker answers: (.*)/s.exec(error.message)?.[1]);
+        const isBrokers = error instanceof QuestbusError && brokerCodes.includes(error.code);
+        if (isBrokers) this.#refuseBroker(/^no broker answers: (.*)/s.exec(error.message)?.[1]);
         throw error;
       });
       if (!(await this.#isServed())) this.#refuseBroker();

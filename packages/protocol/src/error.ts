@@ -95,6 +95,7 @@ export const errorRegistry = {
   DEAD_NOT_RETRYABLE: person(exitCode.conflict),
   // the stack
   BUS_UNAVAILABLE: retryable(exitCode.busUnavailable),
+  CREDENTIAL_REFUSED: person(exitCode.busUnavailable),
   STANDBY_APART: person(exitCode.failure),
   BROKER_MISSING: person(exitCode.busUnavailable),
   OVERLOADED: retryable(exitCode.busUnavailable),

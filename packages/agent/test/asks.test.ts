@@ -1,0 +1,45 @@
+import type { BusClient } from "@questbus/bus";
+import { type AskGrant, limit, type Verb } from "@questbus/protocol";
+import { expect, it, vi } from "vitest";
+import { AskHands, type AskTask } from "../src/asks.ts";
+
+const grantOf = (assignment: string): AskGrant => ({
+  assignment,
+  epoch: 1,
+  phase: "test",
+  text: "why?",
+  data: null,
+  results: [],
+});
+
+it("an ask of which nothing is heard for five minutes is given back; one that moves on is renewed", async () => {
+  vi.useFakeTimers();
+  const sent: { verb: Verb; assignment: string; reason?: string }[] = [];
+  const request = async (verb: Verb, data: unknown): Promise<unknown> =>
+    sent.push({ verb, ...(data as AskGrant) });
+  const tasks = new Map<string, AskTask>();
+  const stopping = new AbortController();
+  const hands = new AskHands({
+    client: { request } as unknown as BusClient,
+    answer: (task) => {
+      tasks.set(task.assignment, task);
+      return new Promise(() => {});
+    },
+    signal: stopping.signal,
+  });
+  hands.take([grantOf("still"), grantOf("moving")]);
+  const aborted = vi.fn();
+  tasks.get("still")?.signal.addEventListener("abort", aborted);
+  for (let ms = 0; ms < limit.stillMs + 2 * limit.renewEveryMs; ms += limit.renewEveryMs) {
+    await vi.advanceTimersByTimeAsync(limit.renewEveryMs);
+    tasks.get("moving")?.progress();
+  }
+  const released = sent.filter(({ verb }) => verb === "release");
+  expect(released).toMatchObject([{ assignment: "still", reason: "no progress" }]);
+  expect(aborted).toHaveBeenCalledOnce();
+  expect(sent.at(-1)).toMatchObject({ verb: "renew", assignment: "moving" });
+  stopping.abort();
+  await hands.stop();
+  expect(sent.at(-1)).toMatchObject({ verb: "release", assignment: "moving", reason: "the agent stops" });
+  vi.useRealTimers();
+});
