@@ -49,7 +49,7 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
     await place.close();
   });
 
-  function start(program: string, ...args: string[]): { printed(): string } {
+  function start(program: string, ...args: string[]): { pid: number | undefined; printed(): string } {
     const child = spawn(program, args, { cwd: place.dir, env: place.env, stdio: ["ignore", "pipe", "pipe"] });
     let text = "";
     for (const stream of [child.stdout, child.stderr])
@@ -57,12 +57,15 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
         text += chunk;
       });
     children.push(child);
-    return { printed: () => text };
+    return { pid: child.pid, printed: () => text };
   }
 
-  test("a quest is accepted with a candidate from plain shell, and QA in Python", async () => {
+  test("a quest is accepted with a candidate from plain shell, and QA in Python; both find a new broker", async () => {
     const python = start("python3", join(workers, "python/qa.py"), "--state", "state");
     const shell = start("bash", join(workers, "shell/supply.sh"), "state", "cat", target.patch("gain"));
+    const journal = watchJournal(place.path("state"));
+    await journal.until("agent.joined", ({ pid }) => pid === python.pid);
+    await stack.replaceBroker();
     const file = writeQuest(place, { fixers: [{ worker: true }], budget: { passes: 1 } });
     const ended = await questbus(place, ["run", file, "--state", "state", "--json"]);
     const said = `${ended.stderr}\npython: ${python.printed()}\nshell: ${shell.printed()}`;
@@ -72,7 +75,6 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
       passes: [{ n: 1, fixer: "worker", verdict: "ACCEPT" }],
     });
 
-    const journal = watchJournal(place.path("state"));
     const byQa = journal.of("task.reported").filter(({ actor }) => actor.role === "qa");
     journal.close();
     expect(byQa.map(({ body }) => body.report.task)).toEqual(["base-suite", "separate", "suite"]);

@@ -10,6 +10,7 @@ cd_from=$(dirname "${BASH_SOURCE[0]}")
 . "$cd_from/bus.sh"
 
 state=$1
+own_name=${QUESTBUS_NAME:-worker}
 shift
 
 # Sends one command until it is answered, by a new connection where the old one is gone.
@@ -21,11 +22,11 @@ ask() {
     [ "$status" = 2 ] || return "$status"
     sleep 0.5
     exec 3>&-
-    until bus_open "$state" worker worker; do sleep 1; done
+    until bus_open "$state" worker "$own_name"; do sleep 1; done
   done
 }
 
-until bus_open "$state" worker worker; do sleep 1; done
+until bus_open "$state" worker "$own_name"; do sleep 1; done
 while true; do
   ask requests '{"waitMs":25000}' 30 || { echo "refused: $answer" >&2; sleep 1; continue; }
   QUEST=$(json_value quest <<< "$answer")
