@@ -6,7 +6,14 @@ import { joinAs } from "@questbus/agent";
 import { addCredential, type BusClient } from "@questbus/bus";
 import { type AskAnswer, type ClaimAnswer, limit, type Role } from "@questbus/protocol";
 import { openStore } from "@questbus/store";
-import { type BareStack, openPlace, type Place, startBareStack, until } from "@questbus/testkit";
+import {
+  type BareStack,
+  openPlace,
+  type Place,
+  startBareStack,
+  startQuestbus,
+  until,
+} from "@questbus/testkit";
 import { scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -58,6 +65,22 @@ test("the worker of the README has fewer than fifteen lines, joins, answers, and
   const ended = once(child, "exit");
   child.kill("SIGINT");
   expect(await ended).toEqual([0, null]);
+});
+
+test("any program is an agent: it reads the brief, and what it prints is the answer", async () => {
+  const script = 'read -r brief; cat "$QUESTBUS_BRIEF" | grep -c \'"kind":"ask"\'; echo "$brief"';
+  const fenced = "echo '```json'; cat; echo; echo '```'";
+  const args = ["agent", "run", "--state", place.path("state"), "--credential", credentials, "--role", "qa"];
+  for (const [line, expected] of [
+    [fenced, { kind: "ask", phase: "test", text: "who?" }],
+    [script, expect.stringMatching(/^1\n\{"kind":"ask"/)],
+  ] as const) {
+    const running = startQuestbus(place, [...args, "--", "sh", "-c", line]);
+    const answer = await ask(await stack.clientAs("operator"), "who?");
+    running.signal("SIGINT");
+    expect((await running.ended).exit).toBe(130);
+    expect(answer).toMatchObject({ results: [expected] });
+  }
 });
 
 /** Plays the role's built-in agent, without repository and without runs. */

@@ -1,6 +1,7 @@
 export { type AskTask, type AskWork, workAsks } from "./asks.ts";
 export * from "./behaviour.ts";
 export { type Calibration, openCalibration } from "./calibration.ts";
+export { type AgentCommand, commandHandlers } from "./command-handler.ts";
 export { type AgentDefinition, loadDefinition } from "./definition.ts";
 export type { Handler, Handlers, Said, Work } from "./handler.ts";
 export { type JoinedAgent, type JoinOptions, joinAs } from "./join.ts";

@@ -12,7 +12,8 @@ import {
   readCredential,
   removeCredential,
 } from "@questbus/bus";
-import { exitCode, principals, QuestbusError } from "@questbus/protocol";
+import { exitCode, QuestbusError } from "@questbus/protocol";
+import { isOfStack, ofStack } from "./agent-name.ts";
 import type { Common } from "./command-run.ts";
 import { ago, note, printData, printJson, table } from "./output.ts";
 import { findStack, type StackAddress } from "./stack-record.ts";
@@ -24,10 +25,6 @@ const takenUpMsMax = 10_000;
 const lookEveryMs = 250;
 /** A connection that begins just while the broker reads its configuration again gets no answer. */
 const connectMsMax = 1_500;
-
-/** The agents that the stack starts, and its operator and arbiter: each is named as its role. */
-const isOfStack = ({ role, name }: AgentId): boolean =>
-  principals.some((each) => each === role && each === name);
 
 /** A path as one would type it here. */
 const shown = (path: string): string => {
@@ -151,10 +148,3 @@ async function keysOf({ url, space }: StackAddress, dir: string): Promise<Readon
 
 const reloadHint = (dir: string): string =>
   `a broker that you run yourself (NATS_URL) reads ${resolve(dir, "broker", "external.conf")} again at nats-server --signal reload`;
-
-const ofStack = ({ role, name }: AgentId): QuestbusError =>
-  new QuestbusError({
-    code: "AGENT_EXISTS",
-    message: `${role}/${name} is the stack's own`,
-    next: "take a name that is no role",
-  });

@@ -1,4 +1,13 @@
-import type { agentName, deadId, escalationId, questId } from "@questbus/protocol";
+import {
+  type agentName,
+  type deadId,
+  durationText,
+  type escalationId,
+  type Phase,
+  parseDurationMs,
+  phases,
+  type questId,
+} from "@questbus/protocol";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Common } from "./command-run.ts";
 
@@ -35,4 +44,17 @@ export function merged(command: Command, parent: Command, signal: AbortSignal): 
   const above = commonOf(parent, signal);
   const stateGiven = command.getOptionValueSource("state") === "cli";
   return { state: stateGiven ? own.state : above.state, json: own.json || above.json, signal };
+}
+
+export function phaseList(text: string): Phase[] {
+  const named = text.split(",");
+  const found = phases.filter((each) => named.includes(each));
+  if (found.length === named.length) return found;
+  throw new InvalidArgumentError(`write some of ${phases.join(",")}`);
+}
+
+export function durationOf(text: string): number {
+  const read = durationText.safeParse(text);
+  if (read.success) return parseDurationMs(text);
+  throw new InvalidArgumentError(read.error.issues[0]?.message ?? "write a duration");
 }

@@ -1,8 +1,9 @@
-import { agentName, type Principal, principals } from "@questbus/protocol";
+import { agentName, type Principal, phases, principals, roles } from "@questbus/protocol";
 import { type Command, Option } from "commander";
-import { commonOf, type Ended, valid, withCommon } from "./option.ts";
+import type { CommandAgentOptions } from "./command-agent-run.ts";
+import { commonOf, durationOf, type Ended, phaseList, valid, withCommon } from "./option.ts";
 
-/** `agent add|list|revoke`: who may speak on the bus. */
+/** `agent add|list|revoke|run`: who may speak on the bus, and any program as one of them. */
 export function addAgent(program: Command, signal: AbortSignal, ended: Ended): void {
   const agent = program.command("agent").description("agents of your own: let them in, list them, end them");
   const roleOption = (): Option =>
@@ -27,5 +28,32 @@ export function addAgent(program: Command, signal: AbortSignal, ended: Ended): v
     .action(async (name: string, { role }: { role: Principal }) => {
       const { revokeAgent } = await import("./command-agent.ts");
       ended(await revokeAgent({ role, name }, commonOf(revoke, signal)));
+    });
+  const run = agent
+    .command("run")
+    .description("make any program an agent: it reads the brief, and prints its answer");
+  withCommon(run)
+    .argument("<command...>", "after --: the program and its arguments")
+    .addOption(new Option("--role <role>", "whose work it does").choices(roles).makeOptionMandatory())
+    .addOption(
+      new Option("--name <name>", "as whom; made when there is none")
+        .argParser(valid(agentName))
+        .default("command"),
+    )
+    .option("--credential <file>", "as the holder of this credential instead")
+    .addOption(
+      new Option("--phases <list>", "when it is asked; the built-in agent does the others")
+        .argParser(phaseList)
+        .default([...phases]),
+    )
+    .addOption(
+      new Option("--timeout <duration>", "for each of its answers")
+        .argParser(durationOf)
+        .default(240_000, "4m"),
+    )
+    .option("--env <name...>", "variables of yours that it sees, besides PATH, HOME and the like", [])
+    .action(async (command: string[], options: CommandAgentOptions) => {
+      const { runCommandAgent } = await import("./command-agent-run.ts");
+      ended(await runCommandAgent(command, options, commonOf(run, signal)));
     });
 }

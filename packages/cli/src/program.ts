@@ -2,11 +2,8 @@ import {
   type Decision,
   deadId,
   decisions,
-  durationText,
   escalationId,
   limit,
-  type Phase,
-  parseDurationMs,
   phases,
   QuestbusError,
   questId,
@@ -18,7 +15,16 @@ import type { RestoreOptions } from "./command-backup.ts";
 import type { ScopeOptions } from "./command-pause.ts";
 import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
-import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
+import {
+  commonOf,
+  durationOf,
+  type Ended,
+  merged,
+  phaseList,
+  valid,
+  validEach,
+  withCommon,
+} from "./option.ts";
 import { addAgent } from "./program-agent.ts";
 import { addLint } from "./program-lint.ts";
 import { addMcp } from "./program-mcp.ts";
@@ -188,19 +194,6 @@ function addAsk(program: Command, signal: AbortSignal, ended: Ended): void {
         ended(await askRole(text, { ...options, waitMs: wait }, commonOf(command, signal)));
       },
     );
-}
-
-function phaseList(text: string): Phase[] {
-  const named = text.split(",");
-  const found = phases.filter((each) => named.includes(each));
-  if (found.length === named.length) return found;
-  throw new InvalidArgumentError(`write some of ${phases.join(",")}`);
-}
-
-function durationOf(text: string): number {
-  const read = durationText.safeParse(text);
-  if (read.success) return parseDurationMs(text);
-  throw new InvalidArgumentError(read.error.issues[0]?.message ?? "write a duration");
 }
 
 function jsonValue(text: string): unknown {

@@ -35,6 +35,7 @@ export const errorRegistry = {
   MESSAGE_TOO_LARGE: terminal(exitCode.usage),
   AGENT_FILE_INVALID: person(exitCode.usage),
   AGENT_EXISTS: terminal(exitCode.conflict),
+  AGENT_COMMAND_FAILED: person(exitCode.failure),
   AGENT_NOT_FOUND: terminal(exitCode.notFound),
   FILE_EXISTS: person(exitCode.conflict),
   FILE_UNUSABLE: person(exitCode.usage),

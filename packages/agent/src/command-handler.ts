@@ -1,0 +1,80 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Phase, QuestbusError } from "@questbus/protocol";
+import { type CommandRun, type ProcessGroups, runCommand } from "@questbus/workbench";
+import type { Outcome } from "./behaviour.ts";
+import { askAnswerIn, taskAnswerIn } from "./command-answer.ts";
+import { type Handlers, saidOnTop, type Work } from "./handler.ts";
+
+/** Any program as an agent: it reads the brief, and what it prints is the answer. */
+export type AgentCommand = {
+  /** The program and its arguments; no shell reads them. */
+  command: readonly string[];
+  /** The phases in which it is asked. */
+  phases: readonly Phase[];
+  timeoutMs: number;
+  /** Added to the few variables that commands see. */
+  env: Readonly<Record<string, string>>;
+};
+
+/**
+ * Handlers that run the program. An assignment is done as the built-in agent does it, and the program is then asked about
+ * what was found: it answers on top of that, or with a `result` in its place.
+ */
+export function commandHandlers(agent: AgentCommand): Handlers {
+  return Object.fromEntries(agent.phases.map((phase) => [phase, (work: Work) => answer(agent, work)]));
+}
+
+async function answer(agent: AgentCommand, work: Work): Promise<unknown> {
+  const { signal, phase } = work;
+  if (work.kind === "ask") {
+    const { kind, text, data, results } = work;
+    return askAnswerIn(await run(agent, { kind, phase, text, data, results }, { signal }));
+  }
+  const { kind, brief, groups } = work;
+  const found = await work.builtIn();
+  work.progress(`${agent.command[0]} looks at it`);
+  const said = taskAnswerIn(await run(agent, { kind, phase, brief, found }, { signal, groups }));
+  return "result" in said ? (said as Outcome) : saidOnTop(found, said);
+}
+
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+const tailCharsMax = 400;
+
+/** What the program prints to stdout, with the brief on its stdin and in the file that QUESTBUS_BRIEF names. */
+async function run(
+  { command, timeoutMs, env }: AgentCommand,
+  brief: unknown,
+  { signal, groups }: { signal: AbortSignal; groups?: ProcessGroups },
+): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "questbus-brief-"));
+  try {
+    const file = join(dir, "brief.json");
+    await writeFile(file, JSON.stringify(brief), { mode: 0o600 });
+    const ran = await runCommand({
+      command: `exec ${command.map(quoted).join(" ")} < "$QUESTBUS_BRIEF"`,
+      cwd: process.cwd(),
+      env: { ...env, QUESTBUS_BRIEF: file },
+      timeoutMs,
+      signal,
+      groups,
+    });
+    signal.throwIfAborted();
+    if (ran.exit === 0) return ran.stdout;
+    throw failed(command, ran);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+const failed = (
+  command: readonly string[],
+  { exit, signal, timedOut, stderr, stdout }: CommandRun,
+): QuestbusError =>
+  new QuestbusError({
+    code: "AGENT_COMMAND_FAILED",
+    message: `the agent's command ${timedOut ? "took too long" : exit === null ? `was ended by ${signal}` : `ended with exit code ${exit}`}: ${(stderr.trim() || stdout.trim()).slice(-tailCharsMax)}`,
+    where: command.join(" ").slice(0, tailCharsMax),
+    next: timedOut ? "give it more time: --timeout" : "run it by hand, with the brief on its stdin",
+  });

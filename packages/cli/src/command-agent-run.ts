@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+import { commandHandlers, joinAs } from "@questbus/agent";
+import { addCredential, credentialPath } from "@questbus/bus";
+import { exitCode, type Phase, QuestbusError, type Role } from "@questbus/protocol";
+import { isOfStack, ofStack } from "./agent-name.ts";
+import type { Common } from "./command-run.ts";
+import { note, printFaults } from "./output.ts";
+import { makeStateDir } from "./state-dir.ts";
+
+export type CommandAgentOptions = {
+  role: Role;
+  name: string;
+  credential?: string;
+  phases: Phase[];
+  timeout: number;
+  env: string[];
+};
+
+/** `questbus agent run --role ROLE -- CMD ARGS...`: works until Ctrl-C. */
+export async function runCommandAgent(
+  command: readonly string[],
+  { role, name, credential, phases, timeout, env }: CommandAgentOptions,
+  { state, json, signal }: Common,
+): Promise<number> {
+  const given = Object.fromEntries(env.map((each) => [each, variable(each)]));
+  const credentials = credential ?? ensured(state, { role, name });
+  const onTrouble = (faults: Parameters<typeof printFaults>[0]): void => printFaults(faults, json);
+  await using agent = await joinAs({ credentials, role, signal, onTrouble });
+  note(`${agent.role}/${agent.name} works with ${command[0]}; Ctrl-C ends it`);
+  await agent.handle(commandHandlers({ command, phases, timeoutMs: timeout, env: given }));
+  return exitCode.interrupted;
+}
+
+function variable(name: string): string {
+  const value = process.env[name];
+  if (value !== undefined) return value;
+  throw new QuestbusError({
+    code: "USAGE",
+    message: `the variable ${name} is not set`,
+    next: "set it, or leave --env out",
+  });
+}
+
+/** The credential of that name in the state directory, made when there is none. */
+function ensured(state: string, agent: { role: Role; name: string }): string {
+  if (isOfStack(agent)) throw ofStack(agent);
+  const dir = makeStateDir(state);
+  const path = credentialPath(dir, agent.role, agent.name);
+  return existsSync(path) ? path : addCredential(dir, agent).path;
+}
