@@ -1,6 +1,7 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
 import { faultsOf } from "@questbus/protocol";
+import { proveMcp } from "./doors.ts";
 import {
   proveCancels,
   proveCrashes,
@@ -33,6 +34,7 @@ const areas: Record<string, Area> = {
   "faults/mutations": proveMutations,
   "faults/rpo": proveRpo,
   "faults/cancel": proveCancels,
+  "doors/mcp": proveMcp,
   "speed/w3": proveW3,
   "speed/w1": proveW1,
   "speed/latency": proveLatency,

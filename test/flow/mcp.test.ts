@@ -1,14 +1,20 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { request } from "node:http";
 import type { BusClient } from "@questbus/bus";
 import {
   type BareStack,
   type Mcp,
+  makeTarget,
   mcpDoors,
   mcpEras,
   openMcp,
   openPlace,
   type Place,
+  questbus,
   startBareStack,
+  startQuestbus,
+  until,
+  writeQuest,
 } from "@questbus/testkit";
 import { scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -119,5 +125,117 @@ describe.each(ways)("$door, $era", ({ door, era }) => {
       faults: [{ code: "QUEST_NOT_FOUND", next: expect.stringMatching(/list_quests/) }],
       retryable: false,
     });
+  });
+});
+
+describe("the other roles", () => {
+  const open = (role: "operator" | "arbiter" | "qa") =>
+    openMcp(place, { stateDir, role, era: "modern", door: "stdio" });
+
+  test("the operator submits a file, reads the journal by pages, and cancels; a ruling is the arbiter's", async () => {
+    makeTarget(place).patch("gain");
+    const file = writeQuest(place, { fixers: [{ patch: "fixes/gain.patch" }] });
+    const mcp = await open("operator");
+    const { quest } = (await mcp.call("submit_quest", { file })).said.data;
+    expect((await mcp.call("submit_quest", { file })).said.data).toEqual({ quest, resumed: true });
+    const wrong = await mcp.call("submit_quest", { file: place.path("none.yaml") });
+    expect(wrong.said.faults[0].code).toBe("QUEST_FILE_MISSING");
+    expect((await mcp.call("pause", { scope: quest, why: "lunch" })).said.data.changed).toBe(true);
+    expect((await mcp.call("read_quest", { quest })).said.data.withheld).toMatchObject({ why: "lunch" });
+    expect((await mcp.call("read_quest", { quest, part: "spec" })).said.data.title).toBe("Fewer steps");
+    const ended = await mcp.call("cancel_quest", { quest, reason: "enough", idempotency_key: "once" });
+    expect(ended.said.data).toMatchObject({ quest, status: "cancelled", commands_ended: true });
+    const again = await mcp.call("cancel_quest", { quest, reason: "enough", idempotency_key: "once" });
+    expect(again.said).toEqual(ended.said);
+
+    const types: string[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const { data, next_cursor } = (await mcp.call("read_journal", { quest, limit: 2, cursor })).said;
+      types.push(...data.map(({ type }: { type: string }) => type));
+      if (next_cursor === undefined) break;
+      cursor = next_cursor;
+    }
+    expect([types[0], types.at(-1)]).toEqual(["quest.submitted", "quest.ended"]);
+    await mcp.close();
+
+    const arbiter = await open("arbiter");
+    const ruling = { escalation: "e-aaaaaaaa", decision: "revert", reason: "no gain" };
+    const { said } = await arbiter.call("rule", ruling);
+    expect(said.faults[0]).toMatchObject({
+      code: "ESCALATION_NOT_FOUND",
+      next: expect.stringMatching(/list_/),
+    });
+    const [brief] = (await arbiter.client.getPrompt({ name: "arbiter_brief" })).messages;
+    expect((brief?.content as { text: string } | undefined)?.text).toMatch(/"notice":.*"data":\[\]/);
+    await arbiter.close();
+  });
+
+  test("a question is asked by one client and answered by another", async () => {
+    const [asking, answering] = [await open("operator"), await open("qa")];
+    const asked = asking.call("ask_role", { role: "qa", text: "green?", wait_ms: 20_000 });
+    const { asks } = (await answering.call("claim_assignment", { asks: 1 })).said.data;
+    const [{ assignment, epoch, phase, text }] = asks;
+    expect(text).toBe("green?");
+    const given = { assignment, epoch, phase, result: { green: true } };
+    expect((await answering.call("answer_ask", given)).said.data.status).toBe("ended");
+    expect((await asked).said.data).toMatchObject({ status: "answered", results: [{ green: true }] });
+    await Promise.all([asking.close(), answering.close()]);
+  });
+
+  test("a client that goes gives back what it held: the next has it at once, under the next epoch", async () => {
+    const quest = await submit("held by one that goes");
+    const as = { stateDir, role: "architect", era: "modern", door: "stdio" } as const;
+    const first = await openMcp(place, as);
+    expect((await first.call("claim_assignment")).said.data).toMatchObject({ quest, epoch: 1 });
+    const sinceMs = performance.now();
+    await first.close();
+    const second = await openMcp(place, as);
+    expect((await second.call("claim_assignment")).said.data).toMatchObject({ quest, epoch: 2 });
+    expect(performance.now() - sinceMs).toBeLessThan(9_000);
+    await cancel(quest);
+    await second.close();
+  });
+});
+
+describe("what is not let in", () => {
+  test("over HTTP: no token, another one, another origin, another host; and a token that others may read", async () => {
+    const args = ["mcp", "--state", stateDir, "--http", "0"];
+    const server = startQuestbus(place, args);
+    const [, url = "", file = ""] = await until("the address", () =>
+      /^(http:\S+) .*bearer token: (\S+)$/m.exec(server.printed().stderr),
+    );
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const authorization = `Bearer ${readFileSync(file, "utf8").trim()}`;
+    const status = (headers: Record<string, string>): Promise<number | undefined> =>
+      new Promise((done, fail) => {
+        const sent = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+        const asked = request(url, { method: "POST", headers: { ...sent, ...headers } }, (answer) => {
+          answer.resume();
+          done(answer.statusCode);
+        });
+        asked.on("error", fail);
+        asked.end(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }));
+      });
+    expect(await status({ authorization })).toBe(200);
+    expect(await status({})).toBe(401);
+    expect(await status({ authorization: `${authorization}x` })).toBe(401);
+    expect(await status({ authorization, origin: "https://evil.example" })).toBe(403);
+    expect(await status({ authorization, host: "evil.example" })).toBe(403);
+    server.signal("SIGINT");
+    expect((await server.ended).stdout).toBe("");
+
+    chmodSync(file, 0o644);
+    const refused = await questbus(place, args);
+    expect(refused.stderr).toContain("FILE_UNUSABLE");
+  });
+
+  test("a client's file starts the program with the state and the credential, wherever the client stands", async () => {
+    const credential = `${stateDir}/credentials/arbiter-arbiter.nk`;
+    const printed = await questbus(place, [
+      ...["mcp", "config", "--client", "vscode", "--state", "elsewhere", "--credential", credential],
+    ]);
+    const { command, args } = JSON.parse(printed.stdout).servers.questbus;
+    expect(command).toBe(process.execPath);
+    expect(args.slice(1)).toEqual(["mcp", "--state", place.path("elsewhere"), "--credential", credential]);
   });
 });

@@ -61,11 +61,12 @@ export function openGateway(
   };
 }
 
+type Link = { connection: BusConnection; client: BusClient };
+
 /** A connection to the stack that runs now; another one where it was started anew meanwhile. */
 function openBus(stateDir: string, credential: Credential | string) {
-  let open: { id: string; connecting: Promise<{ connection: BusConnection; client: BusClient }> } | null =
-    null;
-  const connect = async (url: string, space: string) => {
+  let open: { id: string; connecting: Promise<Link>; link: Link | null } | null = null;
+  const connect = async (url: string, space: string): Promise<Link> => {
     const connection = await connectBus({ url, space, credential });
     return { connection, client: createClient(connection) };
   };
@@ -77,15 +78,26 @@ function openBus(stateDir: string, credential: Credential | string) {
   return {
     close,
     async client(): Promise<BusClient> {
+      // While it is up, it is the stack's that runs: nothing has to be looked for.
+      if (open?.link?.connection.isUp()) return open.link.client;
       const stack = findStack(stateDir);
       if (!stack) throw notRunning(stateDir);
       if (open?.id !== stack.id) {
         void close();
-        const connecting = connect(stack.url, stack.space);
-        open = { id: stack.id, connecting };
-        connecting.catch(() => {
-          if (open?.connecting === connecting) open = null;
-        });
+        const next: NonNullable<typeof open> = {
+          id: stack.id,
+          connecting: connect(stack.url, stack.space),
+          link: null,
+        };
+        open = next;
+        next.connecting.then(
+          (link) => {
+            next.link = link;
+          },
+          () => {
+            if (open === next) open = null;
+          },
+        );
       }
       return (await open.connecting).client;
     },

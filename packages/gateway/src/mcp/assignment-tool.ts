@@ -11,11 +11,12 @@ import {
   QuestbusError,
   signOff,
   suspicion,
+  type Task,
   taskResult,
 } from "@questbus/protocol";
 import { z } from "zod";
 import { pageOfText, resultCharsMax, type Told } from "./result.ts";
-import { type Call, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
+import { anyJson, type Call, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
 
 /** The tools of an agent that holds a role: claim, work, report. */
 
@@ -75,6 +76,17 @@ const leasesIn = (answer: ClaimAnswer, hold: number) => {
   return held.map((each) => ({ assignment: each.assignment, epoch: each.epoch, holdMs: hold, grant }));
 };
 
+const resultSchemas = new Map<Task, object>();
+
+/** What `submit_report` takes as the result of that task. */
+function resultSchema(task: Task): object {
+  const known = resultSchemas.get(task);
+  if (known) return known;
+  const { $schema, ...made } = z.toJSONSchema(taskResult[task], { io: "input" });
+  resultSchemas.set(task, made);
+  return made;
+}
+
 function toldOf(answer: ClaimAnswer): Told {
   if (answer.status === "none") return { data: answer };
   if (answer.status === "asked") return { data: { status: "asked", asks: answer.asks }, foreign: true };
@@ -85,7 +97,7 @@ function toldOf(answer: ClaimAnswer): Told {
     chars <= resultCharsMax ? { brief } : { brief_chars: chars, next: "call read_brief for the brief" };
   const head = { status: "granted", assignment: id, epoch, role, quest, pass, phase: now, task };
   return {
-    data: { ...head, result_schema: z.toJSONSchema(taskResult[task], { io: "input" }), ...whole },
+    data: { ...head, result_schema: resultSchema(task), ...whole },
     foreign: true,
   };
 }
@@ -180,7 +192,7 @@ const answerAsk = defineTool({
   input: {
     ...heldAs,
     phase,
-    result: z.unknown().optional(),
+    result: anyJson.optional(),
     fault: why,
     idempotency_key: idempotencyKey,
   },

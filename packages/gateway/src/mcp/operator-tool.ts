@@ -11,7 +11,7 @@ import {
   role,
 } from "@questbus/protocol";
 import { z } from "zod";
-import { commandId, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
+import { anyJson, commandId, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
 
 /** The tools of operators, arbiters and those who supply candidates. */
 
@@ -54,7 +54,7 @@ const askRole = defineTool({
   input: {
     role,
     text: z.string().trim().min(1).max(limit.askTextCharsMax),
-    data: z.unknown().optional(),
+    data: anyJson.optional(),
     phases: z.array(phase).min(1).default(["test"]),
     wait_ms: z.int().min(0).max(limit.claimWaitMsMax).default(20_000),
     idempotency_key: idempotencyKey,

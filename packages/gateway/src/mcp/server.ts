@@ -31,6 +31,8 @@ function schemaOf({ input }: Tool): JsonSchemaType {
     io: "input",
     override({ jsonSchema }) {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      // An object that may hold anything: said with a word that every client knows.
+      if (JSON.stringify(jsonSchema.additionalProperties) === "{}") jsonSchema.additionalProperties = true;
     },
   });
   return JSON.parse(JSON.stringify(schema));

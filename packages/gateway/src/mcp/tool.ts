@@ -99,3 +99,6 @@ export const page = (most: number, usual: number) => ({
   cursor: z.string().max(64).optional().describe("next_cursor of the page before"),
   limit: z.int().min(1).max(most).default(usual),
 });
+
+/** What somebody writes in words or as JSON, in a schema that says more than nothing: some clients refuse one that takes all. */
+export const anyJson = z.union([z.string(), z.number(), z.boolean(), z.looseObject({})]);
