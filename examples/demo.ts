@@ -16,6 +16,9 @@ const { values } = parseArgs({ options: { rule: { type: "boolean", default: fals
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const title = (text: string): void => say(`\n${styleText(["bold", "cyan"], text)}`);
 
+/** These quests run our own program: a machine that can shut nothing in says so, and shows them all the same. */
+const env = { QUESTBUS_SANDBOX: "preferred", ...process.env };
+
 function git(...args: string[]): void {
   const identity = [
     "-c",
@@ -39,6 +42,7 @@ function questbus(...args: string[]): number {
   say(styleText("dim", `$ questbus ${args.map((arg) => (/[ ]/.test(arg) ? `"${arg}"` : arg)).join(" ")}`));
   const run = spawnSync(process.execPath, [join(root, "packages/cli/bin/questbus.cjs"), ...args], {
     stdio: "inherit",
+    env,
   });
   return run.status ?? 130;
 }
@@ -46,7 +50,11 @@ function questbus(...args: string[]): number {
 /** What a command prints with `--json`. */
 function answer<T>(...args: string[]): T {
   const cli = [join(root, "packages/cli/bin/questbus.cjs"), ...args, "--json"];
-  const run = spawnSync(process.execPath, cli, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
+  const run = spawnSync(process.execPath, cli, {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+    env,
+  });
   return JSON.parse(run.stdout) as T;
 }
 

@@ -1,4 +1,5 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { authorityOf, readyWorktree, sealedPaths, type TaskContext, takeWorktree } from "@questbus/agent";
@@ -51,7 +52,7 @@ async function runOnce(
   cwd: string,
   promptFile: string,
 ): Promise<CommandRun> {
-  const { command, keeps, sets, leaves } = cliStart(fixer);
+  const { command, keeps, sets, leaves, reads, writes } = cliStart(fixer);
   const kept = keeps.flatMap((name) =>
     process.env[name] ? [[name, process.env[name] as string] as const] : [],
   );
@@ -62,10 +63,18 @@ async function runOnce(
     env: {
       ...Object.fromEntries(kept),
       ...sets,
+      // Where it is signed in; in a sandbox nothing else of it is there.
+      HOME: homedir(),
       QUESTBUS_PROMPT: promptFile,
       QUESTBUS_QUEST_DIR: brief.questDir,
     },
     timeoutMs: fixer.timeoutMs,
+    user: "fixers",
+    grant: {
+      network: true,
+      reads: [promptFile, brief.questDir, ...atHome(reads)],
+      writes: [...atHome(writes), ...placesIn(kept)],
+    },
     signal,
     groups,
   });
@@ -79,6 +88,12 @@ async function runOnce(
   await artifacts.put("fixer-output", clean.output);
   return clean;
 }
+
+const atHome = (paths: readonly string[]): string[] => paths.map((path) => join(homedir(), path));
+
+/** Its own folder, where the operator has moved it: CODEX_HOME, CLAUDE_CONFIG_DIR. */
+const placesIn = (kept: readonly (readonly [string, string])[]): string[] =>
+  kept.flatMap(([name, value]) => (/_(?:HOME|CONFIG_DIR)$/.test(name) ? [value] : []));
 
 /** What a CLI prints is kept as evidence, and must not hold the keys that were handed to it. */
 function withoutSecrets(run: CommandRun, secrets: readonly string[]): CommandRun {

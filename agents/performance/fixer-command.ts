@@ -34,6 +34,8 @@ export async function runFixerCommand(
     cwd,
     env,
     timeoutMs: fixer.timeoutMs,
+    user: "fixers",
+    grant: { reads: [questDir, file] },
     signal,
     groups,
   });

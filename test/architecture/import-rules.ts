@@ -34,6 +34,7 @@ export const importTable: Record<string, { ours: readonly string[]; others: read
       "store/place",
       "workbench/process-group",
       "workbench/run-home",
+      "workbench/sandbox",
     ],
     others: ["commander", "yaml", "zod"],
   },

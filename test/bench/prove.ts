@@ -1,6 +1,7 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
 import { faultsOf } from "@questbus/protocol";
+import { proveSandbox } from "./doors/sandbox.ts";
 import { proveMcp } from "./doors.ts";
 import {
   proveCancels,
@@ -35,6 +36,7 @@ const areas: Record<string, Area> = {
   "faults/rpo": proveRpo,
   "faults/cancel": proveCancels,
   "doors/mcp": proveMcp,
+  "doors/sandbox": proveSandbox,
   "speed/w3": proveW3,
   "speed/w1": proveW1,
   "speed/latency": proveLatency,

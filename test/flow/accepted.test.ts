@@ -15,7 +15,7 @@ describe("a quest with a real gain", () => {
   let run: Awaited<ReturnType<typeof questbus>>;
 
   beforeAll(async () => {
-    place = openPlace("accepted");
+    place = openPlace("accepted", "preferred");
     target = makeTarget(place);
     const fixers = (["breaks-test", "no-effect", "gain"] as const).map((name) => ({
       patch: target.patch(name),

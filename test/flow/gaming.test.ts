@@ -6,7 +6,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 let place: Place;
 beforeEach(() => {
-  place = openPlace("gaming");
+  place = openPlace("gaming", "preferred");
 });
 afterEach(() => place.close());
 

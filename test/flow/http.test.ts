@@ -36,7 +36,7 @@ if (total !== 120 || mean !== 30) throw new Error("another report");
 
 let place: Place;
 beforeAll(() => {
-  place = openPlace("http");
+  place = openPlace("http", "preferred");
 });
 afterAll(() => place.close());
 

@@ -44,7 +44,7 @@ const bench = (seed: string): string =>
   });
 
 beforeAll(() => {
-  place = openPlace("readme");
+  place = openPlace("readme", "preferred");
   for (const folder of ["src", "test"]) mkdirSync(place.path(folder));
   write("package.json", '{ "type": "module", "scripts": { "test": "node --test" } }\n');
   write("src/words.mjs", slow);

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { makeTarget, openPlace, type Place, questbus, writeQuest } from "@questbus/testkit";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Summary, summaryOf } from "./expectation.ts";
@@ -25,13 +26,18 @@ console.log(\`METRIC report_ms=\${100 + Math.random()}\`);
 };
 
 let place: Place;
+const filesBelow = (dir: string): string[] =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
+
 let summary: Summary;
 let run: Awaited<ReturnType<typeof questbus>>;
 
 beforeAll(async () => {
-  place = openPlace("stages");
+  place = openPlace("stages", "preferred");
   makeTarget(place, node);
-  writeFileSync(place.path("fixer.sh"), 'cp "$QUESTBUS_BRIEF" "$QUESTBUS_QUEST_DIR/brief.json"\nexit 1\n');
+  writeFileSync(place.path("fixer.sh"), 'cat "$QUESTBUS_BRIEF"\nexit 1\n');
   const file = writeQuest(place, {
     measure: { command: "node bench.js", metric: { name: "report_ms", unit: "ms" } },
     goal: { improveBy: "30%" },
@@ -61,9 +67,9 @@ test("its name, its line and its bound are found, and both stages' evidence is k
 });
 
 test("the fixer is told", () => {
-  const { analysis } = JSON.parse(readFileSync(place.path("brief.json"), "utf8")) as {
-    analysis: { hot: { share: number; amdahl: number }[] };
-  };
+  // What the fixer prints is evidence.
+  const brief = filesBelow(place.path("state/artifacts")).find((text) => text.includes('"guidance"'));
+  const { analysis } = JSON.parse(brief ?? "") as { analysis: { hot: { share: number; amdahl: number }[] } };
   const [hottest] = analysis.hot;
   expect(hottest).toMatchObject({ function: "planted", where: "src/planted.js:3", origin: "target" });
   expect(hottest?.share).toBeGreaterThan(0.5);

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import {
@@ -15,8 +15,11 @@ import {
   QuestbusError,
   type Role,
   role as roleSchema,
+  type SandboxPolicy,
+  sandboxPolicies,
   spaceDefault,
 } from "@questbus/protocol";
+import { openSandbox } from "@questbus/workbench";
 import { z } from "zod";
 import { AskHands } from "./asks.ts";
 import { loadBuiltIn } from "./built-in.ts";
@@ -39,6 +42,8 @@ export type JoinOptions = {
   space?: string;
   /** State directory of the stack; by default the one that the credential lies in. */
   state?: string;
+  /** Whether the commands of quests are shut in; by default as QUESTBUS_SANDBOX says, else `required`. */
+  sandbox?: SandboxPolicy;
   /** Aborts to stop: the same as disposing of the agent. */
   signal?: AbortSignal;
   /** How long what is held may still take then, before it is given back: 5 s by default. */
@@ -65,7 +70,7 @@ const againMs = 500;
 /** Refused so often in a row, without being let in: not a broker that is starting. */
 const refusalsMax = 3;
 
-/** @throws QuestbusError STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE */
+/** @throws QuestbusError STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
 export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
   const credential = readCredential(resolve(options.credentials));
   const role = roleSchema.safeParse(credential.role).data;
@@ -110,8 +115,15 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
         spool,
         onTrouble: trouble,
       });
+      const named = sandboxPolicies.find((each) => each === process.env.QUESTBUS_SANDBOX);
+      const sandbox = openSandbox({
+        policy: options.sandbox ?? named ?? "required",
+        hidden: [stateDir],
+        owner: createHash("sha256").update(`${stateDir} ${own}`).digest("hex").slice(0, 16),
+      });
       const session = {
         client,
+        sandbox,
         definition,
         behaviour: behaviourOf(handlers, behaviour),
         name: own,
@@ -123,9 +135,11 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
         spool,
       };
       working = runSession(session, randomUUID());
-      await working.catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
+      await working
+        .catch((error: unknown) => {
+          if (!signal.aborted) throw error;
+        })
+        .finally(sandbox.close);
       if (refused) throw refused;
     },
     async [Symbol.asyncDispose]() {

@@ -1,12 +1,14 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import { connectBus, createClient, credentialPath } from "@questbus/bus";
-import { faultsOf, limit, redactText, role as roleSchema } from "@questbus/protocol";
+import { faultsOf, limit, redactText, role as roleSchema, sandboxPolicies } from "@questbus/protocol";
+import { openSandbox } from "@questbus/workbench";
 import { pino } from "pino";
+import { z } from "zod";
 import { loadBuiltIn } from "./built-in.ts";
 import { runSession } from "./session.ts";
 
-/** One agent's process: `main.ts --role ROLE --name NAME --state DIR --url NATS_URL --space NAME`. */
+/** One agent's process: `main.ts --role ROLE --name NAME --state DIR --url NATS_URL --space NAME --sandbox POLICY`. */
 const { values } = parseArgs({
   options: {
     role: { type: "string" },
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     state: { type: "string" },
     url: { type: "string" },
     space: { type: "string" },
+    sandbox: { type: "string" },
   },
 });
 const { name = "", state = "", url = "", space = "" } = values;
@@ -25,6 +28,11 @@ const log = pino(
 try {
   const role = roleSchema.parse(values.role);
   const { definition, behaviour } = await loadBuiltIn(role);
+  const sandbox = openSandbox({
+    policy: z.enum(sandboxPolicies).default("required").parse(values.sandbox),
+    hidden: [state],
+    owner: createHash("sha256").update(`${state} ${name}`).digest("hex").slice(0, 16),
+  });
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.once("SIGTERM", stop);
@@ -38,6 +46,7 @@ try {
     behaviour,
     name,
     stateDir: state,
+    sandbox,
     log,
     signal: stopping.signal,
   };
@@ -47,6 +56,7 @@ try {
   setInterval(alive, limit.renewEveryMs).unref();
   await runSession(session, randomUUID());
   await connection.close();
+  sandbox.close();
   process.exit(0);
 } catch (error) {
   log.fatal({ err: error, faults: faultsOf(error) }, "the agent ended");

@@ -19,7 +19,9 @@ import {
   openWorkspace,
   type ProcessGroups,
   removeTrees,
+  type Sandbox,
   underLease,
+  underSandbox,
   type Workspace,
 } from "@questbus/workbench";
 import type { AskHands } from "./asks.ts";
@@ -44,6 +46,8 @@ export type Session = {
   behaviour: Behaviour;
   name: string;
   stateDir: string;
+  /** What its commands are shut in. */
+  sandbox: Sandbox;
   log: Log;
   /** Aborts when the process is told to stop. */
   signal: AbortSignal;
@@ -82,7 +86,7 @@ async function live(session: Session, incarnation: string, groups: ProcessGroups
   await resend(session);
   await session.client.request(
     "hello",
-    { incarnation, pid: process.pid },
+    { incarnation, pid: process.pid, sandbox: session.sandbox.level },
     { retryForMs: patienceMs, signal: session.signal },
   );
   while (!session.signal.aborted) {
@@ -131,8 +135,9 @@ async function work(session: Session, grant: Grant, groups: ProcessGroups): Prom
   log.info({ quest: brief.quest, pass: brief.pass, task: brief.task, epoch: grant.epoch }, "task begins");
   try {
     const held = { confirm: lease.confirm, worked: lease.worked, signal, owner: groups.owner };
-    const report = await underLease(held, () =>
-      perform(session, grant, groups, { signal, step: lease.step }),
+    const inside = { sandbox: session.sandbox, network: brief.spec.allow.network ?? [] };
+    const report = await underSandbox(inside, () =>
+      underLease(held, () => perform(session, grant, groups, { signal, step: lease.step })),
     );
     if (signal.aborted) return;
     crashPoint("task.done");

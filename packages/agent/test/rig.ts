@@ -12,6 +12,7 @@ import {
   type Report,
   type Verb,
 } from "@questbus/protocol";
+import { openSandbox } from "@questbus/workbench";
 import { pino } from "pino";
 import { afterEach, beforeEach, vi } from "vitest";
 import type { Behaviour, Outcome, TaskContext } from "../src/behaviour.ts";
@@ -31,7 +32,7 @@ export const grantOf = (part: Partial<Grant["brief"]> = {}, epoch = 1): Grant =>
       phase: "fix",
       task: "produce",
       base: {},
-      spec: { target: {} },
+      spec: { target: {}, allow: { dependencies: false } },
       ...part,
     },
   }) as unknown as Grant;
@@ -104,6 +105,7 @@ export function live(
 
 export const sessionWith = (client: BusClient, signal: AbortSignal, behaviour: Behaviour): Session => ({
   client,
+  sandbox: openSandbox({ policy: "off", hidden: [] }),
   definition: {
     name: "performance",
     description: "",

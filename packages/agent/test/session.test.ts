@@ -22,7 +22,7 @@ describe("the life of an agent", () => {
       "report",
       "claim",
     ]);
-    expect(line.of("hello")).toEqual([{ incarnation: "one", pid: process.pid }]);
+    expect(line.of("hello")).toEqual([{ incarnation: "one", pid: process.pid, sandbox: "none" }]);
     expect(line.reports()[0]).toEqual({
       assignment: "q-00000000.performance",
       epoch: 3,

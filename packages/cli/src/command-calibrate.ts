@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Calibration, openCalibration, underMeasurementLease } from "@questbus/agent";
 import { admissionPlan, type Bias, effectPhrase, estimateBias } from "@questbus/core";
 import {
@@ -11,9 +11,11 @@ import {
   QuestbusError,
   type QuestSpec,
 } from "@questbus/protocol";
+import { openSandbox, underSandbox } from "@questbus/workbench/sandbox";
 import type { Common } from "./command-run.ts";
 import { note, paintError, printData, printJson } from "./output.ts";
 import { placedError, readSubmission } from "./quest-file.ts";
+import { readSettings, sandboxPolicy } from "./setting.ts";
 import { makeStateDir } from "./state-dir.ts";
 
 type Series = { same: Pair[]; moved: Pair[] };
@@ -25,6 +27,8 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
   const { signal } = common;
   const seed = randomUUID();
   const dir = join(makeStateDir(common.state), `calibrate-${seed}`);
+  const policy = sandboxPolicy(common.sandbox, process.env, await readSettings(common.state));
+  const sandbox = openSandbox({ policy, hidden: [resolve(common.state)] });
   const say = async (text: string): Promise<void> => note(paintError("dim", text));
   try {
     const series = await underMeasurementLease(
@@ -32,12 +36,15 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
       { signal, note: say, step: () => {} },
       async () => {
         await say(`measuring ${spec.target.repo}: twice ${pairs} pairs, in two places`);
-        const calibration = await openCalibration({ dir, spec, commit: command.base.commit, signal });
-        try {
-          return await measure(calibration, seed, pairs, signal);
-        } finally {
-          await calibration.close();
-        }
+        const inside = { sandbox, network: spec.allow.network ?? [] };
+        return await underSandbox(inside, async () => {
+          const calibration = await openCalibration({ dir, spec, commit: command.base.commit, signal });
+          try {
+            return await measure(calibration, seed, pairs, signal);
+          } finally {
+            await calibration.close();
+          }
+        });
       },
     );
     report(spec, series, seed, common);

@@ -4,12 +4,13 @@ import { dirname, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent";
 import { findBroker } from "@questbus/bus";
 import { exitCode, faultsOf, roles } from "@questbus/protocol";
-import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench";
+import { describeMachine, openSandbox, readMachine, unfitReasons } from "@questbus/workbench";
 import { findCluster } from "./cluster.ts";
 import { standingOf, standingText } from "./cluster-state.ts";
 import type { Common } from "./command-run.ts";
 import { givenBroker } from "./given-broker.ts";
 import { paint, printData, printJson } from "./output.ts";
+import { readSettings, sandboxPolicy } from "./setting.ts";
 import { findStack } from "./stack-record.ts";
 
 type Check = { name: string; ok: boolean; found: string };
@@ -59,6 +60,7 @@ function clusterChecks(stateDir: string): Check[] {
 /** `questbus doctor`: what a run needs, and whether it is there. */
 export async function doctor(common: Common): Promise<number> {
   const machine = await readMachine(".");
+  const policy = sandboxPolicy(common.sandbox, process.env, await readSettings(common.state));
   const agents = resolve(import.meta.dirname, "../../../agents");
   const checks: Check[] = [
     checked("platform", () => `${process.platform}-${process.arch}`),
@@ -67,6 +69,7 @@ export async function doctor(common: Common): Promise<number> {
     checked("broker", () => givenBroker(process.env) ?? findBroker(process.env).path),
     checked("state directory", () => writable(common.state)),
     checked("role agents", () => roles.map((role) => loadDefinition(agents, role).name).join(", ")),
+    checked("sandbox", () => openSandbox({ policy, hidden: [] }).level),
     { name: "machine", ok: unfitReasons(machine).length === 0, found: describeMachine(machine) },
     { name: "stack", ok: true, found: findStack(resolve(common.state))?.url ?? "not running" },
     ...clusterChecks(common.state),

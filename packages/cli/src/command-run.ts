@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { groupsDir } from "@questbus/agent";
 import type { BusClient } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
-import { type CommandData, exitCode, QuestbusError, roles } from "@questbus/protocol";
+import { type CommandData, exitCode, QuestbusError, roles, type SandboxPolicy } from "@questbus/protocol";
 import type { StoreReader } from "@questbus/store";
 import { recordedGroupsEnd, removeTrees } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
@@ -19,7 +19,13 @@ import { notRunning } from "./stack-record.ts";
 import { exitOf, summaryOf } from "./summary.ts";
 import { openWithheld, withheldText } from "./withheld.ts";
 
-export type Common = { state: string; json: boolean; signal: AbortSignal };
+export type Common = {
+  state: string;
+  json: boolean;
+  signal: AbortSignal;
+  /** What the command line says of the sandbox; absent: nothing. */
+  sandbox?: SandboxPolicy | undefined;
+};
 
 /** What the operator grants a quest beyond its file. */
 export type Granted = { acceptDetectable: boolean };
@@ -44,7 +50,7 @@ export async function runSubmission(
   let submitted: { quest: string; resumed: boolean } | null = null;
   let seen = 0;
   return withLastingStack(
-    { stateDir: common.state, running: "any", signal: common.signal, onStart },
+    { stateDir: common.state, running: "any", signal: common.signal, sandbox: common.sandbox, onStart },
     async (session) => {
       if (!submitted) {
         submitted = await submit(submission, session, common);
@@ -175,7 +181,12 @@ export async function ruleOn(
   let before: number | null = null;
   // One id for all tries: a ruling that was stored before its answer was lost is answered again, not refused.
   const id = randomUUID();
-  const options = { stateDir: common.state, running: "any", signal: common.signal } as const;
+  const options = {
+    stateDir: common.state,
+    running: "any",
+    signal: common.signal,
+    sandbox: common.sandbox,
+  } as const;
   return withLastingStack(options, async (session) => {
     const known = session.store.getEscalation(escalation);
     if (!known) {
@@ -215,16 +226,19 @@ const endedMsMax = 5_000;
 
 /** `questbus cancel QUEST`: when it says so, none of the quest's commands runs on this machine any more. */
 export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {
-  return withStack({ stateDir: common.state, running: "any", signal: common.signal }, async (session) => {
-    const operator = await session.clientAs("operator");
-    const options = { store: session.store, stateDir: common.state };
-    const { ended } = await cancelOn(operator, { quest, reason }, options);
-    if (!ended) note("some commands of its agents still run: questbus agents");
-    const summary = summaryOf(questState(session.store, quest), session.store);
-    if (common.json) printJson(summary);
-    else printData(`${quest} ${summary.status}`);
-    return exitCode.ok;
-  });
+  return withStack(
+    { stateDir: common.state, running: "any", signal: common.signal, sandbox: common.sandbox },
+    async (session) => {
+      const operator = await session.clientAs("operator");
+      const options = { store: session.store, stateDir: common.state };
+      const { ended } = await cancelOn(operator, { quest, reason }, options);
+      if (!ended) note("some commands of its agents still run: questbus agents");
+      const summary = summaryOf(questState(session.store, quest), session.store);
+      if (common.json) printJson(summary);
+      else printData(`${quest} ${summary.status}`);
+      return exitCode.ok;
+    },
+  );
 }
 
 /**

@@ -15,7 +15,11 @@ export async function up(common: Common, options: { cluster?: number; from?: str
     const { beginFrom } = await import("./cluster-state.ts");
     await beginFrom(common.state, clusterNamed(common.state, options.from), options.from);
   }
-  const stack = await startStack(makeStateDir(common.state), { cluster: options.cluster, onNews: note });
+  const stack = await startStack(makeStateDir(common.state), {
+    cluster: options.cluster,
+    sandbox: common.sandbox,
+    onNews: note,
+  });
   if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
   else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
   note("submit a quest with: questbus submit FILE; Ctrl-C ends the stack");

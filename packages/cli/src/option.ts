@@ -34,8 +34,9 @@ export const withCommon = (command: Command): Command =>
     .option("--json", "print data as JSON", false);
 
 export function commonOf(command: Command, signal: AbortSignal): Common {
-  const { state, json } = command.opts<{ state: string; json: boolean }>();
-  return { state, json, signal };
+  type Options = { state: string; json: boolean; unsafeNoSandbox?: true };
+  const { state, json, unsafeNoSandbox } = command.optsWithGlobals<Options>();
+  return { state, json, signal, sandbox: unsafeNoSandbox && "off" };
 }
 
 /** `audit --state DIR verify` and `audit verify --state DIR` mean the same. */
@@ -43,7 +44,7 @@ export function merged(command: Command, parent: Command, signal: AbortSignal): 
   const own = commonOf(command, signal);
   const above = commonOf(parent, signal);
   const stateGiven = command.getOptionValueSource("state") === "cli";
-  return { state: stateGiven ? own.state : above.state, json: own.json || above.json, signal };
+  return { ...own, state: stateGiven ? own.state : above.state, json: own.json || above.json };
 }
 
 export function phaseList(text: string): Phase[] {

@@ -54,6 +54,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   const program = new Command("questbus")
     .description("Runs optimization quests with a team of agents, and accepts a change only on evidence.")
     .version("0.1.0")
+    .option("--unsafe-no-sandbox", "run the commands of quests with nothing between them and this machine")
     .addHelpText("after", help)
     .exitOverride();
   // What was not understood is told by whoever runs the program, as every other error is.

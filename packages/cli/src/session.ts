@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
-import { type Principal, QuestbusError } from "@questbus/protocol";
+import { type Principal, QuestbusError, type SandboxPolicy } from "@questbus/protocol";
 import { openStore, type StoreReader } from "@questbus/store";
 import { storeDirOf } from "./cluster-state.ts";
 import { note, paintError } from "./output.ts";
@@ -31,6 +31,7 @@ export async function withStack<T>(
     onStart?: (broker: string) => void;
     /** False: a stack that is started here has none, so that no work begins on it. */
     agents?: boolean;
+    sandbox?: SandboxPolicy | undefined;
   },
   work: (session: StackSession) => Promise<T>,
 ): Promise<T> {
@@ -38,9 +39,7 @@ export async function withStack<T>(
   refuseFile(stateDir);
   const found = findStack(stateDir);
   if (!found && options.running === "required") throw notRunning(options.stateDir);
-  const { own, address } = found
-    ? { own: null, address: found }
-    : await startOrJoin(stateDir, options.agents);
+  const { own, address } = found ? { own: null, address: found } : await startOrJoin(stateDir, options);
   if (own) options.onStart?.(own.broker);
   const connections: BusConnection[] = [];
   try {
@@ -70,13 +69,13 @@ export async function withStack<T>(
 /** Starts a stack; where another command was quicker, joins that one as soon as it is up. */
 async function startOrJoin(
   stateDir: string,
-  agents = true,
+  { agents = true, sandbox }: { agents?: boolean; sandbox?: SandboxPolicy | undefined },
 ): Promise<{ own: Stack | null; address: StackAddress }> {
   const { startStack } = await import("./stack.ts");
   const untilMs = performance.now() + joinMsMax;
   for (;;) {
     try {
-      const own = await startStack(makeStateDir(stateDir), { agents });
+      const own = await startStack(makeStateDir(stateDir), { agents, sandbox });
       return { own, address: { ...own, id: "" } };
     } catch (error) {
       const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";

@@ -1,6 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { durationText, parseDurationMs } from "@questbus/protocol";
+import {
+  durationText,
+  parseDurationMs,
+  QuestbusError,
+  type SandboxPolicy,
+  sandboxPolicies,
+} from "@questbus/protocol";
 import { backupsDir } from "@questbus/store/place";
 import { z } from "zod";
 
@@ -15,13 +21,38 @@ const document = z.strictObject({
     })
     .prefault({}),
   checkpoints: z.strictObject({ to: z.string().min(1).optional() }).prefault({}),
+  sandbox: z.enum(sandboxPolicies).default("required"),
 });
 
 export type Settings = {
   backups: { dir: string; everyMs: number; keep: number };
   /** A second folder for checkpoints; null without one. */
   checkpoints: string | null;
+  /** Whether what a quest runs is shut in. */
+  sandbox: SandboxPolicy;
 };
+
+/**
+ * The word of the command line, else of QUESTBUS_SANDBOX, else of the settings.
+ * @throws QuestbusError USAGE
+ */
+export function sandboxPolicy(
+  given: SandboxPolicy | undefined,
+  env: NodeJS.ProcessEnv,
+  set: Settings,
+): SandboxPolicy {
+  if (given) return given;
+  const text = env.QUESTBUS_SANDBOX;
+  if (!text) return set.sandbox;
+  const read = z.enum(sandboxPolicies).safeParse(text);
+  if (read.success) return read.data;
+  throw new QuestbusError({
+    code: "USAGE",
+    message: `QUESTBUS_SANDBOX is ${JSON.stringify(text)}`,
+    where: "QUESTBUS_SANDBOX",
+    next: `write one of ${sandboxPolicies.join(", ")}, or unset it`,
+  });
+}
 
 /** @throws QuestbusError CONFIG_INVALID, with file:line:column of every fault */
 export async function readSettings(stateDir: string): Promise<Settings> {
@@ -34,6 +65,7 @@ export async function readSettings(stateDir: string): Promise<Settings> {
       everyMs: parseDurationMs(data.backup.every),
       keep: data.backup.keep,
     },
+    sandbox: data.sandbox,
     checkpoints: data.checkpoints.to ? placed(data.checkpoints.to) : null,
   };
 }

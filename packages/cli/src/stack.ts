@@ -19,14 +19,25 @@ import {
   watchCredentials,
   writeBrokerConfig,
 } from "@questbus/bus";
-import { type ErrorCode, faultsOf, QuestbusError, type Role, roles, spaceDefault } from "@questbus/protocol";
+import {
+  type ErrorCode,
+  faultsOf,
+  QuestbusError,
+  type Role,
+  roles,
+  type SandboxLevel,
+  type SandboxPolicy,
+  spaceDefault,
+} from "@questbus/protocol";
 import { sweepRunHomes } from "@questbus/workbench/run-home";
+import { openSandbox } from "@questbus/workbench/sandbox";
 import { keepBackups } from "./backup-schedule.ts";
 import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
 import { givenBroker } from "./given-broker.ts";
 import { endWhenSilent } from "./heartbeat.ts";
-import { readSettings } from "./setting.ts";
+import { note, paintError } from "./output.ts";
+import { readSettings, sandboxPolicy } from "./setting.ts";
 import { forgetStack, recordStack, refuseRunning } from "./stack-record.ts";
 
 /**
@@ -76,22 +87,25 @@ export type StackOptions = {
   space?: string;
   /** False: none is started. */
   agents?: boolean;
+  /** What the command line says; absent: nothing. */
+  sandbox?: SandboxPolicy | undefined;
   /** The nodes of the cluster that is to be started; without it, a single orchestrator. */
   cluster?: number | undefined;
   /** What an operator in front of it is told: who leads now, which node cannot go on, and what died. */
   onNews?: (text: string) => void;
 };
 
-/** @throws QuestbusError STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
+/** @throws QuestbusError SANDBOX_MISSING, STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
 export async function startStack(stateDir: string, options: StackOptions = {}): Promise<Stack> {
   const dir = resolve(stateDir);
   const { space = spaceDefault, onNews = () => {} } = options;
   refuseRunning(dir);
   const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
-  await readSettings(dir);
+  const sandbox = sandboxPolicy(options.sandbox, process.env, await readSettings(dir));
+  if (options.agents !== false) tellLevel(openSandbox({ policy: sandbox, hidden: [] }).level);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
-  const supervisor = new Supervisor({ dir, space, credentials, cluster, onNews });
+  const supervisor = new Supervisor({ dir, space, credentials, cluster, sandbox, onNews });
   try {
     await supervisor.start(options.agents === false ? [] : roles);
     return { url: supervisor.url, space, broker: supervisor.brokerName, stop: () => supervisor.stop() };
@@ -101,11 +115,17 @@ export async function startStack(stateDir: string, options: StackOptions = {}): 
   }
 }
 
+function tellLevel(level: SandboxLevel): void {
+  const text = "no sandbox: nothing stands between this machine and the commands of its quests";
+  if (level === "none") note(paintError("yellow", text));
+}
+
 type Parts = {
   dir: string;
   space: string;
   credentials: Credentials;
   cluster: Cluster | null;
+  sandbox: SandboxPolicy;
   onNews: (text: string) => void;
 };
 /** One orchestrator: its name among the children, its state directory, and what it is started with besides. */
@@ -116,6 +136,7 @@ class Supervisor {
   readonly #space: string;
   #credentials: Credentials;
   readonly #cluster: Cluster | null;
+  readonly #sandbox: SandboxPolicy;
   readonly #onNews: (text: string) => void;
   readonly #children = new Map<string, ChildProcess>();
   readonly #brokers = new Map<string, Broker>();
@@ -126,7 +147,8 @@ class Supervisor {
   url = "";
   brokerName = "";
 
-  constructor({ dir, space, credentials, cluster, onNews }: Parts) {
+  constructor({ dir, space, credentials, cluster, sandbox, onNews }: Parts) {
+    this.#sandbox = sandbox;
     this.#dir = dir;
     this.#space = space;
     this.#credentials = credentials;
@@ -352,7 +374,14 @@ class Supervisor {
   }
 
   #forkAgent(role: Role): ChildProcess {
-    const child = this.#fork(role, programOf.agent, ["--role", role, "--name", role]);
+    const child = this.#fork(role, programOf.agent, [
+      "--role",
+      role,
+      "--name",
+      role,
+      "--sandbox",
+      this.#sandbox,
+    ]);
     endWhenSilent(child);
     return child;
   }

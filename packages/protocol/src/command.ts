@@ -15,6 +15,7 @@ import {
 import { limit } from "./limit.ts";
 import { pauseScope, pauseWhy } from "./pause.ts";
 import { questDocument } from "./quest.ts";
+import { sandboxLevels } from "./sandbox.ts";
 import { suppliedShape } from "./supply.ts";
 
 const resolvedFixer = z.union([
@@ -32,7 +33,12 @@ const anyReport = z.discriminatedUnion("task", [
 /** The data of each command, by the command's verb (the last token of its subject). */
 export const commandData = {
   /** An agent's process has started; leases of an earlier process of the same name are taken back. */
-  hello: z.strictObject({ incarnation: z.string().min(1).max(64), pid: z.int().min(1) }),
+  hello: z.strictObject({
+    incarnation: z.string().min(1).max(64),
+    pid: z.int().min(1),
+    /** What its commands are shut in; who says nothing runs none. */
+    sandbox: z.enum(sandboxLevels).optional(),
+  }),
   /** Ask for work of the caller's role; waits at most `waitMs`. */
   claim: z.strictObject({
     waitMs: z.int().min(0).max(limit.claimWaitMsMax),

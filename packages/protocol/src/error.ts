@@ -114,6 +114,7 @@ export const errorRegistry = {
   SETUP_FAILED: person(exitCode.failure),
   NODE_TOO_OLD: person(exitCode.failure),
   PLATFORM_UNSUPPORTED: person(exitCode.failure),
+  SANDBOX_MISSING: person(exitCode.failure),
   INTERNAL: terminal(exitCode.failure),
 } as const satisfies Record<string, Entry>;
 

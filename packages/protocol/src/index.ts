@@ -24,6 +24,7 @@ export * from "./pause.ts";
 export * from "./quantity.ts";
 export * from "./quest.ts";
 export * from "./request.ts";
+export * from "./sandbox.ts";
 export * from "./secret.ts";
 export * from "./subject.ts";
 export * from "./supply.ts";

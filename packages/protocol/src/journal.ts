@@ -6,6 +6,7 @@ import { commandData } from "./command.ts";
 import { actor, assignmentId, deadId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
 import { injectionEventBody } from "./injection.ts";
 import { pauseEventBody } from "./pause.ts";
+import { sandboxLevels } from "./sandbox.ts";
 import { supplied } from "./supply.ts";
 import { verdict } from "./verdict.ts";
 
@@ -73,7 +74,11 @@ export const eventBody = {
   ...askEventBody,
   ...pauseEventBody,
   ...injectionEventBody,
-  "agent.joined": z.object({ incarnation: z.string(), pid: z.int() }),
+  "agent.joined": z.object({
+    incarnation: z.string(),
+    pid: z.int(),
+    sandbox: z.enum(sandboxLevels).optional(),
+  }),
   /** A node of a cluster leads from here on; no row behind this one is of an earlier tenure. */
   "leader.began": z.object({ node: z.string(), epoch: z.int().min(1) }),
   /** A command was refused; nothing changed but this record. */

@@ -43,6 +43,12 @@ export const limit = {
   questFileBytesMax: 262_144,
   /** Output kept of one command; the rest is counted and dropped. */
   outputBytesMax: 1_048_576,
+  /** Processes and threads of one command in a sandbox: a build on a large machine has some hundreds. */
+  sandboxProcessesMax: 4_096,
+  /** Largest file that a command in a sandbox can write. */
+  sandboxFileBytesMax: 8_589_934_592,
+  /** What a sandbox's own /tmp holds, in memory; TMPDIR is on the disk. */
+  sandboxTmpBytesMax: 1_073_741_824,
   /** Largest file of results that one run of a benchmark may write: 100,000 points of k6, with room. */
   resultsBytesMax: 67_108_864,
   /** Connections of a load: a machine has 28,000 ports for them, and some are still closing. */

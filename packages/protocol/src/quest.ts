@@ -13,6 +13,7 @@ import {
   unitOfMetric,
 } from "./measure.ts";
 import { durationText, parseDurationMs, parsePercent, percentText } from "./quantity.ts";
+import { type NetworkUser, networkUsers } from "./sandbox.ts";
 
 /**
  * The quest file (version 1): what should get better, how it is measured, and what must hold meanwhile.
@@ -147,6 +148,11 @@ export const questDocument = z
         dependencies: z.boolean().default(false).meta({
           description: "The operator's approval of other dependencies, versions and lockfiles.",
         }),
+        network: z
+          .array(z.enum(networkUsers))
+          .max(networkUsers.length)
+          .optional()
+          .meta({ description: "Whose commands reach the network; those of nobody without it." }),
       })
       .optional(),
     seal: seal.optional(),
@@ -276,7 +282,7 @@ export type QuestSpec = {
   budget: { passes: number; pairs: number; wallClockMs: number };
   authority: Authority;
   /** What the operator approved that is suspect without it. */
-  allow: { dependencies: boolean };
+  allow: { dependencies: boolean; network?: NetworkUser[] };
   seal: SealSpec;
   signOff: z.infer<typeof role>[];
   profile: "auto" | "none";
@@ -331,7 +337,10 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
       wallClockMs: parseDurationMs(budget?.wallClock ?? "30m"),
     },
     authority: document.authorities?.performance ?? { write: ["**"], never: [] },
-    allow: { dependencies: document.allow?.dependencies ?? false },
+    allow: {
+      dependencies: document.allow?.dependencies ?? false,
+      ...(document.allow?.network?.length ? { network: document.allow.network } : {}),
+    },
     seal: {
       policy: document.seal?.policy ?? (document.intent === "validate" ? "restore" : "strict"),
       paths: document.seal?.paths ?? [],

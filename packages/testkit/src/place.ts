@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { SandboxPolicy } from "@questbus/protocol";
 import { processesOf } from "./process.ts";
 import { until } from "./until.ts";
 
@@ -32,11 +33,15 @@ export type Place = {
 
 const endMsMax = 15_000;
 
-export function openPlace(name: string): Place {
+/**
+ * `sandbox`: the policy of the place. Off, because most quests of the tests say where they are by files beside their tree,
+ * which nothing in a sandbox can write; what is to show that the sandbox is in nobody's way asks for it.
+ */
+export function openPlace(name: string, sandbox: SandboxPolicy = "off"): Place {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), `questbus-${name}-`)));
   const tmp = join(dir, "tmp");
   mkdirSync(tmp);
-  const env: NodeJS.ProcessEnv = { ...process.env, TMPDIR: tmp, NO_COLOR: "1" };
+  const env: NodeJS.ProcessEnv = { ...process.env, TMPDIR: tmp, NO_COLOR: "1", QUESTBUS_SANDBOX: sandbox };
   // The test runner's own settings are not the product's.
   for (const key of ["NATS_URL", "NODE_OPTIONS", "FORCE_COLOR", "QUESTBUS_DEBUG", "VITEST"]) delete env[key];
   return {

@@ -18,7 +18,7 @@ export async function openScene(
   name: string,
   changed: Readonly<Record<string, string | null>> = {},
 ): Promise<Scene> {
-  const place = openPlace(name);
+  const place = openPlace(name, "preferred");
   const target = makeTarget(place, changed);
   const stack = startQuestbus(place, ["up", "--state", "state"]);
   await until("the stack to be up", () => stack.printed().stdout !== "");

@@ -169,6 +169,10 @@ export function changedWhileParked({ parked, reached }: Arms): string[] {
 /** Removes the arms; safe to repeat. */
 export const closeArms = (arms: Arms): Promise<void> => removeTree(arms.dir);
 
+/** How programs say that there is no network. */
+const unreachable =
+  /EAI_AGAIN|ENOTFOUND|ENETUNREACH|Network is unreachable|Could not resolve|Temporary failure in name resolution/i;
+
 /**
  * Runs the target's `prepare` in a fresh tree.
  * @param options.timeoutMs 10 minutes by default
@@ -180,7 +184,7 @@ export async function prepareTree(
   options: CommandSetting & { timeoutMs?: number | undefined } = {},
 ): Promise<void> {
   const timeoutMs = options.timeoutMs ?? limit.prepareMs;
-  const run = await runCommand({ ...options, command, cwd: path, timeoutMs });
+  const run = await runCommand({ ...options, command, cwd: path, timeoutMs, user: "prepare" });
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   if (run.exit === 0 && !run.timedOut) return;
   if (blamesDisk(run.output)) throw diskFull(path);
@@ -189,6 +193,8 @@ export async function prepareTree(
     code: "PREPARE_FAILED",
     message: `preparing the tree ${end}${quote(run)}`,
     where: "target.prepare",
-    next: `see that it works in a fresh clone of the target: ${command.slice(0, 300)}`,
+    next: unreachable.test(run.output)
+      ? "it reaches no network unless the quest says allow: { network: [prepare] }"
+      : `see that it works in a fresh clone of the target: ${command.slice(0, 300)}`,
   });
 }

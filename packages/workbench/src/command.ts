@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
-import { limit } from "@questbus/protocol";
+import { limit, type NetworkUser } from "@questbus/protocol";
 import { type Capture, openCapture } from "./capture.ts";
 import { type CpuMeter, openCpuMeter } from "./cpu-meter.ts";
 import { blamesDisk, diskFull, looksFull } from "./disk.ts";
@@ -11,6 +12,8 @@ import { confirmLease, workLease } from "./lease.ts";
 import type { ProcessGroups } from "./process-group.ts";
 import { openProcessTree, type ProcessTree } from "./process-tree.ts";
 import { openRssMeter, type RssMeter } from "./rss-meter.ts";
+import { runHomeOf, withRunHome } from "./run-home.ts";
+import { type ContainedRun, type Sandbox, type SandboxGrant, workSandbox } from "./sandbox/sandbox.ts";
 
 /**
  * Runs the operator's and the fixers' commands. Owns the process tree of the command it runs.
@@ -19,6 +22,7 @@ import { openRssMeter, type RssMeter } from "./rss-meter.ts";
  * C1: when a run is answered, its process is gone, and what was left of its tree (see {@link openProcessTree}) was
  *     killed.
  * C2: a command sees an allow-list of the environment, no stdin, and no git repository above its directory.
+ * C4: what a command runs is shut in the sandbox that the work is done in, see {@link underSandbox}.
  * C3: what a command prints costs bounded memory, and no work while it runs but list appends and a count.
  */
 export type CommandOptions = {
@@ -40,6 +44,10 @@ export type CommandOptions = {
   lingerMs?: number | undefined;
   /** Told the leader of the process group, once it runs. */
   onSpawn?: ((pid: number) => void) | undefined;
+  /** Whose command it is: some are given the network by the operator. */
+  user?: NetworkUser | undefined;
+  /** What it is allowed in a sandbox beyond its tree; `ours`: a program of our own, which is not shut in. */
+  grant?: SandboxGrant | "ours" | undefined;
   /** Where the running group is recorded, for a successor to end it. */
   groups?: ProcessGroups | undefined;
 };
@@ -54,7 +62,10 @@ export type CommandRun = {
   timedOut: boolean;
   /** The abort signal ended it. */
   aborted: boolean;
-  /** From the start to the end of its last process, or to when that was killed; in milliseconds with fractions. */
+  /**
+   * From the start to the end of its last process, or to when that was killed; in milliseconds with fractions. With
+   * `measureCpu` the start is the command's own: to shut it in takes some milliseconds that are none of it.
+   */
   wallMs: number;
   /** Processor time of all its processes; null when not asked for, or not measured. */
   cpuMs: number | null;
@@ -105,12 +116,20 @@ export async function runCommand(options: CommandOptions): Promise<CommandRun> {
     rss: options.measureRss ? openRssMeter() : null,
     cpu: options.measureCpu ? openCpuMeter() : null,
   };
+  const found = options.grant === "ours" ? null : workSandbox();
+  const grant = { ...(options.grant as SandboxGrant | undefined) };
+  if (options.user && found?.network.includes(options.user)) grant.network = true;
   try {
-    return await execute(options, meters);
+    if (!found || options.env?.HOME) return await execute(options, meters, found && { ...found, grant });
+    return await withRunHome(runHomeOf(options.cwd), (home) =>
+      execute({ ...options, env: { ...home, ...options.env } }, meters, { ...found, grant }),
+    );
   } finally {
     await meters.rss?.stop();
   }
 }
+
+type Inside = { sandbox: Sandbox; grant: SandboxGrant } | null;
 
 type Meters = { rss: RssMeter | null; cpu: CpuMeter | null };
 
@@ -142,11 +161,11 @@ const neverStarted: CommandRun = {
   left: [],
 };
 
-async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<CommandRun> {
-  const [program, ...args] = argvOf(options, { rss, cpu });
-  const tree = openProcessTree(options.groups?.owner);
+async function execute(options: CommandOptions, { rss, cpu }: Meters, inside: Inside): Promise<CommandRun> {
+  const [program, ...args] = argvOf(options, { rss, cpu }, inside);
+  const tree = openProcessTree(options.groups?.owner, { contained: inside !== null });
   const env = { ...commandEnvironment(options.cwd, options.env), ...tree.env };
-  const startNs = process.hrtime.bigint();
+  let startNs = process.hrtime.bigint();
   const sinceStart = (): number => Number(process.hrtime.bigint() - startNs) / 1e6;
   const child = spawn(program, args, {
     cwd: options.cwd,
@@ -154,7 +173,9 @@ async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<C
     detached: true,
     stdio: ["ignore", "pipe", "pipe", ...(cpu ? (["pipe"] as const) : [])],
   });
-  cpu?.listen(child.stdio[3] as Readable);
+  cpu?.listen(child.stdio[3] as Readable, () => {
+    startNs = process.hrtime.bigint();
+  });
   const captures = capture(child, options.outputBytesMax ?? limit.outputBytesMax);
   const closed = once(child, "close").catch(() => {});
   if (child.pid !== undefined) {
@@ -178,11 +199,24 @@ async function execute(options: CommandOptions, { rss, cpu }: Meters): Promise<C
   return { ...ended, ...asked, ...measured, ...read(captures) };
 }
 
-function argvOf({ command, groups }: CommandOptions, { rss, cpu }: Meters): [string, ...string[]] {
+function argvOf(options: CommandOptions, { rss, cpu }: Meters, inside: Inside): [string, ...string[]] {
+  const { command, groups } = options;
   const shell: [string, ...string[]] = ["/bin/sh", "-c", command];
   const metered = rss ? rss.wrap(shell) : shell;
   const timed = cpu ? cpu.wrap(metered) : metered;
-  return groups ? groups.wrap(timed) : timed;
+  const shut = inside ? inside.sandbox.wrap(timed, containedRun(options, rss, inside.grant)) : timed;
+  return groups ? groups.wrap(shut) : shut;
+}
+
+function containedRun(options: CommandOptions, rss: RssMeter | null, grant: SandboxGrant): ContainedRun {
+  const { cwd, env = {}, timeoutMs } = options;
+  const writes = [...(grant.writes ?? [])];
+  if (rss?.file) {
+    writeFileSync(rss.file, "", { mode: 0o600, flag: "wx" });
+    writes.push(rss.file);
+  }
+  const path = env.PATH ?? process.env.PATH ?? "";
+  return { cwd, path, env, grant: { ...grant, writes }, timeoutMs };
 }
 
 type Ending = { exit: number | null; signal: string | null; wallMs: number };
@@ -247,9 +281,9 @@ async function endTree(
 ): Promise<boolean> {
   if (asked) await tree.gone(graceMs);
   const endMs = performance.now() + graceMs;
-  while (tree.alive() && performance.now() < endMs) {
+  while (tree.kept() && performance.now() < endMs) {
     tree.signal("SIGKILL");
-    await tree.gone(killAgainMs);
+    await tree.released(killAgainMs);
   }
   return groups ? groups.remove(pgid) : true;
 }

@@ -17,8 +17,8 @@ export type CpuMeter = {
    * code 128 + signal.
    */
   wrap(argv: readonly string[]): [string, ...string[]];
-  /** Called with the other end of that pipe. */
-  listen(pipe: Readable): void;
+  /** Called with the other end of that pipe; `onBegun` when `argv` is about to begin. */
+  listen(pipe: Readable, onBegun?: () => void): void;
   /** Called when the pipe is at its end: milliseconds, or null when it could not be measured. */
   cpuMs(): number | null;
 };
@@ -27,8 +27,8 @@ type Kind = "bash" | "sh";
 
 const bashPath = ["/bin/bash", "/usr/bin/bash"].find(existsSync);
 const scripts: Record<Kind, string> = {
-  bash: 'TIMEFORMAT="%3U %3S"; { time "$@" 2>&4 3>&- 4>&-; } 4>&2 2>&3',
-  sh: '"$@" 3>&-; code=$?; times >&3; exit $code',
+  bash: 'echo >&3; TIMEFORMAT="%3U %3S"; { time "$@" 2>&4 3>&- 4>&-; } 4>&2 2>&3',
+  sh: 'echo >&3; "$@" 3>&-; code=$?; times >&3; exit $code',
 };
 let detected: Kind | null = null;
 
@@ -38,7 +38,8 @@ export function openCpuMeter(kind: Kind = detectKind()): CpuMeter {
   const chunks: Buffer[] = [];
   return {
     wrap: (argv) => [shell, "-c", scripts[kind], "meter", ...argv],
-    listen: (pipe) => {
+    listen: (pipe, onBegun = () => {}) => {
+      pipe.once("data", onBegun);
       pipe.on("data", (chunk: Buffer) => chunks.push(chunk));
     },
     cpuMs: () => {
@@ -66,9 +67,9 @@ function readBash(text: string): number | null {
   return (userS + systemS) * 1000 + userMs + systemMs;
 }
 
-/** POSIX `times`: the shell's own on line 1, its children's on line 2, each `0m0.010s 0m0.020s`. */
+/** POSIX `times`, after an empty line: the shell's own, then its children's, each `0m0.010s 0m0.020s`. */
 function readTimes(text: string): number | null {
-  const line = text.split("\n")[1] ?? "";
+  const line = text.split("\n")[2] ?? "";
   const found = [...line.matchAll(/(\d+)m(\d+)[.,](\d+)s/g)];
   if (found.length !== 2) return null;
   const seconds = found.map(([, minutes, whole, part]) => Number(minutes) * 60 + Number(`${whole}.${part}`));

@@ -49,7 +49,7 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
   const env = { ...command.env, ...(seed === undefined ? {} : { QUESTBUS_SEED: seed }) };
   const run = await (http
     ? runHttp({ ...command, env, http })
-    : runCommand({ ...command, env, measureRss, measureCpu: true, lingerMs }));
+    : runCommand({ ...command, user: "measure", env, measureRss, measureCpu: true, lingerMs }));
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   refuseFailure(run, options);
   const measured: MeasuredRun = {

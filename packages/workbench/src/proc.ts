@@ -37,3 +37,16 @@ export function readProc(pid: number, file: string): string {
     return "";
   }
 }
+
+/** The process id in each namespace that sees it, the outermost first. */
+const idsOf = (pid: number): string[] =>
+  /^NSpid:\t(.*)$/m.exec(readProc(pid, "status"))?.[1]?.split("\t") ?? [];
+
+let ownDepth = 0;
+
+/** Whether it is the first process of a namespace of process ids right below ours: when it ends, all others there do. */
+export function isInit(pid: number): boolean {
+  ownDepth ||= idsOf(process.pid).length;
+  const ids = idsOf(pid);
+  return ids.length === ownDepth + 1 && ids.at(-1) === "1";
+}

@@ -1,14 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
-import { isLiving, readProc, statOf } from "./proc.ts";
+import { isInit, isLiving, readProc, statOf } from "./proc.ts";
 
 /**
  * All processes of one run: those of its process group, and those that left the group (setsid) and carry the run's mark
  * in their environment, as every process does that was not started with another one. Linux shows who they are in /proc;
  * elsewhere only the group is known.
  *
- * A process that leaves the group and empties its environment is not found.
+ * A process that leaves the group and empties its environment is not found. In a sandbox it ends with all others of the
+ * run: the first process of their namespace is in the group, and is itself no process of the run.
  */
 export type ProcessTree = {
   /** The mark, for the environment of the command. */
@@ -17,9 +18,13 @@ export type ProcessTree = {
   begin(pid: number): void;
   /** Whether some process of it runs now; a zombie does not. Costs a look at /proc: some milliseconds. */
   alive(): boolean;
+  /** Whether what keeps it does: of a sandboxed run, its first process besides. */
+  kept(): boolean;
   signal(signal: NodeJS.Signals): void;
   /** Waits until no process runs; false when some still does after `withinMs`, or when `until` says to stop. */
   gone(withinMs: number, until?: () => boolean): Promise<boolean>;
+  /** Waits until nothing is kept. */
+  released(withinMs: number): Promise<boolean>;
   /** Command lines of those that run now. */
   commands(): string[];
   /** Processor time of those that were seen alive, up to when they were seen last. */
@@ -35,18 +40,27 @@ const noGroup = -1;
 type Member = { pid: number; start: number; cpuMs: number };
 
 /** `owner`: the first part of the mark, by which a successor finds what a killed owner left. */
-export function openProcessTree(owner = ""): ProcessTree {
+export function openProcessTree(owner = "", { contained = false } = {}): ProcessTree {
   const mark = `${owner}:${randomUUID()}`;
   const outer = process.env[markName];
   const seen = new Map<string, number>();
   let leader = noGroup;
   let since = 0;
   const members = (): Member[] => {
-    const found = membersOf(leader, mark, since);
+    const found = membersOf(leader, mark, since).filter(({ pid }) => !contained || !isInit(pid));
     for (const { pid, start, cpuMs } of found) seen.set(`${pid}:${start}`, cpuMs);
     return found;
   };
   const alive = (): boolean => (process.platform === "linux" ? members().length > 0 : signalOne(-leader, 0));
+  const kept = (): boolean => (contained ? membersOf(leader, mark, since).length > 0 : alive());
+  const until = async (over: () => boolean, withinMs: number): Promise<boolean> => {
+    const endMs = performance.now() + withinMs;
+    while (!over()) {
+      if (performance.now() >= endMs) return false;
+      await wait(pollMs);
+    }
+    return true;
+  };
   return {
     env: { [markName]: outer ? `${outer} ${mark}` : mark },
     begin: (pid) => {
@@ -54,18 +68,20 @@ export function openProcessTree(owner = ""): ProcessTree {
       since = statOf(pid)?.start ?? 0;
     },
     alive,
+    kept,
     signal: (signal) => {
       signalOne(-leader, signal);
       for (const { pid } of members()) signalOne(pid, signal);
     },
-    gone: async (withinMs, until = () => false) => {
-      const endMs = performance.now() + withinMs;
-      while (alive()) {
-        if (performance.now() >= endMs || until()) return false;
-        await wait(pollMs);
-      }
-      return true;
+    gone: async (withinMs, enough = () => false) => {
+      let left = false;
+      const over = (): boolean => {
+        left = alive();
+        return !left || enough();
+      };
+      return (await until(over, withinMs)) && !left;
     },
+    released: (withinMs) => until(() => !kept(), withinMs),
     commands: () =>
       process.platform === "linux"
         ? members().map(({ pid }) => commandOf(pid))

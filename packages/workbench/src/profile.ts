@@ -56,10 +56,11 @@ export async function profileRun(options: ProfileOptions): Promise<Profiled> {
       QUESTBUS_PROFILE_DIR: scratch,
       QUESTBUS_PROFILE_INTERVAL_US: String(Math.min(intervalUsMax, Math.max(intervalUsMin, intervalUs))),
     };
+    const measured = { user: "measure", grant: { reads: [preload], writes: [scratch] } } as const;
     const before = await readMachineMarks();
     const run = await (http
-      ? runHttp({ ...setting, env, http })
-      : runCommand({ ...setting, command: metered, env, measureRss: true, measureCpu: true }));
+      ? runHttp({ ...setting, ...measured, env, http })
+      : runCommand({ ...setting, ...measured, command: metered, env, measureRss: true, measureCpu: true }));
     if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
     if (run.timedOut || run.exit !== 0) return { run: unprofiled(failure(run)), kept: [] };
     const machine = sharesBetween(before, await readMachineMarks(), run.wallMs);

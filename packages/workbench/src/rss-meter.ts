@@ -13,6 +13,8 @@ import { join } from "node:path";
  * until exec. Without `time`, on Linux, VmHWM of the command's processes is read every 10 ms.
  */
 export type RssMeter = {
+  /** What its program writes to; null: nothing. */
+  readonly file: string | null;
   /** The program and arguments that run `argv` under the meter. */
   wrap(argv: readonly [string, ...string[]]): [string, ...string[]];
   /** Called once the process runs. */
@@ -51,6 +53,7 @@ function timeMeter(kind: "gnu-time" | "bsd-time"): RssMeter {
   const file = join(tmpdir(), `questbus-rss-${randomUUID()}`);
   const flags = kind === "gnu-time" ? ["-f", "%M"] : ["-l"];
   return {
+    file,
     wrap: (argv) => [timePath, ...flags, "-o", file, ...argv],
     start: () => {},
     stop: async () => {
@@ -75,6 +78,7 @@ function samplingMeter(): RssMeter {
   let peak = 0;
   let timer: NodeJS.Timeout | null = null;
   return {
+    file: null,
     wrap: (argv) => [...argv],
     start: (pid) => {
       const sample = (): void => {

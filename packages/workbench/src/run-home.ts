@@ -21,7 +21,7 @@ import { removeTree } from "./removal.ts";
  * Programs such as `cargo` and `node` may be shims of a version manager, which looks below HOME for what to start; they
  * are told the real place. Caches of builds and packages are not among them.
  */
-const toolchains: readonly [name: string, belowHome: string][] = [
+export const toolchains: readonly [name: string, belowHome: string][] = [
   ["RUSTUP_HOME", ".rustup"],
   ["CARGO_HOME", ".cargo"],
   ["VOLTA_HOME", ".volta"],

@@ -18,7 +18,7 @@ export type SuiteOptions = CommandSetting & {
  */
 export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
   const { artifacts, ...command } = options;
-  const run = await runCommand(command);
+  const run = await runCommand({ ...command, user: "tests" });
   if (run.aborted) throw options.signal?.reason ?? new Error("aborted");
   const passed = run.exit === 0 && !run.timedOut;
   if (!passed && blamesDisk(run.output) && (await looksFull(options.cwd))) throw diskFull(options.cwd);

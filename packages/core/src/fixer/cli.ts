@@ -11,6 +11,9 @@ type CliFixer = Extract<FixerSpec, { kind: "cli" }>;
 type Template = {
   /** The words of the command line; `args` are the model's and the operator's own. */
   line(args: string): string;
+  /** What it keeps below HOME: its sign-in and sessions, and, read only, itself. */
+  writes: readonly string[];
+  reads: readonly string[];
   /** Variables it reads keys and places from; they are handed on where they are set. */
   keeps: readonly string[];
   sets: Readonly<Record<string, string>>;
@@ -35,6 +38,8 @@ const templates: Record<CliName, Template> = {
       "CLAUDE_CODE_OAUTH_TOKEN",
       "CLAUDE_CONFIG_DIR",
     ],
+    writes: [".claude", ".claude.json"],
+    reads: [".local/share/claude"],
     sets: {},
     leaves: null,
     quota:
@@ -45,6 +50,8 @@ const templates: Record<CliName, Template> = {
     line: (args) =>
       `codex exec --sandbox workspace-write --skip-git-repo-check --color never${args} - < ${prompt}`,
     keeps: ["OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_API_KEY", "CODEX_HOME"],
+    writes: [".codex"],
+    reads: [],
     sets: {},
     leaves: null,
     quota:
@@ -60,6 +67,8 @@ const templates: Record<CliName, Template> = {
       "GOOGLE_CLOUD_LOCATION",
       "GOOGLE_GENAI_USE_VERTEXAI",
     ],
+    writes: [".gemini"],
+    reads: [".config/gcloud"],
     // Without it a folder that nobody has trusted by hand is worked on in the mode that may edit nothing.
     sets: { GEMINI_CLI_TRUST_WORKSPACE: "true" },
     leaves: null,
@@ -77,6 +86,8 @@ const templates: Record<CliName, Template> = {
       "DEEPSEEK_API_KEY",
       "OPENROUTER_API_KEY",
     ],
+    writes: [".aider"],
+    reads: [".aider.conf.yml", ".local/share/uv"],
     sets: {},
     leaves: /^\.aider/,
     quota:
@@ -94,11 +105,14 @@ export function cliStart(fixer: CliFixer): {
   keeps: readonly string[];
   sets: Readonly<Record<string, string>>;
   leaves: RegExp | null;
+  /** Below HOME. */
+  reads: readonly string[];
+  writes: readonly string[];
 } {
-  const { line, keeps, sets, leaves } = templates[fixer.cli];
+  const { line, keeps, sets, leaves, reads, writes } = templates[fixer.cli];
   const args = [...(fixer.model === null ? [] : ["--model", fixer.model]), ...fixer.extraArgs];
   const command = line(args.map((arg) => ` ${shellWord(arg)}`).join(""));
-  return { command, keeps: [...keeps, ...everywhere, ...fixer.env], sets, leaves };
+  return { command, keeps: [...keeps, ...everywhere, ...fixer.env], sets, leaves, reads, writes };
 }
 
 export const cliInstall = (cli: CliName): string => templates[cli].install;

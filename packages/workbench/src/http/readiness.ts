@@ -1,38 +1,11 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { QuestbusError } from "@questbus/protocol";
 
-/** The port of a server that is measured, and the wait until it answers there. */
+/** The wait until a server that is measured answers. Nothing large is imported: see `ready.ts`, which is begun for each run. */
 
 const probeEveryMs = 20;
 const probeTimeoutMs = 1_000;
 /** Both ways to say this machine; a server on `localhost` may listen on either. */
 const hosts = ["127.0.0.1", "[::1]"];
-
-/**
- * A loopback port on which nobody listens: the one that is asked for, else any.
- * @throws BENCH_FAILED when somebody does: it would be measured in place of the target
- */
-export async function freePort(wanted: number | null): Promise<number> {
-  const server = createServer();
-  try {
-    server.listen({ port: wanted ?? 0, host: "127.0.0.1" });
-    await once(server, "listening");
-    const address = server.address();
-    if (typeof address === "object" && address !== null) return address.port;
-    throw new Error("no port");
-  } catch {
-    throw new QuestbusError({
-      code: "BENCH_FAILED",
-      message: `something else listens on port ${wanted}`,
-      where: "measure.http.port",
-      next: "stop it, or leave the port out and let the server take PORT",
-    });
-  } finally {
-    server.close();
-  }
-}
 
 /** The URLs that a path may mean on a port; a URL means itself. */
 export const urlsOf = (place: string, port: number): string[] =>

@@ -6,8 +6,11 @@ import { type HttpTarget, limit, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "../command.ts";
 import { lastLines } from "../excerpt.ts";
 import { nameOwner } from "../run-home.ts";
+import { type SandboxGrant, workSandbox } from "../sandbox/sandbox.ts";
 import type { LoadOrder } from "./load.ts";
-import { freePort, untilReady, urlsOf } from "./readiness.ts";
+import { joinNetwork } from "./network.ts";
+import { freePort } from "./port.ts";
+import { untilReady, urlsOf } from "./readiness.ts";
 import { usageOf } from "./server-usage.ts";
 
 /**
@@ -18,8 +21,14 @@ import { usageOf } from "./server-usage.ts";
  * H2: the server is started afresh for each observation, on a port where nobody listened before.
  * H3: nothing but this machine is asked; the quest's contract allows no other host.
  */
-export type HttpRunOptions = CommandSetting & { http: HttpTarget; cwd: string; timeoutMs: number };
+export type HttpRunOptions = CommandSetting & {
+  grant?: SandboxGrant | undefined;
+  http: HttpTarget;
+  cwd: string;
+  timeoutMs: number;
+};
 
+const asker = fileURLToPath(new URL("./ready.ts", import.meta.url));
 const loader = fileURLToPath(new URL("./load.ts", import.meta.url));
 /** For the load's own start, and the last second that it counts. */
 const loadGraceMs = 15_000;
@@ -29,16 +38,20 @@ const loadGraceMs = 15_000;
  * @throws BENCH_FAILED when the server does not become ready or ends too early, or when the port is taken
  */
 export async function runHttp(options: HttpRunOptions): Promise<CommandRun> {
-  const { http, signal, timeoutMs } = options;
+  const { http, signal } = options;
   const startMs = performance.now();
   const port = await freePort(http.port);
   const server = startServer(options, port);
   try {
     const within = AbortSignal.any([server.over, ...(signal ? [signal] : [])]);
-    const found = await untilReady(urlsOf(http.ready, port), Math.min(http.readyMs, timeoutMs), within);
+    const via = server.apart ? await joinNetwork(server.group, within) : [];
+    const found = await readiness(options, { urls: urlsOf(http.ready, port), via }, within);
     const origin = "url" in found ? new URL(found.url).origin : null;
     const before = server.usage();
-    const load = origin === null ? null : await runLoad(options, new URL(http.load.url, origin).href, within);
+    const load =
+      origin === null
+        ? null
+        : await runLoad(options, { url: new URL(http.load.url, origin).href, via: via ?? [] }, within);
     const after = server.usage();
     const endedEarly = server.over.aborted;
     const ended = await server.stop();
@@ -60,6 +73,9 @@ const cpuOf = (before: Usage, after: Usage) => ({
 });
 
 type Server = {
+  /** It has a network of its own. */
+  readonly apart: boolean;
+  group(): number | null;
   /** Aborts when the server ends, whoever ended it. */
   readonly over: AbortSignal;
   usage(): Usage;
@@ -73,6 +89,8 @@ function startServer({ http, signal, env, ...options }: HttpRunOptions, port: nu
   let group: number | null = null;
   const run = runCommand({
     ...options,
+    user: "measure",
+    grant: { ...options.grant, asked: true },
     command: http.start,
     env: { ...env, PORT: String(port) },
     signal: AbortSignal.any([stop.signal, ...(signal ? [signal] : [])]),
@@ -81,7 +99,10 @@ function startServer({ http, signal, env, ...options }: HttpRunOptions, port: nu
     },
   }).finally(() => over.abort());
   run.catch(() => {});
+  const inside = workSandbox();
   return {
+    apart: inside !== null && !inside.network.includes("measure"),
+    group: () => group,
     over: over.signal,
     usage: () => (group === null ? null : usageOf(group)),
     stop: () => {
@@ -92,7 +113,11 @@ function startServer({ http, signal, env, ...options }: HttpRunOptions, port: nu
 }
 
 /** Runs the load in a process of its own; what it is to send stands in a file, not in its arguments. */
-async function runLoad(options: HttpRunOptions, url: string, signal: AbortSignal): Promise<CommandRun> {
+async function runLoad(
+  options: HttpRunOptions,
+  { url, via }: { url: string; via: readonly string[] },
+  signal: AbortSignal,
+): Promise<CommandRun> {
   const dir = await mkdtemp(join(tmpdir(), "questbus-load-"));
   try {
     await nameOwner(dir);
@@ -100,14 +125,38 @@ async function runLoad(options: HttpRunOptions, url: string, signal: AbortSignal
     const { load, digest = false } = options.http;
     const order: LoadOrder = { url, load, digest, answersMax: limit.loadAnswersMax };
     await writeFile(file, JSON.stringify(order), { mode: 0o600 });
-    const command = `exec ${[process.execPath, loader, file].map(quoted).join(" ")}`;
+    const command = lineOf([...via, process.execPath, loader, file]);
     const timeoutMs = load.warmupMs + load.durationMs + loadGraceMs;
-    return await runCommand({ command, cwd: dir, timeoutMs, signal, groups: options.groups });
+    return await runCommand({ command, cwd: dir, timeoutMs, signal, groups: options.groups, grant: "ours" });
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
+type Ready = Awaited<ReturnType<typeof untilReady>>;
+
+/** Asks from where the server can be reached. */
+async function readiness(
+  { http, cwd, timeoutMs, groups }: HttpRunOptions,
+  { urls, via }: { urls: readonly string[]; via: readonly string[] | null },
+  signal: AbortSignal,
+): Promise<Ready> {
+  const withinMs = Math.min(http.readyMs, timeoutMs);
+  if (via === null) return { last: "it ended" };
+  if (via.length === 0) return untilReady(urls, withinMs, signal);
+  const command = lineOf([...via, process.execPath, asker, String(withinMs), ...urls]);
+  const run = await runCommand({
+    command,
+    cwd,
+    timeoutMs: withinMs + loadGraceMs,
+    signal,
+    groups,
+    grant: "ours",
+  });
+  return run.exit === 0 ? (JSON.parse(run.stdout) as Ready) : { last: lastLines(run.output, 300) };
+}
+
+const lineOf = (words: readonly string[]): string => `exec ${words.map(quoted).join(" ")}`;
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 const printed = ({ output }: CommandRun): string => {
