@@ -70,4 +70,5 @@ export function openLeases(bus: () => Promise<BusClient>, time: Time): Leases {
   };
 }
 
-const closeMsMax = 1_000;
+/** Clients end a server that is still there some seconds after its input ended. */
+const closeMsMax = 3_000;
