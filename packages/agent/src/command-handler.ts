@@ -59,6 +59,8 @@ async function run(
       timeoutMs,
       signal,
       groups,
+      // Whoever began it chose where it runs; a quest has no say in what it is.
+      grant: "ours",
     });
     signal.throwIfAborted();
     if (ran.exit === 0) return ran.stdout;

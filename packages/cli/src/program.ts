@@ -15,6 +15,7 @@ import type { RestoreOptions } from "./command-backup.ts";
 import type { ScopeOptions } from "./command-pause.ts";
 import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
+import type { UpOptions } from "./command-up.ts";
 import {
   commonOf,
   durationOf,
@@ -79,7 +80,10 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   withCommon(upCommand)
     .option("--cluster <nodes>", "3: three nodes on this machine, one leads, two stand by", clusterSize)
     .option("--from <node>", "begin the cluster anew from that node's database; the others' are moved aside")
-    .action(async (given: { cluster?: number; from?: string }) => {
+    .addOption(
+      new Option("--without <roles...>", "start no agent of these: your own does their work").choices(roles),
+    )
+    .action(async (given: UpOptions) => {
       const { up } = await import("./command-up.ts");
       ended(await up(commonOf(upCommand, signal), given));
     });

@@ -75,7 +75,8 @@ async function startOrJoin(
   const untilMs = performance.now() + joinMsMax;
   for (;;) {
     try {
-      const own = await startStack(makeStateDir(stateDir), { agents, sandbox });
+      const started = agents ? { sandbox } : { agents: [], sandbox };
+      const own = await startStack(makeStateDir(stateDir), started);
       return { own, address: { ...own, id: "" } };
     } catch (error) {
       const locked = error instanceof QuestbusError && error.code === "STATE_LOCKED";

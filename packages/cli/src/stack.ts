@@ -85,8 +85,8 @@ const userPath = (path: string): string =>
 
 export type StackOptions = {
   space?: string;
-  /** False: none is started. */
-  agents?: boolean;
+  /** The roles that get an agent; all by default. */
+  agents?: readonly Role[];
   /** What the command line says; absent: nothing. */
   sandbox?: SandboxPolicy | undefined;
   /** The nodes of the cluster that is to be started; without it, a single orchestrator. */
@@ -103,11 +103,11 @@ export async function startStack(stateDir: string, options: StackOptions = {}): 
   const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
   const sandbox = sandboxPolicy(options.sandbox, process.env, await readSettings(dir));
-  if (options.agents !== false) tellLevel(openSandbox({ policy: sandbox, hidden: [] }).level);
+  if (options.agents?.length !== 0) tellLevel(openSandbox({ policy: sandbox, hidden: [] }).level);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
   const supervisor = new Supervisor({ dir, space, credentials, cluster, sandbox, onNews });
   try {
-    await supervisor.start(options.agents === false ? [] : roles);
+    await supervisor.start(options.agents ?? roles);
     return { url: supervisor.url, space, broker: supervisor.brokerName, stop: () => supervisor.stop() };
   } catch (error) {
     await supervisor.stop();
