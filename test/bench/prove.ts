@@ -1,8 +1,9 @@
 // `npm run prove -- [AREA[/PART]] [--full] [--json]`: every measured promise, run for real. Exit code 1 when one is missed.
 import { parseArgs, styleText } from "node:util";
 import { faultsOf } from "@questbus/protocol";
+import { proveInjections } from "./doors/injection.ts";
+import { proveMcp } from "./doors/mcp.ts";
 import { proveSandbox } from "./doors/sandbox.ts";
-import { proveMcp } from "./doors.ts";
 import {
   proveCancels,
   proveCrashes,
@@ -35,6 +36,7 @@ const areas: Record<string, Area> = {
   "faults/mutations": proveMutations,
   "faults/rpo": proveRpo,
   "faults/cancel": proveCancels,
+  "doors/injection": proveInjections,
   "doors/mcp": proveMcp,
   "doors/sandbox": proveSandbox,
   "speed/w3": proveW3,

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { type ClaimAnswer, principals } from "@questbus/protocol";
 import { type McpEra, mcpEras, openMcp, openPlace, type Place, startBareStack } from "@questbus/testkit";
 import { scriptedReport, submission } from "@questbus/testkit/scripted-report";
-import type { Area, Promised } from "./promise.ts";
+import type { Area, Promised } from "../promise.ts";
 
 /** The promises of the doors: what anybody finds who joins with a client of their own. */
 
