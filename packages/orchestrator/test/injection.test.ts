@@ -1,7 +1,7 @@
 import type { Report } from "@questbus/protocol";
+import { injections } from "@questbus/testkit/injection-corpus";
 import { scriptedReport } from "@questbus/testkit/scripted-report";
 import { describe, expect, test } from "vitest";
-import { injections } from "../../core/test/injection/corpus.ts";
 import { agent, close, dataOf, granted, openRig, rows, send, stateOf, submit } from "./rig.ts";
 
 /** The report with a text in every place where an agent, a program or a repository has the word. */

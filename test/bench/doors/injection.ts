@@ -1,13 +1,15 @@
-import { suspectText } from "../../../packages/core/src/injection/suspect.ts";
-import { honest, injections } from "../../../packages/core/test/injection/corpus.ts";
+import { injectionSignOf } from "@questbus/core";
+import { honest, injections } from "@questbus/testkit/injection-corpus";
 import type { Area } from "../promise.ts";
 
+const isSuspected = (text: string): boolean =>
+  injectionSignOf({ from: "repository", where: "text", text }) !== null;
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
 /** How many texts that speak to their reader are seen, and how many honest ones are taken for such. That neither has an effect is a test of the orchestrator. */
 export const proveInjections: Area = async function* () {
-  const missed = injections.filter(({ text }) => suspectText(text).length === 0);
-  const alarms = honest.filter((text) => suspectText(text).length > 0);
+  const missed = injections.filter(({ text }) => !isSuspected(text));
+  const alarms = honest.filter(isSuspected);
   const [found, all] = [injections.length - missed.length, injections.length];
   yield {
     id: "doors.injection.found",

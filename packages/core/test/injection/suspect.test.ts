@@ -1,8 +1,8 @@
 import { injectionKinds } from "@questbus/protocol";
+import { honest, injections } from "@questbus/testkit/injection-corpus";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { suspectText } from "../../src/injection/suspect.ts";
-import { honest, injections } from "./corpus.ts";
 
 test("texts that speak to their reader show signs, most of them; honest ones show none, nearly all", () => {
   const missed = injections.filter(({ text }) => suspectText(text).length === 0).map(({ text }) => text);
