@@ -1,6 +1,7 @@
 /**
  * Secrets in what agents, repositories and tools say: forms that their makers publish, so that a match is hardly ever
- * anything else. What has no form of its own, a password in a sentence say, is not found.
+ * anything else. What has no form of its own, a password in a sentence say, is not found. Each form reads a bounded part from
+ * where it begins, or begins once a word: while a message full of beginnings is looked at, everyone waits.
  */
 const forms: readonly (readonly [string, RegExp])[] = [
   [
@@ -10,12 +11,12 @@ const forms: readonly (readonly [string, RegExp])[] = [
   ["nkey seed", /\bS[UAONCX][A-Z2-7]{56}\b/g],
   ["GitHub token", /\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255})\b/g],
   ["GitLab token", /\bglpat-[\w-]{20,255}/g],
-  ["API key", /\bsk-(?:[a-z]{2,8}-)?(?=[\w-]*\d)[\w-]{20,255}/g],
+  ["API key", /(?<!\w|[\w-]-)sk-(?:[a-z]{2,8}-)?(?=[\w-]*\d)[\w-]{20,255}/g],
   ["AWS key", /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g],
   ["Slack token", /\bxox[abeoprs]-[\w-]{10,255}/g],
   ["npm token", /\bnpm_[A-Za-z0-9]{36}\b/g],
   ["Google key", /\bAIza[\w-]{35}\b/g],
-  ["JSON web token", /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/g],
+  ["JSON web token", /(?<!\w|[\w-]-)eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/g],
 ];
 const inAddress = /\b([a-z][a-z0-9+.-]{1,15}:\/\/[^\s:/@"']{1,100}):[^\s/@"']{1,200}@/g;
 /** No form fits without one of these. */

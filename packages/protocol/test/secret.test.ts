@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { redact, redactText } from "../src/index.ts";
+import { limit, redact, redactText } from "../src/index.ts";
 
 // Put together here, so that no scanner takes this file for a leak.
 const seed = `SU${"AC4X7PQ2".repeat(7)}`;
@@ -8,6 +8,7 @@ const secrets: readonly [string, string, string][] = [
   ["an nkey seed", seed, "[redacted: nkey seed]"],
   ["a GitHub token", `ghp_${"a1B2".repeat(9)}`, "[redacted: GitHub token]"],
   ["an API key", `sk-${"ant"}-api03-${"xY9z".repeat(6)}`, "[redacted: API key]"],
+  ["an API key of a removed line", `-sk-${"ant"}-api03-${"xY9z".repeat(6)}`, "-[redacted: API key]"],
   ["an AWS key", `AKIA${"Z2".repeat(8)}`, "[redacted: AWS key]"],
   ["an npm token", `npm_${"q7Rt".repeat(9)}`, "[redacted: npm token]"],
   [
@@ -44,4 +45,20 @@ test("a value without secrets is the same value", () => {
     }),
     { numRuns: 50 },
   );
+});
+
+test.each([
+  "eyJ-",
+  "eyJaaaaaaaaaaa.",
+  "sk-",
+  "sk-a",
+  "-sk-",
+  "a://",
+  "a://b:c",
+  `-----BEGIN ${"PRIVATE"} KEY`,
+])("a whole message of %s is looked through at once: everyone waits meanwhile", (beginning) => {
+  const text = beginning.repeat(limit.messageBytesMax / beginning.length);
+  const fromMs = performance.now();
+  redactText(text);
+  expect(performance.now() - fromMs).toBeLessThan(1_000);
 });
