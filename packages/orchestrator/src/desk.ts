@@ -104,7 +104,7 @@ export class Desk {
     this.#quests = new QuestBook(store, (events, command, timeMs) => this.#append(events, command, timeMs));
     this.asks = new AskDesk(store, {
       nowMs,
-      append: (events, command) => this.#append(events, command, nowMs()),
+      append: (events, command) => this.#append(events.map(withoutSecrets), command, nowMs()),
       refused: (actor, error, id) => this.recordRefusal({ id, verb: "report", actor }, null, error),
       admit: () => refuseInSafeMode(this.#pauses.all, "ask"),
     });
@@ -156,7 +156,7 @@ export class Desk {
   }
 
   #append(events: readonly NewEvent[], command: string | null, timeMs: number): JournalEvent[] {
-    const rows = this.#store.append(events.map(withoutSecrets), { timeMs, command });
+    const rows = this.#store.append(events, { timeMs, command });
     // What the ends of work, and the words that came with them, say of who did it; these rows have no projection.
     const moves = [...this.breakers.take(rows), ...injectionsIn(rows)];
     const moved = moves.length > 0 ? this.#store.append(moves, { timeMs, command: null }) : [];
@@ -275,7 +275,7 @@ export class Desk {
 
   /** Records something that is not about the state of a quest. */
   record(event: NewEvent, command: string | null): JournalEvent {
-    const [row] = this.#append([event], command, this.#nowMs()) as [JournalEvent];
+    const [row] = this.#append([withoutSecrets(event)], command, this.#nowMs()) as [JournalEvent];
     projectFact(this.#store, row);
     return row;
   }

@@ -4,6 +4,7 @@ import type { Store, StoreWrites } from "@questbus/store";
 import { until as eventually } from "@questbus/testkit";
 import { scriptedReport, sha, submission } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
+import { replayInto } from "../src/replay.ts";
 import {
   agent,
   arbiter,
@@ -438,3 +439,22 @@ function failing() {
   };
   return { store, fail };
 }
+
+describe("a secret in a report", () => {
+  const seed = `SU${"AC4X7PQ2".repeat(7)}`;
+
+  it("is kept neither in it nor in what follows from it, so that the verdict can be recomputed", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await until(rig, quest, "review");
+    const grant = await granted(rig, agent("architect"));
+    const signOff = { vote: "no" as const, reasons: [`it holds ${seed}`] };
+    dataOf(await send(rig, agent("architect"), "report", { ...scriptedReport(grant), signOff }));
+    await until(rig, quest, "plan");
+    expect(rows(rig.store, "pass.judged")[0]?.body).toMatchObject({
+      verdict: { reasons: ["architect says no: it holds [redacted: nkey seed]"] },
+    });
+    expect(JSON.stringify(rows(rig.store))).not.toContain(seed);
+    expect(replayInto(rig.store, freshStore()).faults).toEqual([]);
+  });
+});

@@ -48,6 +48,21 @@ describe("a quest that waits for a candidate", () => {
     expect((await play(rig, one)).status).toBe("accepted");
   });
 
+  it("gets it as it was supplied, also where something in it looks like a secret", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig, asking("one"));
+    await play(rig, quest);
+    const change = {
+      patch:
+        "--- a/src/a\n+++ b/src/a\n@@ -1 +1 @@\n-postgres://app:hunter2@db\n+postgres://app:hunter3@db\n",
+    };
+    const note = "for postgres://app:hunter2@db";
+    dataOf(await send(rig, worker, "supply", { quest, name: "idea", note, change }));
+    expect(rows(rig.store, "candidate.supplied")[0]?.body).toMatchObject({
+      supplied: { note: "for postgres://app:[redacted: password]@db", change },
+    });
+  });
+
   it("goes on after a restart with what was supplied", async () => {
     const rig = await openRig();
     const one = await submit(rig, asking("one"));

@@ -60,9 +60,17 @@ export function injectionSignOf({ from, where, text }: Said): InjectionSign | nu
   return kinds.length > 0 ? { from, where, kinds, excerpt: excerptOf(text) } : null;
 }
 
-/** An event as it may be kept: without the secrets that stood in words from outside. */
-export const withoutSecrets = (event: NewEvent): NewEvent =>
-  spoken.includes(event.type) ? ({ ...event, body: redact(event.body) } as NewEvent) : event;
+/**
+ * An event as it may be kept: without the secrets that stood in words from outside. What a candidate changes stays as it is:
+ * with one word replaced it is another candidate, which nobody supplied.
+ */
+export function withoutSecrets(event: NewEvent): NewEvent {
+  if (!spoken.includes(event.type)) return event;
+  const clean = { ...event, body: redact(event.body) } as NewEvent;
+  if (event.type !== "candidate.supplied" || clean.type !== "candidate.supplied") return clean;
+  const { change } = event.body.supplied;
+  return { ...clean, body: { ...clean.body, supplied: { ...clean.body.supplied, change } } };
+}
 
 /** What follows from rows that were appended: one event for each in which somebody speaks to a reader. It decides nothing. */
 export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>

@@ -6,6 +6,7 @@ import {
   type NewEvent,
   QuestbusError,
 } from "@questbus/protocol";
+import { withoutSecrets } from "../injection/find.ts";
 import { applyEvent } from "./apply.ts";
 import type { QuestState } from "./state.ts";
 
@@ -32,7 +33,8 @@ export function emit<T extends EventType>(
   by: "caller" | "self" = "self",
 ): void {
   const actor = by === "caller" ? draft.context.actor : orchestrator;
-  const event = { type, quest: draft.state.id, actor, body } as NewEvent;
+  // Before what follows is decided: its reasons repeat these words, and are recomputed from what was kept.
+  const event = withoutSecrets({ type, quest: draft.state.id, actor, body } as NewEvent);
   const next = applyEvent(draft.state, { ...event, timeMs: draft.context.nowMs });
   if (next) draft.state = next;
   draft.events.push(event);
