@@ -55,7 +55,7 @@ export async function serveMcpHttp(
     if (!isHostOurs(request, response) || !isOriginOurs(request, response)) return;
     if (!isBearer(token, request.headers.authorization)) {
       response.writeHead(401, { "www-authenticate": 'Bearer realm="questbus"' }).end();
-    } else if (new URL(request.url ?? "", "http://localhost").pathname !== path) {
+    } else if (request.url?.split("?", 1)[0] !== path) {
       response.writeHead(404).end();
     } else void handle(request as Parameters<typeof handle>[0], response);
   });
