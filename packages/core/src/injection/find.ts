@@ -1,5 +1,6 @@
 import {
   type EventBody,
+  type InjectionKind,
   type InjectionSign,
   type JournalEvent,
   limit,
@@ -51,12 +52,19 @@ function reportedSigns({ type, body }: JournalEvent): readonly InjectionSign[] {
   return task === "review" ? (result?.injections ?? []) : [];
 }
 
+/** A dead letter is a command that could not be read, envelope and subject: that it looks like one is no sign. */
+const ordinaryIn = (type: JournalEvent["type"]): readonly InjectionKind[] =>
+  type === "message.dead" ? ["command"] : [];
+
 /** The part of a text that a person needs to see what it is about. */
 const excerptOf = (text: string): string => text.trim().slice(0, limit.noteCharsMax).toWellFormed();
 
-/** The sign of a text; null: it shows none. */
-export function injectionSignOf({ from, where, text }: Said): InjectionSign | null {
-  const kinds = suspectText(text);
+/** The sign of a text; null: it shows none but what is `ordinary` where it stands. */
+export function injectionSignOf(
+  { from, where, text }: Said,
+  ordinary: readonly InjectionKind[] = [],
+): InjectionSign | null {
+  const kinds = suspectText(text).filter((kind) => !ordinary.includes(kind));
   return kinds.length > 0 ? { from, where, kinds, excerpt: excerptOf(text) } : null;
 }
 
@@ -79,7 +87,7 @@ export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
     const signs = [...reportedSigns(row)];
     for (const said of textsIn(row.body, [])) {
       if (signs.length >= limit.injectionSignsMax) break;
-      const sign = injectionSignOf(said);
+      const sign = injectionSignOf(said, ordinaryIn(row.type));
       if (sign) signs.push(sign);
     }
     if (signs.length === 0) return [];
