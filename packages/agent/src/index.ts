@@ -17,6 +17,6 @@ export {
 } from "./measurement.ts";
 export { nearWord } from "./near-word.ts";
 export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } from "./seal.ts";
-export { groupsDir } from "./session.ts";
+export { groupsDir, sessionNames } from "./session.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

@@ -25,7 +25,7 @@ import { AskHands } from "./asks.ts";
 import { loadBuiltIn } from "./built-in.ts";
 import { answerWith, behaviourOf, type Handlers } from "./handler.ts";
 import type { Log } from "./lease.ts";
-import { runSession } from "./session.ts";
+import { joinedName, runSession } from "./session.ts";
 import { openSpool } from "./spool.ts";
 
 /**
@@ -102,7 +102,7 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
     name,
     async handle(handlers) {
       const { definition, behaviour } = await loadBuiltIn(role);
-      const own = `${role}-${name}`;
+      const own = joinedName(credential);
       const spool = openSpool(join(stateDir, "run", "spool", own));
       const { signal } = stopping;
       const trouble = (faults: readonly Fault[]): void => onTrouble?.(faults);

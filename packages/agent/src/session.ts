@@ -59,8 +59,15 @@ export type Session = {
   spool?: Spool;
 };
 
-/** Where the agents of a stack record what they run, each below its name. */
+/** Where the agents of a stack record what they run, each below the name of its session. */
 export const groupsDir = (stateDir: string): string => join(stateDir, "run", "groups");
+
+/** The session's name of an agent of a user's own: others of this name may hold other roles. */
+export const joinedName = ({ role, name }: { role: string; name: string }): string => `${role}-${name}`;
+
+/** The names that an agent's session may have: the stack's own is named as its role. */
+export const sessionNames = (agent: { role: string; name: string }): string[] =>
+  agent.name === agent.role ? [agent.name, joinedName(agent)] : [joinedName(agent)];
 
 const claimAnswerSlackMs = 2_000;
 /** After a claim that was refused at once (a full queue, a full disk), so that asking again is no storm. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
-import { groupsDir } from "@questbus/agent";
+import { groupsDir, sessionNames } from "@questbus/agent";
 import type { BusClient } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
 import { type CommandData, exitCode, QuestbusError, roles, type SandboxPolicy } from "@questbus/protocol";
@@ -260,7 +260,10 @@ export async function cancelOn(
     type: "assignment.claimed",
     limit: roles.length,
   });
-  const holders = [...held.flatMap(({ holder }) => holder ?? []), ...claims.map(({ actor }) => actor.name)];
+  const holders = [
+    ...held.flatMap(({ role, holder }) => (holder ? [{ role, name: holder }] : [])),
+    ...claims.map(({ actor }) => actor),
+  ].flatMap(sessionNames);
   const ended = await recordedGroupsEnd(groupsDir(resolve(stateDir)), holders, endedMsMax);
   await sweep(stateDir, quest);
   return { answer, ended };
