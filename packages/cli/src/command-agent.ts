@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import {
@@ -17,7 +17,7 @@ import { isOfStack, ofStack } from "./agent-name.ts";
 import type { Common } from "./command-run.ts";
 import { ago, note, printData, printJson, table } from "./output.ts";
 import { findStack, type StackAddress } from "./stack-record.ts";
-import { makeStateDir, refuseFile } from "./state-dir.ts";
+import { makeStateDir, mcpTokenPath, refuseFile } from "./state-dir.ts";
 
 /** How long the broker of a running stack may take to take a change up. */
 const takenUpMsMax = 10_000;
@@ -87,6 +87,7 @@ export async function revokeAgent(agent: AgentId, { state, json }: Common): Prom
   const path = credentialPath(dir, agent.role, agent.name);
   const kept = statSync(path, { throwIfNoEntry: false }) ? readable(path) : null;
   removeCredential(dir, agent);
+  rmSync(mcpTokenPath(dir, agent), { force: true });
   if (stack && kept && !(await isSoon(() => admits(stack, kept), false))) {
     throw new QuestbusError({
       code: "BUS_UNAVAILABLE",

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Credential, credentialPath, readCredential } from "@questbus/bus";
 import { ensureBearerToken, serveMcpHttp, serveMcpStdio } from "@questbus/gateway";
@@ -7,6 +7,7 @@ import { exitCode, principal, QuestbusError } from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
 import { openGateway } from "./mcp-gateway.ts";
 import { note, printData, printJson } from "./output.ts";
+import { mcpTokenPath } from "./state-dir.ts";
 
 /** `credential`: a file; without it, the state's own operator. `http`: the port; without it, stdin and stdout. */
 export type McpOptions = { credential?: string; http?: number };
@@ -18,7 +19,7 @@ export async function serveMcp({ credential, http }: McpOptions, common: Common)
   try {
     if (http === undefined) await serveMcpStdio(gateway, common.signal);
     else {
-      const token = ensureBearerToken(tokenPath(common.state, who));
+      const token = ensureBearerToken(mcpTokenPath(common.state, who));
       const onReady = (url: string): void =>
         note(`${url} as ${who.role}/${who.name}; bearer token: ${token.path}`);
       await serveMcpHttp(gateway, { port: http, token, signal: common.signal, onReady });
@@ -47,10 +48,6 @@ function speakerOf(path: string | undefined, state: string): Speaker {
     next: "name the credential of an agent, the operator or the arbiter",
   });
 }
-
-/** One a credential: a token must not open another one's door. */
-const tokenPath = (state: string, { role, name }: Speaker["who"]): string =>
-  join(resolve(state), "credentials", `${role}-${name}.mcp-token`);
 
 /** `questbus mcp config`: what an MCP client's file has to say to start this server. */
 export function showMcpConfig(client: McpClient, credential: string | undefined, common: Common): number {

@@ -37,3 +37,7 @@ export function refuseFile(dir: string): void {
 export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));
 
 export const reportsDir = (stateDir: string): string => join(resolve(stateDir), "reports");
+
+/** One a credential: a token must not open another one's door. */
+export const mcpTokenPath = (state: string, { role, name }: { role: string; name: string }): string =>
+  join(resolve(state), "credentials", `${role}-${name}.mcp-token`);

@@ -23,6 +23,10 @@ test.each(["//", "/", "/mcp/x", "http://["])(
       const [answer] = (await once(sent, "response")) as [IncomingMessage];
       expect(answer.resume().statusCode).toBe(404);
     }
+    rmSync(token.path);
+    const late = request({ host: "127.0.0.1", port, path, headers }).end();
+    const [refused] = (await once(late, "response")) as [IncomingMessage];
+    expect(refused.resume().statusCode, "its token was removed").toBe(401);
     stopping.abort();
     await served;
     rmSync(dir, { recursive: true });

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { QuestbusError } from "@questbus/protocol";
 
 /** What a client of the HTTP door shows: a random text in a file that its owner alone may read. Kept here as its hash. */
@@ -34,8 +34,8 @@ function writeFresh(path: string): void {
   }
 }
 
-/** Compares in a time that says nothing of where they differ. */
-export function isBearer({ sha256 }: BearerToken, header: string | undefined): boolean {
+/** Compares in a time that says nothing of where they differ. A token ends with its file: its agent was revoked, say. */
+export function isBearer({ path, sha256 }: BearerToken, header: string | undefined): boolean {
   const [, given] = /^Bearer +(\S+)$/i.exec(header ?? "") ?? [];
-  return given !== undefined && timingSafeEqual(hashOf(given), sha256);
+  return given !== undefined && timingSafeEqual(hashOf(given), sha256) && existsSync(path);
 }
