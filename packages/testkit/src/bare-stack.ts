@@ -90,6 +90,7 @@ export async function startBareStack(
       // The agents first, as the command line ends them.
       for (const part of kept.toReversed()) await part.stop();
       await broker.stop();
+      rmSync(join(stateDir, "stack.json"), { force: true });
     },
   };
 }
