@@ -146,6 +146,6 @@ test("works the assignments of a quest and its asks through the same handlers, a
 test("a credential of another role, or of no stack, is told as it is", async () => {
   await expect(joinAs({ credentials, role: "ops" })).rejects.toMatchObject({ code: "ROLE_FORBIDDEN" });
   await expect(joinAs({ credentials: place.path("qa-none.nk"), role: "qa" })).rejects.toMatchObject({
-    code: "STATE_BROKEN",
+    code: "AGENT_NOT_FOUND",
   });
 });

@@ -70,7 +70,7 @@ const againMs = 500;
 /** Refused so often in a row, without being let in: not a broker that is starting. */
 const refusalsMax = 3;
 
-/** @throws QuestbusError STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
+/** @throws QuestbusError AGENT_NOT_FOUND, STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
 export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
   const credential = readCredential(resolve(options.credentials));
   const role = roleSchema.safeParse(credential.role).data;

@@ -47,12 +47,20 @@ const ownName = "main";
 export const credentialPath = (dir: string, role: CredentialRole, name: string): string =>
   join(dir, "credentials", `${role}-${name}.nk`);
 
-const unreadable = (path: string, message: string): QuestbusError =>
+const unreadable = (path: string, message: string, next: string): QuestbusError =>
   new QuestbusError({
     code: "STATE_BROKEN",
     message: `the credential cannot be used: ${message}`,
     where: path,
-    next: "delete the file and start again: a new one is made",
+    next,
+  });
+
+const noCredential = (path: string): QuestbusError =>
+  new QuestbusError({
+    code: "AGENT_NOT_FOUND",
+    message: "there is no such credential",
+    where: path,
+    next: "see which there are: questbus agent list; questbus agent add NAME --role ROLE makes one",
   });
 
 function identityOf(path: string): { role: CredentialRole; name: string } | null {
@@ -64,18 +72,29 @@ function identityOf(path: string): { role: CredentialRole; name: string } | null
 /** Reads a credential; its file name says whose it is. */
 export function readCredential(path: string): Credential {
   const identity = identityOf(path);
-  if (!identity) throw unreadable(path, "its name is not <role>-<name>.nk");
+  if (!identity)
+    throw unreadable(
+      path,
+      "its name is not <role>-<name>.nk",
+      "name the file that questbus agent add printed",
+    );
   let seed: Uint8Array;
   try {
     seed = new TextEncoder().encode(readFileSync(path, "utf8").trim());
   } catch (error) {
-    throw unreadable(path, (error as NodeJS.ErrnoException).code ?? "it cannot be read");
+    const { code = "it cannot be read" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw noCredential(path);
+    throw unreadable(path, code, "make it readable for you, and for nobody else");
   }
   try {
     const publicKey = fromSeed(seed).getPublicKey();
     return { ...identity, publicKey, path, authenticator: nkeyAuthenticator(seed) };
   } catch {
-    throw unreadable(path, "it holds no nkey seed");
+    throw unreadable(
+      path,
+      "it holds no nkey seed",
+      "of an agent of your own: questbus agent revoke, and add it again; of the stack: delete it, a start makes it anew",
+    );
   }
 }
 

@@ -54,7 +54,9 @@ test("a file that is no credential is named, and its content is not", () => {
     message: expect.not.stringContaining("SUSECRET"),
   });
   expect(() => readCredential(path)).toThrow(broken);
-  expect(() => readCredential(join(dir, "credentials", "qa-gone.nk"))).toThrow(broken);
+  expect(() => readCredential(join(dir, "credentials", "qa-gone.nk"))).toThrow(
+    expect.objectContaining({ code: "AGENT_NOT_FOUND" }),
+  );
   expect(() => readCredential(join(dir, "credentials", "nobody-1.nk"))).toThrow(broken);
 });
 

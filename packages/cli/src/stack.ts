@@ -293,9 +293,12 @@ class Supervisor {
   ): Promise<Broker> {
     const start = async (port?: number): Promise<Broker> => {
       const { onLog, close } = logFile(join(this.#dir, "log", `${name}.log`));
+      const given = this.#credentials;
       const broker = await begin(onLog, port);
       void broker.exited.then(close);
       this.#brokers.set(name, broker);
+      // Who was revoked while it started must not stay in until the next one is.
+      if (this.#credentials !== given) broker.reload(this.#credentials);
       return broker;
     };
     const first = await start();
