@@ -15,7 +15,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { summaryOf } from "./expectation.ts";
 
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
 
 /** The workers of examples/workers: other languages, with nothing of ours. */
 const workers = join(import.meta.dirname, "..", "..", "examples", "workers");
