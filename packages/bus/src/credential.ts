@@ -98,10 +98,10 @@ export function readCredential(path: string): Credential {
   }
 }
 
-/** Makes a credential's file; false when there is one. Linked, not renamed, so that nobody sees half of it. */
-function makeFile(path: string): boolean {
+/** Makes a file that its owner alone may read; false when there is one. Linked, not renamed, so that nobody sees half of it. */
+export function makeSecretFile(path: string, secret: string | Uint8Array): boolean {
   const fresh = `${path}.${process.pid}.new`;
-  writeFileSync(fresh, createUser().getSeed(), { mode: 0o600 });
+  writeFileSync(fresh, secret, { mode: 0o600 });
   try {
     linkSync(fresh, path);
     return true;
@@ -117,7 +117,7 @@ function ensureOne(dir: string, role: CredentialRole, name: string): Credential 
   const path = credentialPath(dir, role, name);
   const found = statSync(path, { throwIfNoEntry: false });
   // Where another process made it meanwhile, its own is kept, and used by both.
-  if (!found) makeFile(path);
+  if (!found) makeSecretFile(path, createUser().getSeed());
   else if ((found.mode & 0o077) !== 0) chmodSync(path, 0o600);
   return readCredential(path);
 }
@@ -161,7 +161,7 @@ export function listCredentials(dir: string): Credential[] {
 export function addCredential(dir: string, { role, name }: AgentId): Credential {
   const path = credentialPath(dir, role, agentName.parse(name));
   makeFolder(dir);
-  if (makeFile(path)) return readCredential(path);
+  if (makeSecretFile(path, createUser().getSeed())) return readCredential(path);
   throw new QuestbusError({
     code: "AGENT_EXISTS",
     message: `there is an agent ${role}/${name} already`,

@@ -28,6 +28,7 @@ export {
   credentialPath,
   ensureCredentials,
   listCredentials,
+  makeSecretFile,
   readCredential,
   removeCredential,
   watchCredentials,

@@ -5,8 +5,10 @@ import { QuestbusError } from "@questbus/protocol";
 import { startTimeOf } from "@questbus/workbench/process-group";
 import { z } from "zod";
 
-/** `stack.json`: where the stack of a state directory listens, and which process started it. */
-/** `id`: this very stack, and no later one on the same state. */
+/**
+ * `stack.json`: where the stack of a state directory listens, and which process started it. `id`: this very stack, and no
+ * later one on the same state.
+ */
 export type StackAddress = { url: string; space: string; id: string };
 
 const stackFile = (dir: string): string => join(dir, "stack.json");

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { makeSecretFile } from "@questbus/bus";
 import { QuestbusError } from "@questbus/protocol";
 
 /** What a client of the HTTP door shows: a random text in a file that its owner alone may read. Kept here as its hash. */
@@ -10,7 +11,9 @@ const hashOf = (text: string): Buffer => createHash("sha256").update(text).diges
 
 /** @throws QuestbusError FILE_UNUSABLE when others may read it: it is no secret any more */
 export function ensureBearerToken(path: string): BearerToken {
-  if (!statSync(path, { throwIfNoEntry: false })) writeFresh(path);
+  // Where another process made it meanwhile, that one is used by both.
+  if (!statSync(path, { throwIfNoEntry: false }))
+    makeSecretFile(path, `${randomBytes(tokenBytes).toString("base64url")}\n`);
   if ((statSync(path).mode & 0o077) !== 0)
     throw new QuestbusError({
       code: "FILE_UNUSABLE",
@@ -19,19 +22,6 @@ export function ensureBearerToken(path: string): BearerToken {
       next: "delete the file: a new token is made at the next start",
     });
   return { path, sha256: hashOf(readFileSync(path, "utf8").trim()) };
-}
-
-/** Linked, not renamed: where another process made it meanwhile, that one is used by both. */
-function writeFresh(path: string): void {
-  const fresh = `${path}.${process.pid}.new`;
-  writeFileSync(fresh, `${randomBytes(tokenBytes).toString("base64url")}\n`, { mode: 0o600 });
-  try {
-    linkSync(fresh, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(fresh, { force: true });
-  }
 }
 
 /** Compares in a time that says nothing of where they differ. A token ends with its file: its agent was revoked, say. */
