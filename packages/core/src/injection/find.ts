@@ -11,24 +11,26 @@ import {
 import { suspectText } from "./suspect.ts";
 
 /** A text that came from outside, with where it stands and whose words it is. */
-type Said = Pick<InjectionSign, "from" | "where"> & { text: string };
+type Said = { from: InjectionSign["from"]; where: string | readonly PropertyKey[]; text: string };
 
 /** Shorter texts say nothing to anybody; hashes are no words. */
 const charsMin = 12;
 const isWords = (text: string): boolean => text.length >= charsMin && !/^[0-9a-f]+$/.test(text);
 
-/** Every text in a JSON value, with its path. What a command printed stands in an `excerpt`. */
+/**
+ * Every text in a JSON value, with its path, which is written out for the few that show a sign. What a command printed
+ * stands in an `excerpt`.
+ */
 function* textsIn(value: unknown, path: readonly PropertyKey[]): Generator<Said> {
   if (typeof value === "string") {
     const from = path.at(-1) === "excerpt" || path.at(-1) === "said" ? "tool" : "agent";
-    if (isWords(value)) yield { from, where: pathText(path).slice(0, limit.placeCharsMax), text: value };
+    if (isWords(value)) yield { from, where: path, text: value };
   } else if (Array.isArray(value)) {
     for (const [at, each] of value.entries()) yield* textsIn(each, [...path, at]);
   } else if (value !== null && typeof value === "object") {
     for (const [key, each] of Object.entries(value)) {
       // A key is a text as well; what was found in the repository is in the report already.
-      if (isWords(key))
-        yield { from: "agent", where: pathText(path).slice(0, limit.placeCharsMax), text: key };
+      if (isWords(key)) yield { from: "agent", where: path, text: key };
       if (key !== "injections") yield* textsIn(each, [...path, key]);
     }
   }
@@ -65,7 +67,9 @@ export function injectionSignOf(
   ordinary: readonly InjectionKind[] = [],
 ): InjectionSign | null {
   const kinds = suspectText(text).filter((kind) => !ordinary.includes(kind));
-  return kinds.length > 0 ? { from, where, kinds, excerpt: excerptOf(text) } : null;
+  if (kinds.length === 0) return null;
+  const place = typeof where === "string" ? where : pathText(where).slice(0, limit.placeCharsMax);
+  return { from, where: place, kinds, excerpt: excerptOf(text) };
 }
 
 /**
