@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -23,17 +23,27 @@ function atLeast(version, [major, minor]) {
   return a > major || (a === major && b >= minor);
 }
 
-/** The stamp names what the installed tree depends on: the lock file and the platform. */
+/** What npm may leave out and still call the install a success: the programs for this platform, Node and the broker. */
+function leftOut() {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return Object.keys(optionalDependencies).filter(
+    (name) => name.endsWith(platform) && !existsSync(join(modules, name)),
+  );
+}
+
+/** The stamp names what the installed tree depends on: the lock file and the platform; and what is not in the tree. */
 function stamp() {
   const hash = createHash("sha256").update(platform);
   for (const file of ["package-lock.json", "package.json"]) hash.update(readFileSync(join(root, file)));
-  return hash.digest("hex");
+  return [hash.digest("hex"), ...leftOut()].join(" ");
 }
 
+/** Runs npm with this Node: where npm did not start us, by the path, since npm takes whichever node it finds there. */
 function npm(node, args) {
   const npmCli = process.env.npm_execpath;
   const [command, prefix] = npmCli ? [node, [npmCli]] : ["npm", []];
-  const run = spawnSync(command, [...prefix, ...args], { cwd: root, stdio: ["ignore", 2, 2] });
+  const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
+  const run = spawnSync(command, [...prefix, ...args], { cwd: root, env, stdio: ["ignore", 2, 2] });
   return run.status === 0;
 }
 
@@ -52,8 +62,8 @@ function install() {
       "read npm's message above; is the npm registry reachable?",
     );
   }
-  if (atLeast(process.version, nodeMin)) return;
-  const node = bundledNode();
+  if (atLeast(process.version, nodeMin) && leftOut().length === 0) return;
+  const node = bundledNode() ?? (atLeast(process.version, nodeMin) ? process.execPath : null);
   if (!node) {
     fail(
       "NODE_TOO_OLD",
@@ -78,12 +88,11 @@ if (!supported.includes(platform)) {
     "use one of these, or a container with Linux",
   );
 }
-const wanted = stamp();
-if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== wanted) {
+if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp()) {
   rmSync(stampFile, { force: true });
   install();
   mkdirSync(modules, { recursive: true });
-  writeFileSync(stampFile, wanted);
+  writeFileSync(stampFile, stamp());
 }
 // As a step of another command it is silent: that command follows.
 if (!process.env.npm_lifecycle_event?.startsWith("pre")) {
