@@ -49,7 +49,8 @@ export function openScheduler(onError: (error: unknown) => void): Scheduler {
       /** False: it is over. */
       const step = (): boolean => {
         if (isOver()) return false;
-        const due = heap.pop();
+        let due = heap.pop();
+        while (due && !due.work) due = heap.pop();
         if (!due || due.atMs > untilMs) return false;
         nowMs = due.atMs;
         try {

@@ -30,7 +30,7 @@ const tooManyPending = (): QuestbusError =>
     next: "wait for some of them before you send more",
   });
 
-/** How often tries are looked at whose time may be over. */
+/** What is due within this time of another look is found by the next one. */
 const lookEveryMs = 100;
 const noResponders = 503;
 
@@ -39,23 +39,37 @@ export function openRequests(connection: BusConnection, time: Time): Requests {
   const inbox = `${inboxPrefixOf(role, name)}.${crypto.randomUUID()}`;
   const pending = new Map<string, Pending>();
   let last = 0;
-  let isLooking = false;
+  /** The next look at tries whose time may be over: not after the first of them. */
+  let next: { atMs: number; cancel(): void } | null = null;
 
+  const lookAt = (atMs: number): void => {
+    next?.cancel();
+    next = { atMs, cancel: time.after(Math.ceil(atMs - time.steadyMs()), look) };
+  };
+  /** Nothing is due any more: a timer would keep the process from its end. */
+  const forget = (token: string): void => {
+    pending.delete(token);
+    if (pending.size > 0) return;
+    next?.cancel();
+    next = null;
+  };
   const rejectAll = (error: () => unknown, of: (each: Pending) => boolean = () => true): void => {
     for (const [token, each] of pending) {
       if (!of(each)) continue;
-      pending.delete(token);
+      forget(token);
       each.reject(error());
     }
   };
   const look = (): void => {
+    next = null;
     const nowMs = time.steadyMs();
     rejectAll(
       () => new Error("no answer came in time"),
       ({ dueMs }) => dueMs <= nowMs,
     );
-    isLooking = pending.size > 0;
-    if (isLooking) time.after(lookEveryMs, look);
+    let firstMs = Number.POSITIVE_INFINITY;
+    for (const { dueMs } of pending.values()) firstMs = Math.min(firstMs, dueMs);
+    if (pending.size > 0) lookAt(Math.max(firstMs, nowMs + lookEveryMs));
   };
 
   nats.subscribe(`${inbox}.*`, {
@@ -64,7 +78,7 @@ export function openRequests(connection: BusConnection, time: Time): Requests {
       const token = message.subject.slice(inbox.length + 1);
       const found = pending.get(token);
       if (!found) return;
-      pending.delete(token);
+      forget(token);
       const isNobody = message.data.length === 0 && message.headers?.code === noResponders;
       if (isNobody) found.reject(new Error("no orchestrator listens"));
       else found.resolve(message);
@@ -90,18 +104,18 @@ export function openRequests(connection: BusConnection, time: Time): Requests {
       const { promise, resolve, reject } = Promise.withResolvers<Msg>();
       last += 1;
       const token = String(last);
-      pending.set(token, { subject, dueMs: time.steadyMs() + timeoutMs, resolve, reject });
-      if (!isLooking) time.after(lookEveryMs, look);
-      isLooking = true;
+      const dueMs = time.steadyMs() + timeoutMs;
+      pending.set(token, { subject, dueMs, resolve, reject });
+      if (!next || next.atMs > dueMs + lookEveryMs) lookAt(dueMs);
       try {
         nats.publish(subject, payload, { reply: `${inbox}.${token}` });
       } catch (error) {
-        pending.delete(token);
+        forget(token);
         reject(error);
       }
       if (!signal) return promise;
       const abort = (): void => {
-        pending.delete(token);
+        forget(token);
         reject(signal.reason);
       };
       signal.addEventListener("abort", abort, { once: true });
