@@ -7,6 +7,7 @@ export * from "./assignment/machine.ts";
 export * from "./assignment/progress.ts";
 export * from "./assignment/schedule.ts";
 export * from "./breaker/breaker.ts";
+export * from "./certainty/certainty.ts";
 export * from "./dead/decide.ts";
 export { type CliEnd, classifyCliRun, cliInstall, cliStart } from "./fixer/cli.ts";
 export { fixersLeft } from "./fixer/left.ts";

@@ -5,6 +5,7 @@ export * from "./assignment.ts";
 export * from "./authority.ts";
 export * from "./batch.ts";
 export * from "./canonical.ts";
+export * from "./certainty.ts";
 export * from "./command.ts";
 export * from "./crash-point.ts";
 export * from "./dead.ts";

@@ -142,6 +142,12 @@ export const limit = {
   askGrantCharsMax: 262_144,
   /** An ask that nobody answered for this long ends: a day. */
   askLifeMs: 86_400_000,
+  /** An answer that is less sure than this, in per cent, names a source, or is sent back as a clarification. */
+  certaintyPercentMin: 95,
+  sourcesMax: 16,
+  sourceCharsMax: 400,
+  /** How often the answers to one ask are sent back before it ends without one. */
+  askReturnsMax: 2,
   /** Work of an agent that ends badly so often in a row, within this time, opens its breaker. */
   breakerFailuresMax: 3,
   breakerWindowMs: 600_000,
