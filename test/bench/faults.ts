@@ -151,7 +151,7 @@ const brokenRow = ({ id, what, problems, detail }: Found): Promised => ({
 export const proveSimulation: Area = async function* ({ full, note }) {
   const worlds = full ? 200_000 : 5_000;
   // Each process pays for its start, and its first worlds take twice as long as those after a few hundred.
-  const worldsAtOnce = full ? 2_000 : 500;
+  const worldsAtOnce = full ? 1_000 : 500;
   const sum = { worlds: 0, crashes: 0, rows: 0 };
   const problems: string[] = [];
   let next = 1;
@@ -163,11 +163,12 @@ export const proveSimulation: Area = async function* ({ full, note }) {
       for (let at = first; at < first + worldsAtOnce; ) {
         const played = await playWorlds(at, first + worldsAtOnce - at);
         for (const key of ["worlds", "crashes", "rows"] as const) sum[key] += played[key];
-        problems.push(...played.problems.map((each) => `seed ${played.broken}: ${each}`));
+        const found = played.problems.map((each) => `seed ${played.broken}: ${each}`);
+        problems.push(...found);
+        for (const each of found) note(`  ${each}`);
         at = played.broken === null ? first + worldsAtOnce : played.broken + 1;
       }
-      if (sum.worlds % (2 * worldsAtOnce) < worldsAtOnce)
-        note(`  ${sum.worlds} of ${worlds} worlds, ${problems.length} problems`);
+      note(`  ${sum.worlds} of ${worlds} worlds, ${problems.length} problems`);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, lane));
