@@ -23,6 +23,10 @@ const summaries: Record<Verb, string> = {
   note: "One line for people about what the holder of a lease does",
   report: "What a task came to, or the fault that kept it from being done",
   release: "Give an assignment back undone",
+  approval:
+    "Ask an operator for a restricted operation, within a lease; the same again is answered with how it stands",
+  grant: "What an approval is of may take effect",
+  deny: "It may not",
   ask: "A question or task for one role, outside any quest",
   submit: "A new quest",
   cancel: "End a quest",

@@ -9,6 +9,7 @@ import {
   renderKnobs,
   reviewDifference,
   type TaskContext,
+  touchedBetween,
   yes,
 } from "@questbus/agent";
 import { drawSettings, fixersLeft, hotShareOf, nameList, unclocked } from "@questbus/core";
@@ -212,7 +213,12 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
   const injections = await injectionsOf(ws, { from: lastGood.commit, to: candidate.commit, commit: words });
   const reasons = [...problems, ...suspicions.map((each) => `${each.message} (${each.where})`)];
   return {
-    result: { files, withinPlan, ...(injections.length > 0 ? { injections } : {}) },
+    result: {
+      files,
+      withinPlan,
+      touched: await touchedBetween(ws, lastGood.commit, candidate.commit),
+      ...(injections.length > 0 ? { injections } : {}),
+    },
     summary: reasons.length === 0 ? `within the plan: ${size}` : reasons.join("; "),
     signOff:
       reasons.length === 0 ? yes(`touches only what was planned (${size})`) : no(...reasons.slice(0, 16)),

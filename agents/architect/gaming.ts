@@ -27,6 +27,6 @@ export async function scanCandidate(
     manifests,
     evaluator: evaluatorNames(await textsAt(ws, lastGood.commit, files)),
     sealed,
-    allowDependencies: spec.allow.dependencies,
+    allowDependencies: spec.allow.dependencies !== false,
   });
 }

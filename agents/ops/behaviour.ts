@@ -7,9 +7,17 @@ import {
   readyWorktree,
   reviewDifference,
   type TaskContext,
+  touchedBetween,
   yes,
 } from "@questbus/agent";
-import { judgeGuard, nameList } from "@questbus/core";
+import {
+  judgeGuard,
+  namedOperations,
+  nameList,
+  notGranted,
+  operationsIn,
+  operationsText,
+} from "@questbus/core";
 import { forbiddenPaths, percent, QuestbusError, type SettleOrder } from "@questbus/protocol";
 import {
   describeMachine,
@@ -115,6 +123,21 @@ async function refuseSealed(context: TaskContext, { commit }: IntegrateOrder): P
   });
 }
 
+/** Nothing restricted is in the change but what the quest file allows, or an operator has granted. */
+async function refuseUnapproved(
+  { brief, workspace }: TaskContext,
+  { commit }: IntegrateOrder,
+): Promise<void> {
+  const touched = await touchedBetween(await workspace(), brief.base.commit, commit);
+  const found = notGranted(namedOperations(operationsIn(touched)), brief.spec, brief.approved);
+  if (found.length === 0) return;
+  throw new QuestbusError({
+    code: "APPROVAL_MISSING",
+    message: `nobody approved what is restricted in the change: ${operationsText(found)}`,
+    next: "let an arbiter look at the quest",
+  });
+}
+
 type IntegrateOrder = Extract<SettleOrder, { kind: "integrate" }>;
 
 /** One commit on a new branch of the target; what may not be written is refused here once more. */
@@ -132,6 +155,7 @@ async function bringIn(context: TaskContext, order: IntegrateOrder): Promise<Out
     });
   }
   await refuseSealed(context, order);
+  await refuseUnapproved(context, order);
   if ((await treeOf(ws, order.commit)) !== order.tree) {
     throw new QuestbusError({
       code: "ROLLBACK_UNPROVEN",

@@ -6,6 +6,7 @@ import {
   reviewDifference,
   type TaskContext,
   takeWorktree,
+  touchedBetween,
 } from "@questbus/agent";
 import { nameList } from "@questbus/core";
 import {
@@ -57,6 +58,9 @@ export async function produce(context: TaskContext): Promise<Outcome<"produce">>
       candidate,
       forbiddenPaths: [],
       setAside: paths,
+      touched: judged
+        ? await touchedBetween(await context.workspace(), brief.lastGood.commit, judged.commit)
+        : [],
       original: judged === change ? null : change.commit,
     },
     summary: `${described(candidate, fixer)}${tried ? `; ${tried}` : ""}${asideText(paths)}${gaming}`,

@@ -4,6 +4,7 @@ import type { Gateway } from "@questbus/gateway";
 import { openStore } from "@questbus/store";
 import { openArtifacts } from "@questbus/workbench";
 import { storeDirOf } from "./cluster-state.ts";
+import { approvalRows, shownWithDiff } from "./command-approval.ts";
 import { shownLetter } from "./command-dead.ts";
 import { cancelOn } from "./command-run.ts";
 import { readSubmission } from "./quest-file.ts";
@@ -34,6 +35,8 @@ export function openGateway(
         withStore(stateDir, (store) => questRows(store, { limit, ...(before ? { before } : {}) })),
       quest: (id) => withStore(stateDir, (store) => summarizedQuest(store, id)),
       escalations: () => withStore(stateDir, escalationRows),
+      approvals: () => withStore(stateDir, (store) => approvalRows(store, false)),
+      approval: (id) => shownWithDiff(id, stateDir),
       agents: () => agentRows(stateDir),
       assignment: (id) => withStore(stateDir, (store) => store.getAssignment(id)),
       journal: ({ afterSeq, limit, quest }) =>

@@ -1,5 +1,6 @@
 import {
   type agentName,
+  type approvalId,
   type deadId,
   durationText,
   type escalationId,
@@ -17,7 +18,7 @@ import type { Common } from "./command-run.ts";
 export type Ended = (exit: number) => void;
 
 export const valid =
-  (schema: typeof questId | typeof escalationId | typeof deadId | typeof agentName) =>
+  (schema: typeof questId | typeof escalationId | typeof deadId | typeof agentName | typeof approvalId) =>
   (value: string): string => {
     const parsed = schema.safeParse(value);
     if (parsed.success) return value;

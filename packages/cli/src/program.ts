@@ -27,6 +27,7 @@ import {
   withCommon,
 } from "./option.ts";
 import { addAgent } from "./program-agent.ts";
+import { addApprovals } from "./program-approval.ts";
 import { addLint } from "./program-lint.ts";
 import { addMcp } from "./program-mcp.ts";
 
@@ -114,6 +115,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addPauses(program, signal, ended);
   addSupply(program, signal, ended);
   addRule(program, signal, ended);
+  addApprovals(program, signal, ended);
   addAudit(program, signal, ended);
   addDead(program, signal, ended);
   addBackup(program, signal, ended);

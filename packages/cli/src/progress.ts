@@ -108,6 +108,14 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
       return `${paintError("bold", "ruling")}: ${event.body.decision}, by ${event.actor.name}: ${event.body.reason}`;
     case "change.integrated":
       return `  ${paintError("green", "integrated")}: branch ${event.body.branch}, commit ${event.body.commit.slice(0, 12)}`;
+    case "approval.opened":
+      return `  ${paintError("yellow", event.body.before === null ? "asks for an approval" : "waits for an approval")}: ${event.body.why}\n    questbus approvals show ${event.body.approval}\n    questbus approvals grant ${event.body.approval}`;
+    case "approval.granted":
+      return `  ${paintError("green", "approved")}: ${event.body.approval}, by ${event.actor.name}${event.body.reason ? `: ${event.body.reason}` : ""}`;
+    case "approval.denied":
+      return `  ${paintError("yellow", "denied")}: ${event.body.approval}, by ${event.actor.name}: ${event.body.reason}`;
+    case "approval.expired":
+      return `  ${paintError("yellow", "denied")}: ${event.body.approval}: nobody decided in time`;
     case "quest.paused":
     case "quest.resumed":
       return pauseLine(event, state.id);

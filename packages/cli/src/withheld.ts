@@ -31,14 +31,28 @@ export const scopeText = (scope: PauseScope): string => {
 /** One line: why it does not go on, and what would change that. */
 export function withheldText(withheld: Withheld): string {
   if (withheld.kind === "machine") return `waits for the machine, on which ${withheld.quest} runs`;
+  if (withheld.kind === "approval") return approvalText(withheld);
   const { scope, by, why } = withheld;
   return `${by} paused ${scopeText(scope)}: ${why}; go on: questbus resume ${scopeOption(scope)}`;
 }
+
+/** What is waited for, and what grants it. */
+const approvalText = ({
+  approval,
+  why,
+  expiresMs,
+}: {
+  approval: string;
+  why: string;
+  expiresMs: number;
+}): string =>
+  `waits for an approval until ${new Date(expiresMs).toISOString()}: ${why}; see it: questbus approvals show ${approval}; grant it: questbus approvals grant ${approval}`;
 
 /** The same in a column of a list. */
 export function withheldWord(withheld: Withheld | null): string {
   if (withheld === null) return "";
   if (withheld.kind === "machine") return `waits for ${withheld.quest}`;
+  if (withheld.kind === "approval") return "waits for an approval";
   const { scope, why } = withheld;
   const what = isRole(scope) ? `waits for ${scope}` : scope === "safe-mode" ? "safe mode" : "paused";
   return `${what}: ${why.length > 40 ? `${why.slice(0, 39)}…` : why}`;

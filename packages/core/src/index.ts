@@ -1,5 +1,14 @@
 export { analyse } from "./analysis/analyse.ts";
 export * from "./analysis/describe.ts";
+export { notGranted } from "./approval/approval.ts";
+export * from "./approval/decide.ts";
+export {
+  isTouchy,
+  isTouchyInPart,
+  namedOperations,
+  operationsIn,
+  operationsText,
+} from "./approval/restricted.ts";
 export * from "./arbitration/matrix.ts";
 export * from "./ask/decide.ts";
 export * from "./ask/state.ts";

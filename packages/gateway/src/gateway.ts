@@ -11,6 +11,14 @@ export type Reads = {
   quest(id: string): { state: QuestState; summary: object };
   /** Those that wait for an arbiter, oldest first, each with its evidence. */
   escalations(): { id: string }[];
+  /** Those that wait for an operator, oldest first. */
+  approvals(): { approval: string }[];
+  /**
+   * One with its diff.
+   *
+   * @throws QuestbusError APPROVAL_NOT_FOUND
+   */
+  approval(id: string): Promise<object>;
   agents(): Promise<object>;
   assignment(id: string): AssignmentRow | null;
   journal(query: { afterSeq: number; limit: number; quest?: string | undefined }): JournalEvent[];

@@ -47,7 +47,7 @@ describe.each(principals)("the tools of %s", (role) => {
       // Some clients take no list of types.
       expect(JSON.stringify(inputSchema)).not.toMatch(/"type":\[|"\$schema"/);
       const isRead = /^(list|read)_/.test(name);
-      const isFinal = ["rule", "cancel_quest", "settle_dead_letter"].includes(name);
+      const isFinal = ["rule", "cancel_quest", "settle_dead_letter", "decide_approval"].includes(name);
       expect(annotations, name).toMatchObject({
         readOnlyHint: isRead,
         destructiveHint: isFinal,
@@ -74,6 +74,9 @@ test("each verb of the bus is within reach of those who may send it, but for wha
     retry: "settle_dead_letter",
     drop: "settle_dead_letter",
     requests: "list_requests",
+    approval: "ask_approval",
+    grant: "decide_approval",
+    deny: "decide_approval",
   };
   const verbs = new Set(principals.flatMap((role) => verbsOf[role]));
   const missing = [...verbs].filter((verb) => !reached.has(toolOf[verb] ?? verb));

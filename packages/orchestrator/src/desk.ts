@@ -55,6 +55,7 @@ import {
   verbsOf,
 } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
+import { ApprovalDesk } from "./approval-desk.ts";
 import { AskDesk } from "./ask-desk.ts";
 import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
@@ -97,6 +98,7 @@ export class Desk {
   readonly dead: DeadDesk;
   readonly #pauses: PauseDesk;
   readonly breakers: BreakerDesk;
+  readonly #approvals: ApprovalDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -111,6 +113,11 @@ export class Desk {
     const record = (event: NewEvent, command: string | null): JournalEvent => this.record(event, command);
     this.#pauses = new PauseDesk(store, { nowMs, record });
     this.breakers = new BreakerDesk(store, { nowMs, isHolding: (agent) => this.#isHolding(agent) });
+    this.#approvals = new ApprovalDesk({
+      questOf: (id) => this.#questOf(id),
+      context: (actor) => this.#context(actor),
+      commit: (draft, command) => this.#commit(draft, command),
+    });
     this.dead = new DeadDesk(store, {
       nowMs,
       record,
@@ -208,6 +215,12 @@ export class Desk {
         return this.#requests();
       case "supply":
         return this.#supply(asked as Asked<"supply">);
+      case "approval":
+        return this.#approvals.ask(asked as Asked<"approval">);
+      case "grant":
+        return this.#approvals.grant(asked as Asked<"grant">);
+      case "deny":
+        return this.#approvals.deny(asked as Asked<"deny">);
       case "retry":
         return this.dead.retry(asked as Asked<"retry">);
       case "drop":
@@ -236,7 +249,10 @@ export class Desk {
     this.#halt();
     const states = this.#quests.all();
     let machine = states.find(holdsMachine)?.id ?? null;
-    const isFree = (state: QuestState): boolean => whyWithheld(state, this.#pauses.all, machine) === null;
+    const isFree = (state: QuestState): boolean => {
+      const why = whyWithheld(state, this.#pauses.all, machine);
+      return why === null || why.kind === "approval";
+    };
     for (const state of states.filter(({ halted }) => halted).sort(inOrderOfArrival)) {
       if (!isFree(state)) continue;
       const after = this.#commit(decideContinue(state, this.#context(orchestrator)), null);
@@ -270,6 +286,7 @@ export class Desk {
     if (kind === "still" && role)
       this.#commit(decideExpire(quest, role, this.#progress.reasonOf(subject), context), null);
     if (kind === "quota") this.#changed = true;
+    if (kind === "approval") this.#approvals.expire(subject, orchestrator);
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
   }
 

@@ -202,6 +202,34 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
         dueAtMs: event.body.untilMs,
       });
       break;
+    case "approval.opened": {
+      const { approval, before, expiresMs } = event.body;
+      if (before !== null) store.deleteTimer(`deadline:${state.id}`);
+      store.setTimer({
+        id: `approval:${approval}`,
+        kind: "approval",
+        subject: approval,
+        dueAtMs: expiresMs,
+      });
+      break;
+    }
+    case "approval.granted":
+    case "approval.denied":
+    case "approval.expired": {
+      const { approval, deadlineMs } = event.body as EventBody["approval.expired"];
+      store.deleteTimer(`approval:${approval}`);
+      if (deadlineMs !== null)
+        store.setTimer({
+          id: `deadline:${state.id}`,
+          kind: "deadline",
+          subject: state.id,
+          dueAtMs: deadlineMs,
+        });
+      break;
+    }
+    case "pass.judged":
+      for (const { id } of state.approvals ?? []) store.deleteTimer(`approval:${id}`);
+      break;
     case "quest.halted":
       store.deleteTimer(`deadline:${state.id}`);
       break;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Analysis, analysis } from "./analysis.ts";
+import { type RestrictedOperation, touchedPath } from "./approval.ts";
 import { type ErrorCode, errorRegistry, type Fault } from "./error.ts";
 import {
   artifactRef,
@@ -89,6 +90,9 @@ const fixerPlan = z.strictObject({
 });
 export type FixerPlan = z.infer<typeof fixerPlan>;
 
+/** Paths of the candidate whose change may be restricted; where it is left out, all of them count as changed. */
+const touched = z.array(touchedPath).max(limit.touchedMax).optional();
+
 /** What each task answers, by the task's name. */
 export const taskResult = {
   plan: z.strictObject({
@@ -133,6 +137,7 @@ export const taskResult = {
     setAside: z.array(z.string()).default([]),
     /** The commit as the fixer made it, where something was set aside. */
     original: gitOid.nullable().default(null),
+    touched,
     /** No candidate yet: the fixer's quota is used up, and it may be asked again after `pauseMs`. */
     quota: z
       .strictObject({
@@ -144,6 +149,7 @@ export const taskResult = {
   review: z.strictObject({
     files: z.array(z.string()),
     withinPlan: z.boolean(),
+    touched,
     /** Lines of the candidate, and words of its commit, that speak to whoever reads them. They have no vote. */
     injections: z.array(injectionSign).max(limit.injectionSignsMax).optional(),
   }),
@@ -261,6 +267,8 @@ export type Brief = {
   kept: number;
   /** This pass was granted by the arbiter. */
   granted: boolean;
+  /** Restricted operations that an operator granted to this quest. */
+  approved: readonly RestrictedOperation[];
   /** The arbiter's words for a granted pass. */
   guidance: string | null;
 };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { approvalCommand } from "./approval.ts";
 import { decision } from "./arbitration.ts";
 import { ask, askReport } from "./ask.ts";
 import { progress, type Report, report } from "./assignment.ts";
@@ -90,6 +91,8 @@ export const commandData = {
   retry: z.strictObject({ letter: deadId }),
   /** Nothing is to be done with a dead letter any more. */
   drop: z.strictObject({ letter: deadId, reason }),
+  /** Ask an operator for a restricted operation, grant that, or deny it. */
+  ...approvalCommand,
   rule: z.strictObject({
     escalation: escalationId,
     decision,
@@ -110,13 +113,26 @@ const agentVerbs = [
   "note",
   "report",
   "release",
+  "approval",
 ] as const satisfies readonly Verb[];
 export const verbsOf: Record<Principal, readonly Verb[]> = {
   architect: agentVerbs,
   performance: agentVerbs,
   qa: agentVerbs,
   ops: agentVerbs,
-  operator: ["submit", "cancel", "progress", "supply", "ask", "pause", "resume", "retry", "drop"],
+  operator: [
+    "submit",
+    "cancel",
+    "progress",
+    "supply",
+    "ask",
+    "pause",
+    "resume",
+    "retry",
+    "drop",
+    "grant",
+    "deny",
+  ],
   arbiter: ["rule"],
   worker: ["requests", "supply"],
 };

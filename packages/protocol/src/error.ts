@@ -91,6 +91,12 @@ export const errorRegistry = {
   ROLE_FORBIDDEN: terminal(exitCode.conflict),
   ESCALATION_NOT_FOUND: terminal(exitCode.notFound),
   RULING_NOT_ALLOWED: person(exitCode.conflict),
+  // approvals
+  APPROVAL_NOT_FOUND: terminal(exitCode.notFound),
+  APPROVAL_CLOSED: terminal(exitCode.conflict),
+  APPROVAL_DENIED: person(exitCode.notAccepted),
+  APPROVAL_EXPIRED: person(exitCode.notAccepted),
+  APPROVAL_MISSING: person(exitCode.conflict),
   // dead letters
   DEAD_NOT_FOUND: terminal(exitCode.notFound),
   DEAD_CLOSED: terminal(exitCode.conflict),

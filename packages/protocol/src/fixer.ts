@@ -120,7 +120,16 @@ const ask = z.union([z.literal(true), z.string().trim().min(1).max(limit.reasonC
 
 export const fixer = z.union([
   z.strictObject({ patch: z.string().min(1) }),
-  z.strictObject({ command: commandText, timeout: durationText.default("10m") }),
+  z.strictObject({
+    command: commandText,
+    timeout: durationText.default("10m"),
+    asks: z
+      .array(z.literal("network"))
+      .min(1)
+      .max(1)
+      .optional()
+      .meta({ description: "What it wants an operator's approval of before it runs." }),
+  }),
   z.strictObject({ knobs }),
   cli,
   z.strictObject({
@@ -145,7 +154,7 @@ export type Knob = { name: string; domain: KnobDomain; place: KnobPlace };
 
 export type FixerSpec =
   | { kind: "patch"; name: string; sha256: string }
-  | { kind: "command"; name: string; command: string; timeoutMs: number }
+  | { kind: "command"; name: string; command: string; timeoutMs: number; asks?: readonly "network"[] }
   | { kind: "commit"; name: string; commit: string }
   | {
       kind: "cli";
@@ -189,7 +198,8 @@ export function normaliseFixer(each: FixerDocument, next: () => FixerSpec): Fixe
   if ("command" in each) {
     const { command } = each;
     const name = command.split("\n", 1)[0] as string;
-    return { kind: "command", name, command, timeoutMs: parseDurationMs(each.timeout) };
+    const timeoutMs = parseDurationMs(each.timeout);
+    return { kind: "command", name, command, timeoutMs, ...(each.asks ? { asks: each.asks } : {}) };
   }
   if ("cli" in each) {
     const { cli: program, model = null, extraArgs, env } = each;

@@ -24,6 +24,10 @@ export const assignmentId = z.string().regex(/^q-[a-z0-9]{8}\.(architect|perform
 export const escalationId = z
   .string()
   .regex(/^e-[a-z0-9]{8}$/, { error: "an escalation id looks like e-7k3m9x2p" });
+/** The quest that it is of, and which of its approvals it is. */
+export const approvalId = z.string().regex(/^q-[a-z0-9]{8}\.approval-[1-9][0-9]{0,3}$/, {
+  error: "an approval id looks like q-7k3m9x2p.approval-1",
+});
 /** The row of the journal that the letter came with. */
 export const deadId = z
   .string()

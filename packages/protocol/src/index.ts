@@ -1,4 +1,5 @@
 export * from "./analysis.ts";
+export * from "./approval.ts";
 export * from "./arbitration.ts";
 export * from "./ask.ts";
 export * from "./assignment.ts";

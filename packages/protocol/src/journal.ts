@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { approvalEventBody } from "./approval.ts";
 import { decision, escalationReason } from "./arbitration.ts";
 import { type AskGrant, askEventBody } from "./ask.ts";
 import { fault, type Grant, phase, report, settleOrder, task } from "./assignment.ts";
@@ -73,6 +74,7 @@ export const eventBody = {
   "quest.ended": z.object({ ending, reason: z.string(), fault: fault.nullable() }),
   ...askEventBody,
   ...pauseEventBody,
+  ...approvalEventBody,
   ...injectionEventBody,
   "agent.joined": z.object({
     incarnation: z.string(),

@@ -157,6 +157,15 @@ export const limit = {
   /** Rows of the journal in which a start looks for breakers: one that opened before them is forgotten, and opens anew. */
   breakerRowsMax: 100_000,
   reasonCharsMax: 2_000,
+  /** How long an operator has to decide on an approval, unless the quest says otherwise. */
+  approvalMs: 3_600_000,
+  /** Approvals of one quest; who asks for more is refused. */
+  approvalsOfQuestMax: 64,
+  /** Restricted operations that one approval names. */
+  operationsMax: 100,
+  /** Paths that a report shows for them, and characters of one such file: a manifest that a person writes. */
+  touchedMax: 200,
+  touchedCharsMax: 65_536,
   /** Characters of what an agent says while it works. */
   noteCharsMax: 400,
   /** Characters of the step that an agent is at. */

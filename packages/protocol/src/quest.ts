@@ -145,14 +145,31 @@ export const questDocument = z
     authorities: z.strictObject({ performance: authority.optional() }).optional(),
     allow: z
       .strictObject({
-        dependencies: z.boolean().default(false).meta({
-          description: "The operator's approval of other dependencies, versions and lockfiles.",
+        dependencies: z
+          .union([z.boolean(), z.literal("ask")])
+          .default(false)
+          .meta({
+            description:
+              "Other dependencies, versions and lockfiles: false, a sign of gaming; ask, each needs an operator's approval; true, approved.",
+          }),
+        git: z.boolean().optional().meta({
+          description: "True: hooks, attributes and settings of git may be changed without an approval.",
+        }),
+        mcp: z.boolean().optional().meta({
+          description: "True: the settings and MCP servers of coding agents may be, too.",
         }),
         network: z
           .array(z.enum(networkUsers))
           .max(networkUsers.length)
           .optional()
           .meta({ description: "Whose commands reach the network; those of nobody without it." }),
+      })
+      .optional(),
+    approvals: z
+      .strictObject({
+        expireAfter: durationText.default("1h").meta({
+          description: "An approval that nobody decided on for this long is denied.",
+        }),
       })
       .optional(),
     seal: seal.optional(),
@@ -282,7 +299,9 @@ export type QuestSpec = {
   budget: { passes: number; pairs: number; wallClockMs: number };
   authority: Authority;
   /** What the operator approved that is suspect without it. */
-  allow: { dependencies: boolean; network?: NetworkUser[] };
+  allow: { dependencies: boolean | "ask"; network?: NetworkUser[]; git?: true; mcp?: true };
+  /** How long an operator has to decide on an approval; absent: the usual time. */
+  approvalMs?: number;
   seal: SealSpec;
   signOff: z.infer<typeof role>[];
   profile: "auto" | "none";
@@ -340,7 +359,10 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
     allow: {
       dependencies: document.allow?.dependencies ?? false,
       ...(document.allow?.network?.length ? { network: document.allow.network } : {}),
+      ...(document.allow?.git ? { git: true as const } : {}),
+      ...(document.allow?.mcp ? { mcp: true as const } : {}),
     },
+    ...(document.approvals ? { approvalMs: parseDurationMs(document.approvals.expireAfter) } : {}),
     seal: {
       policy: document.seal?.policy ?? (document.intent === "validate" ? "restore" : "strict"),
       paths: document.seal?.paths ?? [],

@@ -16,6 +16,7 @@ import {
   type Suspicion,
   type TargetState,
   type Task,
+  type TouchedPath,
 } from "@questbus/protocol";
 
 /**
@@ -49,6 +50,8 @@ export type PassScript = {
   /** The candidate's files. */
   files?: string[];
   forbiddenPaths?: string[];
+  /** What performance and architect show of paths whose change may be restricted. */
+  touched?: TouchedPath[];
   /** Sealed paths that the fixer changed, and that were put back. */
   setAside?: string[];
   /** The fixer changes nothing. */
@@ -182,13 +185,18 @@ function resultOf(grant: Grant, script: PassScript): Report["result"] {
       script.base === "flaky" ? { runs: [suiteRun(true)], flaky: true } : { runs: [], flaky: false },
     prepare: () => ({ tree: brief.lastGood.tree }),
     produce: () => ({
+      ...(script.touched ? { touched: script.touched } : {}),
       ...(pauseMs ? { quota: { pauseMs, said: "try again later" } } : {}),
       candidate: made && !pauseMs ? candidateOf(grant, script) : null,
       forbiddenPaths: forbidden,
       setAside: script.setAside ?? [],
       original: script.setAside ? oid(`original ${brief.quest} ${brief.pass}`) : null,
     }),
-    review: () => ({ files: brief.candidate?.files ?? [], withinPlan: true }),
+    review: () => ({
+      files: brief.candidate?.files ?? [],
+      withinPlan: true,
+      ...(script.touched ? { touched: script.touched } : {}),
+    }),
     suite: () => ({ runs: [suiteRun(green)], passed: green }),
     gate: () => ({ samples: samplesOf(grant, script) }),
     guard: () => ({ checked: brief.spec.guards.map(({ name }) => name) }),

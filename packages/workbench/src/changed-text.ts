@@ -6,6 +6,8 @@ export type ChangedText = {
   path: string;
   base: string | null;
   candidate: string | null;
+  /** The id of what it is in the second tree; null: it is not there. */
+  oid: string | null;
   /** The candidate's content is no text, or more than a person writes. */
   binary: boolean;
 };
@@ -35,6 +37,7 @@ export async function changedTexts(ws: Workspace, from: string, to: string): Pro
     path,
     base: textOf(base),
     candidate: textOf(candidate),
+    oid: noObject.test(candidate) ? null : candidate,
     binary: !noObject.test(candidate) && textOf(candidate) === null,
   }));
 }

@@ -27,7 +27,12 @@ it("gives both texts of every changed path, whatever its name", async () => {
   const ws = await openWorkspace({ dir, targetRoot: target, commit: run(target, "rev-parse", "HEAD") });
 
   const changed = await changedTexts(ws, from, to);
-  expect(changed).toEqual([
+  const ids = changed.map(({ path, oid }) => oid === run(target, "rev-parse", `${to}:${path}`));
+  expect(
+    ids.filter((same) => !same),
+    "each has the id of what it is",
+  ).toEqual([false]);
+  expect(changed.map(({ oid: _, ...each }) => each)).toEqual([
     { path: "empty.js", base: null, candidate: "", binary: false },
     { path: "gone.js", base: "1\n", candidate: null, binary: false },
     { path: "large.js", base: null, candidate: null, binary: true },

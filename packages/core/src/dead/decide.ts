@@ -28,6 +28,7 @@ const momentary: readonly Verb[] = [
   "claim",
   "renew",
   "note",
+  "approval",
   "requests",
   "progress",
   "retry",

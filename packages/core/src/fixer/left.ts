@@ -18,7 +18,16 @@ export function fixersGone({ spec, passes }: QuestState): number[] {
     const isOneOf = (list: readonly ErrorCode[]) => (code: ErrorCode | undefined) =>
       code !== undefined && list.includes(code);
     const last = codes.slice(-failuresMax);
-    return codes.some(isOneOf(lasting)) || (last.length === failuresMax && last.every(isOneOf(failing)));
+    // What it wants before it runs was denied, and it would want it again.
+    const isDenied = passes.some(
+      ({ fixer, crash, candidate }) =>
+        fixer === index && crash?.code === "APPROVAL_DENIED" && candidate === null,
+    );
+    return (
+      isDenied ||
+      codes.some(isOneOf(lasting)) ||
+      (last.length === failuresMax && last.every(isOneOf(failing)))
+    );
   });
 }
 

@@ -82,7 +82,7 @@ function groundLines({ spec }: Brief, { authority, sealed }: FixerGround): strin
     `- Only: ${write.map((glob) => `\`${glob}\``).join(", ")}`,
     ...(never.length > 0 ? [`- Never: ${never.map((glob) => `\`${glob}\``).join(", ")}`] : []),
     "- One change outside of that voids everything you did.",
-    ...(spec.allow.dependencies ? [] : ["- Leave dependencies and lockfiles as they are."]),
+    ...(spec.allow.dependencies === true ? [] : ["- Leave dependencies and lockfiles as they are."]),
     ...(sealed.length === 0
       ? []
       : [

@@ -36,7 +36,7 @@ const dependencyFiles = new RegExp(
   [
     "package-lock\\.json|npm-shrinkwrap\\.json|yarn\\.lock|pnpm-lock\\.yaml|bun\\.lockb?|deno\\.lock",
     "\\.npmrc|\\.yarnrc(?:\\.yml)?|\\.pnpmfile\\.cjs|pnpm-workspace\\.yaml|bunfig\\.toml",
-    "go\\.(?:mod|sum|work)|Cargo\\.lock|requirements[\\w.-]*\\.txt|constraints[\\w.-]*\\.txt",
+    "go\\.(?:mod|sum|work|work\\.sum)|gradle\\.lockfile|libs\\.versions\\.toml|Cargo\\.lock|requirements[\\w.-]*\\.txt|constraints[\\w.-]*\\.txt",
     "Pipfile(?:\\.lock)?|(?:poetry|uv|pdm)\\.lock|setup\\.(?:py|cfg)|Gemfile(?:\\.lock)?|[\\w.-]+\\.gemspec",
     "composer\\.(?:json|lock)|pom\\.xml|build\\.gradle(?:\\.kts)?|\\.gitmodules",
     "\\.nvmrc|\\.node-version|\\.python-version|\\.ruby-version|\\.tool-versions|rust-toolchain(?:\\.toml)?",
@@ -66,8 +66,28 @@ const tomlDependencies = (text: string): string =>
     .join("\n")
     .replaceAll(/[ \t]+|#.*/g, "");
 
+/** A file of which only a part is about dependencies. */
+export const isPartlyDependencies = (path: string): boolean => isManifest(path) && !foreignFolders.test(path);
+
+/** The parts of a manifest that are about dependencies, by name; null: it cannot be read. */
+export function dependencyParts(path: string, text: string | null): Record<string, string> | null {
+  if (fileName(path) !== "package.json") return { dependencies: tomlDependencies(text ?? "") };
+  const manifest = parsed(text ?? "{}");
+  return manifest && Object.fromEntries(dependencyFields.map((each) => [each, stable(manifest[each])]));
+}
+
+/** Which parts of a manifest about dependencies differ; null: what would be there cannot be read. */
+export function changedDependencies(
+  path: string,
+  before: string | null,
+  after: string | null,
+): string[] | null {
+  const [old, fresh] = [dependencyParts(path, before), dependencyParts(path, after)];
+  return fresh && Object.keys(fresh).filter((each) => (old?.[each] ?? "none") !== fresh[each]);
+}
+
 const asksApproval =
-  "take it out, or let the operator approve it: allow: { dependencies: true } in the quest file";
+  "take it out, or let the operator approve it: allow: { dependencies: ask } in the quest file, or true";
 
 /** What another dependency, runtime or lockfile looks like. */
 export function dependencyChanges(files: readonly ScannedFile[]): Suspicion[] {
@@ -75,16 +95,14 @@ export function dependencyChanges(files: readonly ScannedFile[]): Suspicion[] {
     const { path, base, candidate } = file;
     if (!isDependencyFile(path) || base === candidate) return [];
     const say = (what: string): Suspicion[] => [suspect("dependency", `${what}; ${asksApproval}`, path)];
-    if (!isManifest(path) || foreignFolders.test(path))
+    if (!isPartlyDependencies(path))
       return say(`another dependency, or another version of one: ${path} is changed`);
-    if (fileName(path) !== "package.json") {
-      const same = tomlDependencies(base ?? "") === tomlDependencies(candidate ?? "");
-      return same ? [] : say("another dependency, or another version of one");
-    }
-    const [before, after] = [parsed(base ?? "{}"), parsed(candidate ?? "{}")];
-    if (!after) return say("the package.json cannot be read");
-    const changed = dependencyFields.filter((each) => stable(before?.[each]) !== stable(after[each]));
-    return changed.length > 0 ? say(`another dependency or runtime: ${changed.join(", ")} is changed`) : [];
+    const changed = changedDependencies(path, base, candidate);
+    if (!changed) return say("the package.json cannot be read");
+    if (changed.length === 0) return [];
+    return fileName(path) === "package.json"
+      ? say(`another dependency or runtime: ${changed.join(", ")} is changed`)
+      : say("another dependency, or another version of one");
   });
 }
 

@@ -39,6 +39,7 @@ function* textsIn(value: unknown, path: readonly PropertyKey[]): Generator<Said>
 /** Events whose bodies hold words from outside. An operator's quest is the instruction, and not looked at. */
 const spoken: readonly JournalEvent["type"][] = [
   "task.reported",
+  "approval.opened",
   "assignment.noted",
   "assignment.released",
   "ask.reported",
@@ -87,7 +88,9 @@ export function withoutSecrets(event: NewEvent): NewEvent {
 /** What follows from rows that were appended: one event for each in which somebody speaks to a reader. It decides nothing. */
 export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
   rows.flatMap((row): NewEvent[] => {
-    if (!spoken.includes(row.type)) return [];
+    // What the orchestrator asks approval of was looked at where it came from.
+    const isOwn = row.type === "approval.opened" && row.actor.role === "orchestrator";
+    if (!spoken.includes(row.type) || isOwn) return [];
     const signs = [...reportedSigns(row)];
     for (const said of textsIn(row.body, [])) {
       if (signs.length >= limit.injectionSignsMax) break;

@@ -1,4 +1,5 @@
 import type { Actor, NewEvent, StackPause, StackScope } from "@questbus/protocol";
+import { isApproved } from "../approval/approval.ts";
 import { type DecideContext, type Draft, emit, refuse } from "../quest/draft.ts";
 import { goOn, startPass } from "../quest/follow.ts";
 import { isEnded, type QuestState } from "../quest/state.ts";
@@ -48,7 +49,7 @@ export function decideContinue(state: QuestState, context: DecideContext): Draft
   const stoodMs = context.nowMs - state.halted.atMs;
   emit(draft, "quest.continued", { deadlineMs: (state.deadlineMs ?? context.nowMs) + stoodMs });
   if (isPassDue(draft.state)) startPass(draft);
-  else if (isSupplied(draft.state)) goOn(draft);
+  else if (isSupplied(draft.state) || isApproved(draft.state)) goOn(draft);
   return draft;
 }
 

@@ -1,4 +1,5 @@
 import { type PauseScope, type Role, roles, type StackPause, type StackScope } from "@questbus/protocol";
+import { awaitedApproval, isApproved } from "../approval/approval.ts";
 import { currentPass, type QuestState } from "../quest/state.ts";
 import { isSupplied, quotaUntilMs, standsStill } from "../supply/supply.ts";
 
@@ -12,7 +13,9 @@ import { isSupplied, quotaUntilMs, standsStill } from "../supply/supply.ts";
 export type Withheld =
   | { kind: "pause"; scope: PauseScope; why: string; by: string; atMs: number }
   /** Another quest has the machine. */
-  | { kind: "machine"; quest: string };
+  | { kind: "machine"; quest: string }
+  /** An operator has to grant or deny something restricted first. */
+  | { kind: "approval"; approval: string; why: string; expiresMs: number };
 
 /** What an arbiter ruled is being carried out: that needs no measurement, and goes on in safe mode. */
 const carriesOutRuling = ({ status, escalation }: QuestState): boolean =>
@@ -32,6 +35,7 @@ export const holdsMachine = (state: QuestState): boolean =>
 const needsMachine = (state: QuestState): boolean =>
   state.status === "queued" ||
   isSupplied(state) ||
+  isApproved(state) ||
   (state.halted !== undefined && !standsStill(state) && !carriesOutRuling(state));
 
 /** Whose work comes next. A pass needs every role, so that none is begun while one of them is paused. */
@@ -55,15 +59,21 @@ export function pausedBy(state: QuestState, pauses: readonly StackPause[]): With
   return paused(pauses, [...scopes, ...rolesNext(state)]);
 }
 
-/** `machine`: the quest that has it; null: it is free. */
+/** What keeps a quest from being offered, or from going on. `machine`: the quest that has it; null: it is free. */
 export function whyWithheld(
   state: QuestState,
   pauses: readonly StackPause[],
   machine: string | null,
 ): Withheld | null {
-  const stopped = pausedBy(state, pauses);
+  const stopped = pausedBy(state, pauses) ?? waitsForApproval(state);
   if (stopped || machine === null || machine === state.id || !needsMachine(state)) return stopped;
   return { kind: "machine", quest: machine };
+}
+
+function waitsForApproval(state: QuestState): Withheld | null {
+  const found = awaitedApproval(state);
+  if (!found) return null;
+  return { kind: "approval", approval: found.id, why: found.why, expiresMs: found.expiresMs };
 }
 
 /** The pause that keeps a role from asks; null: none does. */

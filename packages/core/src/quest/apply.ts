@@ -1,4 +1,5 @@
 import {
+  type Approval,
   type EventBody,
   type JournalEvent,
   limit,
@@ -10,6 +11,7 @@ import {
   type Suspicion,
   type TaskResult,
 } from "@questbus/protocol";
+import { operationsIn, operationsText } from "../approval/restricted.ts";
 import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { countOf, fewerTests } from "../gaming/fewer-tests.ts";
@@ -122,7 +124,10 @@ function passStarted(state: QuestState, body: Of<"pass.started">): QuestState {
 }
 
 const withoutWait = (state: QuestState): QuestState =>
-  withPass(state, ({ quota }) => (quota ? { quota: { ...quota, untilMs: null } } : {}));
+  withPass(state, ({ quota, held }) => ({
+    ...(quota ? { quota: { ...quota, untilMs: null } } : {}),
+    ...(held ? { held: null } : {}),
+  }));
 
 function offered(before: QuestState, body: Of<"assignment.offered">): QuestState {
   const state = withoutWait(before);
@@ -247,6 +252,15 @@ function findings(pass: PassState, report: Report, flaky: boolean): Partial<Pass
 const offending = ({ candidate }: PassState, { files }: TaskResult["review"]): string[] =>
   files.length > 0 ? files : (candidate?.files ?? []);
 
+/** What a report shows of the candidate, besides what was shown before: each role says what it found. */
+function shownBy({ shown }: PassState, report: Report): Partial<PassState> {
+  if (report.task !== "produce" && report.task !== "review") return {};
+  const touched = report.result?.touched;
+  if (!touched) return {};
+  const fresh = touched.map((each) => ({ path: each.path, operations: operationsIn([each]) }));
+  return { shown: [...(report.task === "review" ? (shown ?? []) : []), ...fresh] };
+}
+
 /** A sign-off is about the candidate, so none counts before there is one, or after the verdict. */
 const isSignedOff = (report: Report): boolean =>
   report.signOff !== null && stepOf(report.task).phase === "validate" && report.task !== "settle";
@@ -255,6 +269,7 @@ function reported(state: QuestState, report: Report): QuestState {
   const role = roleOf(report.assignment);
   const next = withPass(state, (pass) => ({
     ...findings(pass, report, state.flaky),
+    ...shownBy(pass, report),
     // What a watch holds against each other is two states of the target: neither is anybody's candidate.
     suspicions: state.spec.watch ? [] : [...pass.suspicions, ...report.suspicions, ...fewerIn(pass, report)],
     signOffs: isSignedOff(report) ? { ...pass.signOffs, [role]: report.signOff } : pass.signOffs,
@@ -313,6 +328,52 @@ function ruled(state: QuestState, body: Of<"ruling.made">, event: Applied): Ques
     : { ...next, status: "running" };
 }
 
+const withApproval = (state: QuestState, id: string, decision: Approval["decision"]): QuestState => ({
+  ...state,
+  approvals: (state.approvals ?? []).map((each) => (each.id === id ? { ...each, decision } : each)),
+});
+
+function opened(state: QuestState, body: Of<"approval.opened">, event: Applied): QuestState {
+  const { approval: id, ...asked } = body;
+  const approval: Approval = { id, ...asked, openedMs: event.timeMs, decision: null };
+  const next = { ...state, approvals: [...(state.approvals ?? []), approval] };
+  const { before } = body;
+  return before === null ? next : withPass(next, () => ({ held: { approval: id, before } }));
+}
+
+const decisionFault = {
+  denied: "APPROVAL_DENIED",
+  expired: "APPROVAL_EXPIRED",
+} as const;
+
+/** What was held goes on, or its pass is lost: a no of the operator is told as what kept the pass from being finished. */
+function decided(state: QuestState, word: "granted" | "denied" | "expired", event: Applied): QuestState {
+  const { approval: id, deadlineMs, reason = null } = event.body as Of<"approval.granted">;
+  const found = state.approvals?.find((each) => each.id === id);
+  if (!found) throw new RangeError(`${state.id}: no approval ${id}`);
+  const by = event.actor.name;
+  const next = withApproval(state, id, { word, by, reason, atMs: event.timeMs });
+  const timed = deadlineMs === null ? next : { ...next, deadlineMs };
+  if (word === "granted" || found.before === null) return timed;
+  const what = operationsText(found.operations);
+  const message =
+    word === "denied"
+      ? `${by} denied ${what}: ${reason}`
+      : `nobody approved ${what} before the approval expired`;
+  const crash = { code: decisionFault[word], message, where: id };
+  return withPass(timed, () => ({ held: null, crash }));
+}
+
+/** What nobody decided on while it mattered. */
+function withoutApprovals(state: QuestState, event: Applied): QuestState {
+  if (!state.approvals?.some(({ decision }) => decision === null)) return state;
+  const decision = { word: "withdrawn", by: event.actor.name, reason: null, atMs: event.timeMs } as const;
+  return {
+    ...state,
+    approvals: state.approvals.map((each) => (each.decision ? each : { ...each, decision })),
+  };
+}
+
 /** The quest after one more event. Throws only on a journal that this program did not write. */
 export function applyEvent(state: QuestState | null, event: Applied): QuestState | null {
   if (event.type === "quest.submitted")
@@ -365,7 +426,7 @@ function applyTo(state: QuestState, event: Applied): QuestState {
     case "pass.judged": {
       const { verdict } = body as Of<"pass.judged">;
       const closed = closeAssignments(
-        withPass(state, () => ({ verdict, samples: null })),
+        withPass(withoutApprovals(state, event), () => ({ verdict, samples: null })),
         "waiting",
       );
       return stepAll(closed, { type: "PASS_ENDED" });
@@ -395,6 +456,14 @@ function applyTo(state: QuestState, event: Applied): QuestState {
       const closed = stepAll(closeAssignments(withoutHalt(withoutPause(state)), "done"), { type: "ENDED" });
       return { ...closed, status: ending, ending: { ending, reason, fault, atMs: event.timeMs } };
     }
+    case "approval.opened":
+      return opened(state, body as Of<"approval.opened">, event);
+    case "approval.granted":
+      return decided(state, "granted", event);
+    case "approval.denied":
+      return decided(state, "denied", event);
+    case "approval.expired":
+      return decided(state, "expired", event);
     case "quest.paused": {
       const { why } = body as Of<"quest.paused">;
       return { ...state, pause: { why, by: event.actor.name, atMs: event.timeMs } };

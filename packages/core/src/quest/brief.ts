@@ -1,4 +1,5 @@
-import { assignmentOf, type Brief, type Grant, limit, type Role } from "@questbus/protocol";
+import { assignmentOf, type Brief, type Grant, limit, networkUsers, type Role } from "@questbus/protocol";
+import { grantedOperations } from "../approval/approval.ts";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { fixersTried, isFixerLeft } from "../fixer/left.ts";
@@ -11,6 +12,16 @@ const endsWithRuling = ({ escalation }: QuestState): boolean =>
 const passLeft = (state: QuestState): boolean =>
   stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null && isFixerLeft(state);
 
+/** The quest, with the network for those of whom an operator has granted it since. */
+function grantedSpec({ spec, ...state }: QuestState): Brief["spec"] {
+  const users = networkUsers.filter((user) =>
+    grantedOperations({ spec, ...state }).some(({ kind, where }) => kind === "network" && where === user),
+  );
+  if (users.length === 0) return spec;
+  const network = networkUsers.filter((user) => users.includes(user) || spec.allow.network?.includes(user));
+  return { ...spec, allow: { ...spec.allow, network } };
+}
+
 /** What the holder of a role's lease needs to do its task. */
 export function grantOf(state: QuestState, role: Role): Grant {
   const assignment = state.assignments[role];
@@ -21,6 +32,8 @@ export function grantOf(state: QuestState, role: Role): Grant {
   const brief: Brief = {
     quest: state.id,
     ...fixersTried(state),
+    spec: grantedSpec(state),
+    approved: grantedOperations(state),
     questDir: state.questDir,
     pass: n,
     phase: stepOf(task).phase,

@@ -13,6 +13,7 @@ import {
   suppliersOf,
   type TaskResult,
 } from "@questbus/protocol";
+import { awaitedApproval } from "../approval/approval.ts";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { awaitingPass, isReadyToGoOn, quotaUntilMs, supplierOf } from "../supply/supply.ts";
@@ -423,6 +424,8 @@ export function decideGoOn(state: QuestState, context: DecideContext): Draft {
 export function decideDeadline(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
   const pass = currentPass(state);
+  // The clock of a quest stands while an operator has to decide: an approval has a time of its own.
+  if (awaitedApproval(state)) return draft;
   if (state.status !== "running" || !pass || pass.verdict || state.halted) return draft;
   if (awaitingPass(state)) {
     judgeAndSettle(draft, "nobody supplied a candidate before the wall-clock budget was used up");

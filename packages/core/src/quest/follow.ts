@@ -3,9 +3,12 @@ import {
   type Ending,
   type EscalationReason,
   type Fault,
+  limit,
   type SettleOrder,
   type Task,
 } from "@questbus/protocol";
+import { approvalHash, candidateOperations, decisionOn, fixerOperations } from "../approval/approval.ts";
+import { operationsText } from "../approval/restricted.ts";
 import { stepMachine } from "../assignment/machine.ts";
 import { nextStep, stepOf } from "../assignment/schedule.ts";
 import { fixersGone, isFixerLeft } from "../fixer/left.ts";
@@ -61,9 +64,42 @@ export function afterTask(draft: Draft, task: Task): void {
   const done = pass.findings.map((found) => found.task);
   const next = isLost(draft.state, pass) ? null : nextStep(done, pass.suiteRed);
   if (next?.task === "produce" && supplierOf(draft.state)) awaitCandidate(draft, null);
+  else if (next?.task === "produce" || next?.task === "suite") offerApproved(draft, next.task);
   else if (next) offer(draft, next.task);
   else judgeAndSettle(draft);
 }
+
+/**
+ * Offers the task; first an operator is asked for what is restricted in what it would run: a fixer, or a candidate that
+ * was reviewed and of which nothing ran yet.
+ */
+function offerApproved(draft: Draft, before: "produce" | "suite"): void {
+  const { state, context } = draft;
+  const pass = currentPass(state) as PassState;
+  const operations = before === "produce" ? fixerOperations(state) : candidateOperations(state, pass);
+  if (operations.length === 0) return offer(draft, before);
+  const candidate = before === "produce" ? null : pass.candidate;
+  const hash = approvalHash(operations, candidate);
+  const known = decisionOn(state, hash);
+  if (known?.word === "granted") return offer(draft, before);
+  const approval = approvalIdOf(state);
+  const asker = `performance, pass ${pass.n}: ${state.spec.fixers[pass.fixer ?? -1]?.name ?? "no fixer"}`;
+  const what = `${before === "produce" ? "its fixer asks for" : "its candidate changes"} ${operationsText(operations)}`;
+  const diff = candidate?.diff ?? null;
+  const expiresMs = context.nowMs + (state.spec.approvalMs ?? limit.approvalMs);
+  const body = { approval, pass: pass.n, asker, why: what, operations, diff, hash, before, expiresMs };
+  emit(draft, "approval.opened", body);
+  // Who said no to exactly this is not asked again.
+  if (known?.word === "denied") {
+    const reason = `denied before: ${known.reason ?? ""}`;
+    emit(draft, "approval.denied", { approval, hash, deadlineMs: null, reason });
+    judgeAndSettle(draft);
+  }
+}
+
+/** The next one's. */
+export const approvalIdOf = ({ id, approvals }: QuestState): string =>
+  `${id}.approval-${(approvals ?? []).length + 1}`;
 
 /** The pass stands until somebody supplies a candidate: no task is offered, and another quest may measure meanwhile. */
 function awaitCandidate(draft: Draft, refused: Fault | null): void {
@@ -78,8 +114,8 @@ export function awaitQuota(draft: Draft, { pauseMs, said }: { pauseMs: number; s
   emit(draft, "quota.awaited", { pass: n, fixer: fixer as number, untilMs, pauseMs, said });
 }
 
-/** A candidate was supplied, or a quota is back, and this machine is free: it is made. */
-export const goOn = (draft: Draft): void => offer(draft, "produce");
+/** What the pass waited for is there, and this machine is free. */
+export const goOn = (draft: Draft): void => offer(draft, currentPass(draft.state)?.held?.before ?? "produce");
 
 /** The verdict of the current pass, and the order that carries it out. */
 export function judgeAndSettle(draft: Draft, cut: string | null = null): void {

@@ -1,4 +1,5 @@
 import { limit, type Verdict } from "@questbus/protocol";
+import { isUnapproved } from "../approval/approval.ts";
 import { type JudgePolicy, judge, type PassEvidence } from "../verdict/judge.ts";
 import { nameList } from "../verdict/phrase.ts";
 import type { PassState, QuestState } from "./state.ts";
@@ -57,6 +58,13 @@ export function judgePass(state: QuestState, pass: PassState, cut: string | null
   if (aside.length > 0 && verdict.verdict === "NO_EFFECT") return { ...verdict, reasons: aside };
   const refused = refusals(state, pass);
   if (refused.length > 0 && verdict.verdict === "INCONCLUSIVE") return { ...verdict, reasons: refused };
+  const isGood = verdict.verdict === "ACCEPT" || verdict.verdict === "KEEP";
+  if (isGood && isUnapproved(state, pass))
+    return {
+      ...verdict,
+      verdict: "CRASH",
+      reasons: ["What is restricted in it was not approved (APPROVAL_MISSING)."],
+    };
   if (state.spec.intent === "improve" && verdict.verdict === "ACCEPT") return { ...verdict, verdict: "KEEP" };
   return verdict;
 }

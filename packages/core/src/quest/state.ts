@@ -1,6 +1,7 @@
 import type {
   Actor,
   Analysis,
+  Approval,
   ArtifactRef,
   Candidate,
   CommandData,
@@ -11,6 +12,7 @@ import type {
   GateSamples,
   PassSummary,
   QuestSpec,
+  RestrictedOperation,
   Role,
   SettleOrder,
   SignOff,
@@ -54,6 +56,10 @@ export type PassState = {
   refusals: number;
   /** Waits for its fixer's quota; `untilMs` null: the last one is over. Without the key there was none. */
   quota?: { untilMs: number | null; waits: number; waitedMs: number; said: string };
+  /** It waits, or has waited, for that approval; null: its task was offered since. */
+  held?: { approval: string; before: Task } | null;
+  /** Paths whose change may be restricted, as roles found them in the repository, and what of it is. */
+  shown?: { path: string; operations: RestrictedOperation[] }[];
   candidate: Candidate | null;
   /** The commit it was before what is sealed was put back; null: nothing was. */
   original: string | null;
@@ -116,6 +122,8 @@ export type QuestState = {
   ending: { ending: Ending; reason: string; fault: Fault | null; atMs: number } | null;
   /** An operator paused it; without the key it is not paused, as in states of earlier releases. */
   pause?: { why: string; by: string; atMs: number };
+  /** What operators were asked to approve, in order; without the key, nothing was. */
+  approvals?: Approval[];
   /** It stands since then: its clock is stopped, and nothing of it is offered (see `pause/withheld.ts`). */
   halted?: { atMs: number };
 };

@@ -1,5 +1,6 @@
 import type { CandidateRequest, ErrorCode, Fault } from "@questbus/protocol";
 import { limit } from "@questbus/protocol";
+import { awaitedApproval, isApproved } from "../approval/approval.ts";
 import {
   analysisOf,
   currentPass,
@@ -55,7 +56,7 @@ export const quotaUntilMs = (state: QuestState): number | null =>
 
 /** What it waited for is there: it can go on as soon as the machine is free. */
 export const isReadyToGoOn = (state: QuestState, nowMs: number): boolean =>
-  isSupplied(state) || (quotaUntilMs(state) ?? Number.POSITIVE_INFINITY) <= nowMs;
+  isSupplied(state) || isApproved(state) || (quotaUntilMs(state) ?? Number.POSITIVE_INFINITY) <= nowMs;
 
 /** It begins, or goes on, when the machine is free. */
 export const isReady = (state: QuestState, nowMs: number): boolean =>
@@ -63,7 +64,11 @@ export const isReady = (state: QuestState, nowMs: number): boolean =>
 
 /** It runs, and measures nothing: another quest may. */
 export const standsStill = (state: QuestState): boolean =>
-  awaitingPass(state) !== null || isSupplied(state) || quotaUntilMs(state) !== null;
+  awaitingPass(state) !== null ||
+  isSupplied(state) ||
+  quotaUntilMs(state) !== null ||
+  awaitedApproval(state) !== null ||
+  isApproved(state);
 
 /** Why the supplied candidate that was just made ready is not taken; null: it is judged, or too many were refused. */
 export function supplyRefused(state: QuestState): Fault | null {

@@ -67,6 +67,8 @@ test("what means nothing without its sender is not carried out late, and neither
   expect(taken.sort()).toEqual([
     "ask",
     "cancel",
+    "deny",
+    "grant",
     "pause",
     "release",
     "report",

@@ -167,7 +167,8 @@ function halt(play: Play): void {
 /** The end of a turn, as the desk's on a machine with this quest alone: halted if and only if it may not go on. */
 export function settle(play: Play): void {
   halt(play);
-  if (whyWithheld(play.state, play.pauses, null) === null) act(play, orchestrator, decideContinue);
+  const why = whyWithheld(play.state, play.pauses, null);
+  if (why === null || why.kind === "approval") act(play, orchestrator, decideContinue);
 }
 
 export const report = (play: Play, sent: Report, by: Actor): Draft =>

@@ -7,8 +7,10 @@ import {
   type CommandData,
   type Fault,
   limit,
+  networkUsers,
   phase,
   QuestbusError,
+  restrictedKind,
   signOff,
   suspicion,
   type Task,
@@ -231,6 +233,26 @@ const releaseAssignment = defineTool({
   },
 });
 
+const askApproval = defineTool({
+  name: "ask_approval",
+  description:
+    "Ask an operator for a restricted operation. Call again with the same words to learn how it stands.",
+  hints: { idempotent: true },
+  verb: "approval",
+  input: {
+    ...heldAs,
+    kind: restrictedKind,
+    what: z.string().trim().min(1).max(limit.reasonCharsMax),
+    why: z.string().trim().min(1).max(limit.reasonCharsMax),
+    users: z.array(z.enum(networkUsers)).min(1).optional().describe("with network: whose commands"),
+  },
+  async run(given, call) {
+    const answer = await whileHeld(call, given, () => send(call, "approval", given));
+    call.leases.touch(given.assignment, given.epoch);
+    return { data: answer };
+  },
+});
+
 const storeArtifact = defineTool({
   name: "store_artifact",
   description: "Store a text as evidence; the answer is what a report names it by.",
@@ -279,6 +301,7 @@ export const assignmentTools: readonly Tool[] = [
   renew,
   progress,
   storeArtifact,
+  askApproval,
   submitReport,
   answerAsk,
   releaseAssignment,

@@ -1,5 +1,6 @@
 import {
   type AskAnswer,
+  approvalId,
   deadId,
   decision,
   escalationId,
@@ -11,7 +12,8 @@ import {
   role,
 } from "@questbus/protocol";
 import { z } from "zod";
-import { anyJson, commandId, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
+import { pageOfText } from "./result.ts";
+import { anyJson, commandId, defineTool, idempotencyKey, page, send, type Tool } from "./tool.ts";
 
 /** The tools of operators, arbiters and those who supply candidates. */
 
@@ -141,6 +143,46 @@ const settleDeadLetter = defineTool({
   },
 });
 
+const listApprovals = defineTool({
+  name: "list_approvals",
+  description: "List the restricted changes that wait for an operator's word, oldest first.",
+  hints: { readOnly: true },
+  verb: "grant",
+  input: page(20, 5),
+  run({ cursor, limit: most }, { gateway }) {
+    const open = gateway.reads.approvals();
+    const from = cursor === undefined ? 0 : open.findIndex(({ approval }) => approval === cursor) + 1;
+    const data = open.slice(from, from + most);
+    return { data, foreign: true, nextCursor: from + most < open.length ? data.at(-1)?.approval : undefined };
+  },
+});
+
+const readApproval = defineTool({
+  name: "read_approval",
+  description: "Read who asks for what and why, with the diff.",
+  hints: { readOnly: true },
+  verb: "grant",
+  input: { approval: approvalId, cursor: z.string().regex(/^\d+$/).max(16).optional() },
+  run: async ({ approval, cursor }, { gateway }) =>
+    pageOfText(await gateway.reads.approval(approval), cursor),
+});
+
+const decideApproval = defineTool({
+  name: "decide_approval",
+  description: "Grant a restricted change, exactly as read_approval shows it, or deny it. Once and for good.",
+  hints: { destructive: true, idempotent: true },
+  verb: "grant",
+  input: {
+    approval: approvalId,
+    decision: z.enum(["grant", "deny"]),
+    reason,
+    idempotency_key: idempotencyKey,
+  },
+  async run({ decision: way, idempotency_key: key, ...given }, call) {
+    return { data: await send(call, way, given, key) };
+  },
+});
+
 const rule = defineTool({
   name: "rule",
   description:
@@ -175,5 +217,8 @@ export const operatorTools: readonly Tool[] = [
   supplyCandidate,
   listDeadLetters,
   settleDeadLetter,
+  listApprovals,
+  readApproval,
+  decideApproval,
   rule,
 ];
