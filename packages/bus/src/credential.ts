@@ -11,9 +11,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { createUser, fromSeed } from "@nats-io/nkeys";
-import { type Authenticator, nkeyAuthenticator } from "@nats-io/transport-node";
+import { createUser } from "@nats-io/nkeys";
 import { type Actor, agentName, type Principal, principal, QuestbusError } from "@questbus/protocol";
+import { type UserKey, userKeyOf } from "./nkey.ts";
 
 /**
  * Credentials: one nkey a principal, in `<state>/credentials/<role>-<name>.nk`, readable by its owner only.
@@ -25,14 +25,10 @@ import { type Actor, agentName, type Principal, principal, QuestbusError } from 
 /** Who a credential makes its holder. `system` reads the broker's own figures. */
 export type CredentialRole = Actor["role"] | "system";
 
-export type Credential = {
+export type Credential = UserKey & {
   readonly role: CredentialRole;
   readonly name: string;
-  /** The public half, as the broker's configuration names it. */
-  readonly publicKey: string;
   readonly path: string;
-  /** Signs the broker's challenge. */
-  readonly authenticator: Authenticator;
 };
 
 export type AgentId = { role: Principal; name: string };
@@ -87,8 +83,7 @@ export function readCredential(path: string): Credential {
     throw unreadable(path, code, "make it readable for you, and for nobody else");
   }
   try {
-    const publicKey = fromSeed(seed).getPublicKey();
-    return { ...identity, publicKey, path, authenticator: nkeyAuthenticator(seed) };
+    return { ...identity, path, ...userKeyOf(seed) };
   } catch {
     throw unreadable(
       path,
