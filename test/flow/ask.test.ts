@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import { type AskTask, workAsks } from "@questbus/agent";
+import { type AskTask, clarification, stated, workAsks } from "@questbus/agent";
 import type { AskAnswer } from "@questbus/protocol";
 import { type BareStack, openPlace, type Place, questbus, startBareStack } from "@questbus/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -22,6 +22,11 @@ beforeAll(async () => {
     answer: (task) => {
       seen.push(task);
       if (task.text === "fail") throw new Error("no idea");
+      if (task.text === "which?") throw clarification("which parser?");
+      if (task.text === "sure?") return stated("yes", { certainty: 0.6, sources: ["src/a.ts:3"] });
+      if (task.text === "unsure?") return stated("maybe", { certainty: 0.6 });
+      if (task.text === "unsure at first?")
+        return stated("yes", { certainty: 0.6, ...(task.clarification ? { sources: ["$ npm test"] } : {}) });
       return task.phase === "validate" ? `${task.text} ${JSON.stringify(task.data)}` : { phase: task.phase };
     },
   });
@@ -38,7 +43,7 @@ const ask = (...args: string[]) => questbus(place, ["ask", ...args, "--state", p
 
 test("a question is answered by an agent of the role, one line a phase", async () => {
   const said = await ask("green?", "--role", "qa", "--phases", "fix,validate", "--data", '{"n":1}');
-  expect(said.stderr).toBe("");
+  expect(said.stderr).toBe("certainty not stated, no source\n".repeat(2));
   expect(said.stdout).toBe('{\n  "phase": "fix"\n}\ngreen? {"n":1}\n');
   expect(seen.map(({ phase, epoch }) => [phase, epoch])).toEqual([
     ["fix", 1],
@@ -54,10 +59,30 @@ test("what the agent cannot do is said with its fault", async () => {
   expect(said.stderr).toContain("no idea");
 });
 
+test("how sure an answer is stands beside it; one that is not, and cannot say why, is no answer", async () => {
+  const sure = await ask("sure?", "--role", "qa");
+  expect([sure.exit, sure.stdout]).toEqual([0, "yes\n"]);
+  expect(sure.stderr).toBe("60 % sure, by src/a.ts:3 (unchecked)\n");
+  const json = await ask("unsure at first?", "--role", "qa", "--json");
+  const stated = [{ certainty: 0.6, sources: ["$ npm test"] }];
+  expect(JSON.parse(json.stdout)).toMatchObject({ status: "answered", results: ["yes"], stated });
+  const unsure = await ask("unsure?", "--role", "qa");
+  expect([unsure.exit, unsure.stderr]).toEqual([1, expect.stringContaining("next: attach in sources")]);
+  expect(unsure.stdout).toMatch(/^clarification SOURCE_MISSING: .*60 % sure/);
+  const back = await ask("which?", "--role", "qa", "--json");
+  expect(back.exit).toBe(1);
+  expect(JSON.parse(back.stdout)).toMatchObject({
+    status: "clarification",
+    fault: { message: "which parser?" },
+  });
+});
+
 test("an ask that nobody takes says at once for whom it waits, and ends when its wait is over", async () => {
   const said = await ask("anyone?", "--role", "ops", "--wait", "1500ms");
   expect(said.exit).toBe(1);
-  expect(said.stderr).toMatch(/^asked a-[0-9a-f]{24}; waiting for an agent of role ops that takes asks/);
+  expect(said.stderr).toMatch(
+    /^asked a-[0-9a-f]{24}; no agent of role ops takes asks at present: .*\n {2}questbus agent run --role ops -- /,
+  );
   expect(said.stdout).toMatch(/^pending a-[0-9a-f]{24}\n$/);
   const json = await ask("anyone?", "--role", "ops", "--wait", "1ms", "--json");
   expect([json.exit, json.stderr]).toEqual([1, ""]);

@@ -146,7 +146,7 @@ export function toldProblems(told: readonly Told[], store: StoreReader): string[
     final.set(answer.ask, before ?? { text, at });
     if (before && before.text !== text) return [`${answer.ask}: ${before.text}, and then ${text}`];
     const { status, results, fault } = row;
-    const stored = status === "failed" ? { ask: row.id, status, fault } : { ask: row.id, status, results };
+    const stored = fault ? { ask: row.id, status, fault } : { ask: row.id, status, results };
     return canonicalText(stored) === text
       ? []
       : [`${answer.ask}: ${text} was told, ${canonicalText(stored)} is stored`];

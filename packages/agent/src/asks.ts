@@ -12,6 +12,7 @@ import {
 } from "@questbus/protocol";
 import { sendReport } from "./report.ts";
 import type { Spool } from "./spool.ts";
+import { StatedResult } from "./stated.ts";
 
 /** One phase of an ask at work. */
 export type AskTask = AskGrant & {
@@ -23,7 +24,7 @@ export type AskTask = AskGrant & {
 
 export type AskWork = {
   client: BusClient;
-  /** Gives the result of the phase `task.phase`, any JSON value; what it throws ends the ask with that fault. */
+  /** Gives the result of the phase `task.phase`, any JSON value or what `stated` makes of one; what it throws ends the ask with that fault. */
   answer: (task: AskTask) => unknown;
   /** Asks held at once. */
   asksMax?: number;
@@ -143,8 +144,9 @@ export class AskHands {
   async #perform(task: AskTask): Promise<void> {
     const { assignment, epoch, phase } = task;
     try {
-      const result = (await this.#work.answer(task)) ?? null;
-      this.#done.push({ assignment, epoch, phase, result, fault: null });
+      const answer = await this.#work.answer(task);
+      const { result, said } = answer instanceof StatedResult ? answer : { result: answer, said: {} };
+      this.#done.push({ assignment, epoch, phase, result: result ?? null, fault: null, ...(said as object) });
     } catch (error) {
       const [fault] = faultsOf(error);
       this.#done.push({ assignment, epoch, phase, result: null, fault: fault ?? null });
@@ -181,9 +183,11 @@ export class AskHands {
   #after(answer: AskReportAnswer["asks"][number]): void {
     const held = this.#held.get(answer.assignment);
     if (answer.status === "refused") this.#work.onTrouble?.([answer.fault]);
-    if (answer.status !== "next" || !held) return this.#drop(answer.assignment);
-    const { phase } = answer;
-    this.#begin({ ...held.grant, phase });
+    if ((answer.status !== "next" && answer.status !== "clarification") || !held)
+      return this.#drop(answer.assignment);
+    const { clarification: _, ...grant } = held.grant;
+    const missing = answer.status === "clarification" ? { clarification: answer.fault } : {};
+    this.#begin({ ...grant, phase: answer.phase, ...missing });
   }
 
   #drop(assignment: string): void {

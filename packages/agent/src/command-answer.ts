@@ -1,6 +1,7 @@
-import { type Fault, QuestbusError, signOff, suspicion } from "@questbus/protocol";
+import { type Fault, QuestbusError, type Stated, signOff, statedShape, suspicion } from "@questbus/protocol";
 import { z } from "zod";
 import type { Outcome } from "./behaviour.ts";
+import { clarification, stated } from "./stated.ts";
 
 /** What a program's output answers: its last fenced block of JSON, else all of it where that is JSON. */
 
@@ -25,23 +26,49 @@ function jsonIn(output: string): unknown {
   return undefined;
 }
 
-/** To an ask, any JSON, or else its words. */
-export const askAnswerIn = (output: string): unknown => jsonIn(output) ?? output.trim();
+/** An answer to an ask that says how sure it is, and one that asks back. */
+const statedAnswer = z.strictObject({ result: z.unknown(), ...statedShape });
+const question = z.strictObject({ clarification: z.string().trim().min(1) });
+
+const hasKey = (value: unknown, key: string): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key);
+
+/**
+ * To an ask: any JSON, or else its words. `{ result, certainty?, sources? }` with one of these two says how sure it is;
+ * `{ clarification }` alone asks back.
+ *
+ * @throws QuestbusError CLARIFICATION_WANTED, AGENT_COMMAND_FAILED
+ */
+export function askAnswerIn(output: string): unknown {
+  const found = jsonIn(output);
+  if (found === undefined) return output.trim();
+  const back = question.safeParse(found);
+  if (back.success) throw clarification(back.data.clarification);
+  if (!hasKey(found, "result") || (!hasKey(found, "certainty") && !hasKey(found, "sources"))) return found;
+  const { result, ...said } = answerIn(statedAnswer, found, askForm);
+  return stated(result, said as Stated);
+}
 
 /** To an assignment. @throws QuestbusError AGENT_COMMAND_FAILED */
 export function taskAnswerIn(output: string): Partial<Outcome> {
   const found = jsonIn(output);
-  if (found === undefined) throw unreadable("it holds no JSON");
-  const read = taskAnswer.safeParse(found);
-  if (read.success) return read.data as Partial<Outcome>;
-  throw unreadable(
-    read.error.issues.map((issue) => `${issue.path.join(".") || "answer"}: ${issue.message}`).join("; "),
-  );
+  if (found === undefined) throw unreadable("it holds no JSON", taskForm);
+  return answerIn(taskAnswer, found, taskForm) as Partial<Outcome>;
 }
 
-const unreadable = (why: string): QuestbusError =>
+const taskForm = "{ summary, signOff, suspicions }";
+const askForm = "{ result, certainty, sources }";
+
+function answerIn<T>(schema: z.ZodType<T>, found: unknown, form: string): T {
+  const read = schema.safeParse(found);
+  if (read.success) return read.data;
+  const why = read.error.issues.map((issue) => `${issue.path.join(".") || "answer"}: ${issue.message}`);
+  throw unreadable(why.join("; "), form);
+}
+
+const unreadable = (why: string, form: string): QuestbusError =>
   new QuestbusError({
     code: "AGENT_COMMAND_FAILED",
     message: `the answer of the agent's command cannot be read: ${why}`,
-    next: "let it print { summary, signOff, suspicions } as JSON, with nothing behind it or in a fenced block",
+    next: `let it print ${form} as JSON, with nothing behind it or in a fenced block`,
   } satisfies Fault);

@@ -29,14 +29,15 @@ export function commandHandlers(agent: AgentCommand): Handlers {
 async function answer(agent: AgentCommand, work: Work): Promise<unknown> {
   const { signal, phase } = work;
   if (work.kind === "ask") {
-    const { kind, text, data, results } = work;
-    return askAnswerIn(await run(agent, { kind, phase, text, data, results }, { signal }));
+    const { kind, text, data, results, clarification } = work;
+    return askAnswerIn(await run(agent, { kind, phase, text, data, results, clarification }, { signal }));
   }
   const { kind, brief, groups } = work;
   const found = await work.builtIn();
   work.progress(`${agent.command[0]} looks at it`);
   const said = taskAnswerIn(await run(agent, { kind, phase, brief, found }, { signal, groups }));
-  return "result" in said ? (said as Outcome) : saidOnTop(found, said);
+  if (!("result" in said)) return saidOnTop(found, said);
+  return { ...said, summary: said.summary ?? `${agent.command[0]} has answered` } as Outcome;
 }
 
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

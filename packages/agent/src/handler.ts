@@ -19,13 +19,13 @@ export type Work =
       /** What the built-in agent of the role does here. */
       builtIn(): Promise<Outcome>;
     })
-  | (Pick<AskTask, "phase" | "text" | "data" | "results" | "signal"> & {
+  | (Pick<AskTask, "phase" | "text" | "data" | "results" | "clarification" | "signal"> & {
       kind: "ask";
       progress(text: string): void;
     });
 
 /**
- * For an ask: any JSON value. For an assignment: an `Outcome`; or a part of one without a `result`, which is said on top of
+ * For an ask: any JSON value, or one with its certainty (`stated`). For an assignment: an `Outcome`; or a part of one without a `result`, which is said on top of
  * what the built-in agent finds; or nothing, which leaves it to that.
  */
 export type Handler = (work: Work) => unknown;
@@ -67,7 +67,7 @@ export function behaviourOf(handlers: Handlers, builtIn: Behaviour): Behaviour {
         progress: context.step,
         builtIn: own,
       });
-      if (isOutcome(said)) return said;
+      if (isOutcome(said)) return { ...said, summary: said.summary ?? `${phase}: no summary was given` };
       return saidOnTop(await own(), (said ?? {}) as Said);
     };
   return { test: phaseOf("test"), fix: phaseOf("fix"), validate: phaseOf("validate") };
@@ -79,7 +79,7 @@ const isOutcome = (said: unknown): said is Outcome =>
 /** The answer of an ask's phase. @throws QuestbusError USAGE when there is no handler for it */
 export function answerWith(handlers: Handlers): (task: AskTask) => unknown {
   return (task) => {
-    const { phase, text, data, results, progress } = task;
+    const { phase, text, data, results, clarification, progress } = task;
     const handler = handlers[phase];
     if (handler)
       return handler({
@@ -88,6 +88,7 @@ export function answerWith(handlers: Handlers): (task: AskTask) => unknown {
         text,
         data,
         results,
+        ...(clarification ? { clarification } : {}),
         get signal() {
           return task.signal;
         },

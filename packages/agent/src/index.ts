@@ -18,6 +18,7 @@ export {
 export { nearWord } from "./near-word.ts";
 export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } from "./seal.ts";
 export { groupsDir, sessionNames } from "./session.ts";
+export { clarification, stated } from "./stated.ts";
 export { touchedBetween } from "./touched.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

@@ -2,6 +2,7 @@ import type { BusClient } from "@questbus/bus";
 import { type AskGrant, limit, type Verb } from "@questbus/protocol";
 import { expect, it, vi } from "vitest";
 import { AskHands, type AskTask } from "../src/asks.ts";
+import { stated } from "../src/stated.ts";
 
 const grantOf = (assignment: string): AskGrant => ({
   assignment,
@@ -10,6 +11,37 @@ const grantOf = (assignment: string): AskGrant => ({
   text: "why?",
   data: null,
   results: [],
+});
+
+it("an answer that comes back is given again, with what was missing, under the same lease", async () => {
+  const reports: { asks: object[] }[] = [];
+  const fault = { code: "SOURCE_MISSING", message: "no source" } as const;
+  const request = async (verb: Verb, data: unknown): Promise<unknown> => {
+    if (verb !== "report") return {};
+    const isFirst = reports.push(data as { asks: object[] }) === 1;
+    const held = { assignment: "unsure", epoch: 1, phase: "test" };
+    return { asks: [isFirst ? { status: "clarification", ...held, fault } : { status: "ended", ...held }] };
+  };
+  const missing: unknown[] = [];
+  const stopping = new AbortController();
+  const hands = new AskHands({
+    client: { request } as unknown as BusClient,
+    answer: ({ clarification }) => {
+      missing.push(clarification);
+      return stated("so", { certainty: 0.5, ...(clarification ? { sources: ["a.ts:1"] } : {}) });
+    },
+    asksMax: 1,
+    signal: stopping.signal,
+  });
+  hands.take([grantOf("unsure")]);
+  await hands.untilRoom();
+  expect(missing).toEqual([undefined, fault]);
+  expect(reports.flatMap(({ asks }) => asks)).toMatchObject([
+    { result: "so", certainty: 0.5 },
+    { result: "so", certainty: 0.5, sources: ["a.ts:1"] },
+  ]);
+  stopping.abort();
+  await hands.stop();
 });
 
 it("an ask of which nothing is heard for five minutes is given back; one that moves on is renewed", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { askAnswerIn, taskAnswerIn } from "../src/command-answer.ts";
+import { stated } from "../src/stated.ts";
 
 describe("what a program prints", () => {
   it.each([
@@ -8,8 +9,34 @@ describe("what a program prints", () => {
     ["the last one that is JSON", '```json\n{"n":1}\n```\nas in\n```sh\nls\n```\n', { n: 1 }],
     ["plain words", " the parser's own\n", "the parser's own"],
     ["nothing", "", ""],
+    ["JSON null", "null\n", null],
+    ["JSON null in a fenced block", "nobody knows\n```json\nnull\n```\n", null],
+    ["a result beside other keys", '{"result":1,"n":2}', { result: 1, n: 2 }],
+    ["a question beside other keys", '{"clarification":"?","n":2}', { clarification: "?", n: 2 }],
   ])("to an ask: %s", (_, output, answer) => {
     expect(askAnswerIn(output)).toEqual(answer);
+  });
+
+  it.each([
+    ["its certainty", { certainty: 0.7 }],
+    ["its sources", { sources: ["src/a.ts:3"] }],
+    ["both", { certainty: 1, sources: [] }],
+  ])("to an ask, a result with %s", (_, said) => {
+    expect(askAnswerIn(JSON.stringify({ result: null, ...said }))).toEqual(stated(null, said));
+  });
+
+  it.each([
+    ["a percentage", '{"result":1,"certainty":95}', "0.95"],
+    ["a source that is no list", '{"result":1,"sources":"a.ts"}', "sources"],
+    ["a certainty beside other keys", '{"result":1,"certainty":1,"n":2}', "n"],
+  ])("to an ask, %s is a fault", (_, output, named) => {
+    const fault = { code: "AGENT_COMMAND_FAILED", message: expect.stringContaining(named) };
+    expect(() => askAnswerIn(output)).toThrow(expect.objectContaining(fault));
+  });
+
+  it("to an ask: a question back", () => {
+    const back = { code: "CLARIFICATION_WANTED", message: "which parser?" };
+    expect(() => askAnswerIn('{"clarification":" which parser? "}')).toThrow(expect.objectContaining(back));
   });
 
   it.each([

@@ -28,6 +28,12 @@ describe("what a handler says becomes the report", () => {
     expect(await validate(context)).toMatchObject(reported);
   });
 
+  it("an outcome of its own without a summary is given one: a report has to have it", async () => {
+    const { summary: _, ...unsaid } = outcome;
+    const { test } = behaviourOf({ test: () => unsaid }, builtIn);
+    expect((await test(context)).summary).toMatch(/./);
+  });
+
   it("a phase without a handler is done as the built-in agent does it", async () => {
     const seen: string[] = [];
     const behaviour = behaviourOf({ test: (work: Work) => void seen.push(work.phase) }, builtIn);

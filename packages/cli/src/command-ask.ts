@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { type AskAnswer, exitCode, limit, type Phase, type Role } from "@questbus/protocol";
+import { certaintyText } from "@questbus/core";
+import { type AskAnswer, exitCode, type Fault, limit, type Phase, type Role } from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
-import { note, printData, printFaults, printJson } from "./output.ts";
+import { note, printable, printData, printFaults, printJson } from "./output.ts";
 import { withStack } from "./session.ts";
 
 /** `waitMs`: how long the answer is waited for; null has no end. */
@@ -30,7 +31,7 @@ export async function askRole(
       const asked = { role, phases, text, data: data ?? null, waitMs };
       const answer = (await operator.request("ask", asked, { id, signal: common.signal })) as AskAnswer;
       if (answer.status === "pending" && performance.now() < untilMs) {
-        if (tryMs === quickMs) note(waitingText(answer.ask, role));
+        if (tryMs === quickMs) note(waitingText(answer, role));
         continue;
       }
       return told(answer, common);
@@ -38,8 +39,10 @@ export async function askRole(
   });
 }
 
-const waitingText = (ask: string, role: Role): string =>
-  `asked ${ask}; waiting for an agent of role ${role} that takes asks (docs/asks.md); Ctrl-C stops waiting`;
+const waitingText = ({ ask, takers }: Extract<AskAnswer, { status: "pending" }>, role: Role): string =>
+  takers
+    ? `asked ${ask}; an agent of role ${role} is at work; Ctrl-C stops waiting`
+    : `asked ${ask}; no agent of role ${role} takes asks at present: the built-in agents take none. Bring one:\n  questbus agent run --role ${role} -- COMMAND\nIt waits up to a day for one (docs/asks.md); Ctrl-C stops waiting`;
 
 function told(answer: AskAnswer, { json }: Common): number {
   if (answer.status === "failed") {
@@ -48,8 +51,23 @@ function told(answer: AskAnswer, { json }: Common): number {
   }
   if (json) printJson(answer);
   else if (answer.status === "pending") printData(`pending ${answer.ask}`);
-  else for (const result of answer.results) printData(textOf(result));
-  return answer.status === "pending" ? exitCode.failure : exitCode.ok;
+  else if (answer.status === "clarification") tellMissing(answer.fault);
+  else tellResults(answer);
+  return answer.status === "answered" ? exitCode.ok : exitCode.failure;
+}
+
+/** The results alone on stdout; how sure they are beside them. */
+function tellResults({ results, stated = [] }: Extract<AskAnswer, { status: "answered" }>): void {
+  for (const [at, result] of results.entries()) {
+    printData(textOf(result));
+    note(printable(certaintyText(stated[at] ?? {})));
+  }
+}
+
+/** There is no answer, and no error either: the agent wants to know more, or could not say by what it knows. */
+function tellMissing({ code, message, next }: Fault): void {
+  printData(`clarification ${code}: ${printable(message)}`);
+  if (next) note(`  next: ${printable(next)}`);
 }
 
 const textOf = (result: unknown): string =>

@@ -14,6 +14,7 @@ import {
   decideTooOld,
   heldAsk,
   isOver,
+  returnOf,
 } from "@questbus/core";
 import {
   type Actor,
@@ -54,6 +55,8 @@ export class AskDesk {
   #open = new Map<string, AskState>();
   /** By role, those that wait longest first. */
   #offered = new Map<string, Map<string, AskState>>();
+  /** Held by somebody, by role. */
+  #leased = new Map<string, Set<string>>();
   #leases = new Deadlines<string>();
   #before = new Map<string, AskState | null>();
   #ended: AskState[] = [];
@@ -94,6 +97,10 @@ export class AskDesk {
     return this.#offered.get(role)?.size ?? 0;
   }
 
+  isHeldIn(role: string): boolean {
+    return (this.#leased.get(role)?.size ?? 0) > 0;
+  }
+
   /** The ask as it stands, with the same command as before too. */
   ask(actor: Actor, data: CommandData["ask"], command: string): AskState {
     const id = askIdOf(actor, command);
@@ -116,10 +123,12 @@ export class AskDesk {
       const { assignment } = outcome;
       try {
         const before = this.#find(assignment);
-        const event = decideOutcome(before, outcome, actor);
+        const event = decideOutcome(before, outcome, actor, command);
         const state = (event ? this.#commit([event], command)[0] : before) as AskState;
         if (isOver(state)) return { status: "ended", assignment };
-        return { status: "next", assignment, epoch: state.epoch, phase: askPhase(state) as Phase };
+        const held = { assignment, epoch: state.epoch, phase: askPhase(state) as Phase };
+        const missing = held.phase === outcome.phase ? returnOf(state, command) : undefined;
+        return missing ? { status: "clarification", ...held, fault: missing } : { status: "next", ...held };
       } catch (error) {
         if (!(error instanceof QuestbusError) || error.faults.length === 0) throw error;
         refusals.push(error);
@@ -215,6 +224,10 @@ export class AskDesk {
     this.#offered.set(role, offered);
     if (status === "offered") offered.set(id, ask);
     else offered.delete(id);
+    const leased = this.#leased.get(role) ?? new Set<string>();
+    this.#leased.set(role, leased);
+    if (status === "leased") leased.add(id);
+    else leased.delete(id);
     if (status === "leased") this.#leases.set(id, this.#parts.nowMs(), limit.leaseMs);
     else this.#leases.delete(id, limit.leaseMs);
   }
@@ -222,6 +235,7 @@ export class AskDesk {
   #fill(asks: readonly AskState[]): void {
     this.#open = new Map();
     this.#offered = new Map();
+    this.#leased = new Map();
     this.#leases = new Deadlines();
     for (const ask of asks) this.#set(ask);
   }

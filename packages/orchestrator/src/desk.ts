@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import {
-  askAnswer,
   askWithheld,
   type DecideContext,
   type Draft,
@@ -198,7 +197,7 @@ export class Desk {
       case "release":
         return this.#release(asked as Asked<"release">);
       case "ask":
-        return askAnswer(this.asks.ask(asked.actor, asked.data as CommandData["ask"], asked.id));
+        return this.asks.ask(asked.actor, asked.data as CommandData["ask"], asked.id);
       case "progress":
         return { held: this.#progress.held(this.#quests.all(), this.#nowMs()) };
       case "submit":

@@ -1,8 +1,9 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream, Time } from "@questbus/bus";
-import { askAnswer } from "@questbus/core";
+import { type AskState, askAnswer, isOver } from "@questbus/core";
 import {
   type Answer,
   type AskAnswer,
+  type CommandData,
   crashPoint,
   limit,
   principals,
@@ -234,7 +235,7 @@ class Running {
   /** After the commit: who waits for an ask that ended is answered. */
   #endedAsks(): Settled[] {
     return this.#desk.asks.ended.flatMap((ask) => {
-      const answer: Answer = { ok: true, seq: this.#desk.lastSeq, data: askAnswer(ask) };
+      const answer: Answer = { ok: true, seq: this.#desk.lastSeq, data: this.#tellAsk(ask) };
       return this.#waiting.takeAnswers(ask.id).map(({ command }) => ({ command, answer }));
     });
   }
@@ -271,8 +272,9 @@ class Running {
       this.#desk.authorize(command);
       const data = share === undefined && waits(command) ? null : this.#desk.handle(command, share);
       if (data === null) return this.#wait(received);
-      if (command.verb === "ask" && this.#waitsOn(received, data as AskAnswer)) return [];
-      answer = { ok: true, seq: this.#desk.lastSeq, data };
+      if (command.verb === "ask" && this.#waitsOn(received, data as AskState)) return [];
+      const told = command.verb === "ask" ? this.#tellAsk(data as AskState) : data;
+      answer = { ok: true, seq: this.#desk.lastSeq, data: told };
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.#recordRefusal(command, error);
@@ -285,11 +287,20 @@ class Running {
   }
 
   /** An ask that is not answered yet waits for it. */
-  #waitsOn(received: Received, { ask, status }: AskAnswer): boolean {
-    if (status !== "pending" || isLate(received, this.#parts.time.nowMs())) return false;
+  #waitsOn(received: Received, ask: AskState): boolean {
+    if (isOver(ask) || isLate(received, this.#parts.time.nowMs())) return false;
     if (this.#waiting.answersCount >= limit.answersWaitingMax) return false;
-    this.#waiting.parkAnswer(ask, received);
+    this.#waiting.parkAnswer(ask.id, received);
     return true;
+  }
+
+  #tellAsk(ask: AskState): AskAnswer {
+    return askAnswer(ask, this.#takers(ask.role));
+  }
+
+  /** Whether an agent of the role takes asks now: it waits for one, or holds one. */
+  #takers(role: string): boolean {
+    return this.#waiting.takesAsks(role) || this.#desk.asks.isHeldIn(role);
   }
 
   /** Answers are kept for some rows and some time, whichever is more: many asks fill rows fast. */
@@ -332,8 +343,11 @@ class Running {
   #answerLate(): void {
     const { claims, asks } = this.#waiting.late(this.#parts.time.nowMs());
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
-    for (const { ask, received } of asks)
-      received.command.respond({ ok: true, seq: this.#desk.lastSeq, data: { ask, status: "pending" } });
+    for (const { ask, received } of asks) {
+      const { role } = received.command.data as CommandData["ask"];
+      const data: AskAnswer = { ask, status: "pending", takers: this.#takers(role) };
+      received.command.respond({ ok: true, seq: this.#desk.lastSeq, data });
+    }
   }
 
   /** Sleeps until the next due row or the next claim that has waited long enough. */

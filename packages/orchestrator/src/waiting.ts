@@ -68,6 +68,10 @@ export class Waiting {
     return taken;
   }
 
+  takesAsks(role: string): boolean {
+    return (this.#claims.get(role)?.askers.size ?? 0) > 0;
+  }
+
   parkAnswer(ask: string, received: Received): void {
     const waiting = this.#answers.get(ask) ?? new Set();
     this.#answers.set(ask, waiting.add(received));

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { fault, type Phase, phase, phases } from "./assignment.ts";
+import { type Stated, statedShape } from "./certainty.ts";
 import { askId, role } from "./identity.ts";
 import { limit } from "./limit.ts";
 
@@ -53,6 +54,7 @@ const askOutcome = z
     phase,
     result: boundedJson,
     fault: fault.nullable().default(null),
+    ...statedShape,
   })
   .refine((each) => each.fault === null || each.result === undefined || each.result === null, {
     error: "an outcome has either a result or a fault",
@@ -66,6 +68,8 @@ export const askReport = z.strictObject({
   asks: z.array(askOutcome).min(1).max(limit.asksClaimedMax),
 });
 export type AskReport = z.infer<typeof askReport>;
+
+type Fault = z.infer<typeof fault>;
 
 const leased = z.object({ ask: askId, epoch: z.int() });
 
@@ -81,6 +85,17 @@ export const askEventBody = {
     phase,
     result: z.unknown(),
     fault: fault.nullable(),
+    ...statedShape,
+  }),
+  /** An answer was not sure enough, and went back to its holder with what is missing; `ends`: for the last time. */
+  "ask.returned": z.object({
+    ask: askId,
+    epoch: z.int(),
+    phase,
+    result: z.unknown(),
+    ...statedShape,
+    fault,
+    ends: z.boolean(),
   }),
   "ask.released": z.object({ ask: askId, epoch: z.int(), reason: z.string() }),
   "ask.expired": z.object({
@@ -100,19 +115,30 @@ export type AskGrant = {
   text: string;
   data: unknown;
   results: readonly unknown[];
+  /** What was missing in the answer that came before to this phase, of this holder or another. */
+  clarification?: Fault;
 };
 
-/** What a report says of each ask, in the order of the report. `next`: the same lease goes on with this phase. */
+/**
+ * What a report says of each ask, in the order of the report. `next`: the same lease goes on with this phase;
+ * `clarification`: with the phase that was reported, whose answer lacks what `fault` says.
+ */
 export type AskReportAnswer = {
   asks: (
     | { status: "next"; assignment: string; epoch: number; phase: Phase }
+    | { status: "clarification"; assignment: string; epoch: number; phase: Phase; fault: Fault }
     | { status: "ended"; assignment: string }
-    | { status: "refused"; assignment: string; fault: z.infer<typeof fault> }
+    | { status: "refused"; assignment: string; fault: Fault }
   )[];
 };
 
-/** What an ask is answered with: the result of each phase, in order. */
+/**
+ * What an ask is answered with: the result of each phase, in order. `stated`: how sure each is; not there when none said so.
+ * `clarification`: there is no answer, and `fault` says what is missing or asked back. `takers`: an agent of the role waits for
+ * asks, or holds one.
+ */
 export type AskAnswer =
-  | { ask: string; status: "answered"; results: readonly unknown[] }
-  | { ask: string; status: "failed"; fault: z.infer<typeof fault> }
-  | { ask: string; status: "pending" };
+  | { ask: string; status: "answered"; results: readonly unknown[]; stated?: readonly (Stated | null)[] }
+  | { ask: string; status: "clarification"; fault: Fault }
+  | { ask: string; status: "failed"; fault: Fault }
+  | { ask: string; status: "pending"; takers: boolean };

@@ -15,4 +15,4 @@ export const statedShape = {
   sources: z.array(source).max(limit.sourcesMax).optional(),
 };
 
-export type Stated = { certainty?: number | undefined; sources?: readonly string[] | undefined };
+export type Stated = { certainty?: number | undefined; sources?: string[] | undefined };

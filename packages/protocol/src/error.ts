@@ -88,6 +88,7 @@ export const errorRegistry = {
   CANDIDATE_NOT_AWAITED: terminal(exitCode.conflict),
   REPORT_OUT_OF_TURN: terminal(exitCode.conflict),
   SOURCE_MISSING: person(exitCode.failure),
+  CLARIFICATION_WANTED: person(exitCode.failure),
   ROLE_FORBIDDEN: terminal(exitCode.conflict),
   ESCALATION_NOT_FOUND: terminal(exitCode.notFound),
   RULING_NOT_ALLOWED: person(exitCode.conflict),

@@ -1,4 +1,4 @@
-import { canonicalText, type Fault, type Phase, type Role } from "@questbus/protocol";
+import { canonicalText, type Fault, type Phase, type Role, type Stated } from "@questbus/protocol";
 import type { Sql } from "./sql.ts";
 
 /** One ask, as the core computes it. */
@@ -11,11 +11,13 @@ export type AskRow = {
   data: unknown;
   author: string;
   askedMs: number;
-  status: "offered" | "leased" | "answered" | "failed";
+  status: "offered" | "leased" | "answered" | "clarification" | "failed";
   epoch: number;
   offers: number;
   agent: string | null;
   results: readonly unknown[];
+  stated: readonly (Stated | null)[];
+  returned: readonly { command: string; fault: Fault }[];
   fault: Fault | null;
   endedMs: number | null;
 };
@@ -32,18 +34,30 @@ export type AskWriter = {
   moveAsk(row: AskRow): void;
 };
 
-type Stored = Omit<AskRow, "phases" | "data" | "results" | "fault"> & {
+type Stored = Omit<AskRow, "phases" | "data" | "results" | "stated" | "returned" | "fault"> & {
   phases: string;
   data: string;
   results: string;
   fault: string | null;
 };
 
+type Found = Pick<AskRow, "results" | "stated" | "returned">;
+
+/** A list of results; where something was said of one, or sent back, an object with all of it. */
+const foundText = ({ results, stated, returned }: Found): string =>
+  canonicalText(stated.some(Boolean) || returned.length > 0 ? { results, stated, returned } : results);
+
+function foundIn(text: string): Found {
+  const found = JSON.parse(text) as Found | readonly unknown[];
+  if (!Array.isArray(found)) return found as Found;
+  return { results: found, stated: found.map(() => null), returned: [] };
+}
+
 const rowOf = ({ phases, data, results, fault, ...row }: Stored): AskRow => ({
   ...row,
   phases: JSON.parse(phases),
   data: JSON.parse(data),
-  results: JSON.parse(results),
+  ...foundIn(results),
   fault: fault && JSON.parse(fault),
 });
 
@@ -81,10 +95,10 @@ export const askWriterOn = (sql: Sql): AskWriter => ({
         offers,
       ],
     ),
-  moveAsk: ({ seq, status, epoch, offers, agent, results, fault, endedMs }) =>
+  moveAsk: ({ seq, status, epoch, offers, agent, fault, endedMs, ...found }) =>
     sql.run(
       `UPDATE ask SET status = ?, epoch = ?, offers = ?, agent = ?, results = ?, fault = ?, ended_ms = ?
        WHERE seq = ?`,
-      [status, epoch, offers, agent, canonicalText(results), textOf(fault), endedMs, seq],
+      [status, epoch, offers, agent, foundText(found), textOf(fault), endedMs, seq],
     ),
 });

@@ -7,6 +7,7 @@ import {
   limit,
   type NewEvent,
 } from "@questbus/protocol";
+import { clarificationOf, statedOf } from "../certainty/certainty.ts";
 import { refuse } from "../quest/draft.ts";
 import { type AskState, askPhase, isOver } from "./state.ts";
 
@@ -14,7 +15,8 @@ import { type AskState, askPhase, isOver } from "./state.ts";
  * The decisions on asks: each takes states and a command and gives the events that follow, or refuses.
  *
  * Invariants: I1 an outcome counts only under the current epoch of a lease its sender holds, once a phase; I2 the same
- * command is the same ask; I3 an ask that is over stays over.
+ * command is the same ask; I3 an ask that is over stays over; I4 no answer counts that is less sure than it may be without a
+ * source, and none is sent back more than `askReturnsMax` times before the ask ends.
  */
 
 const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
@@ -75,22 +77,34 @@ export function heldAsk(state: AskState | null, { assignment, epoch }: Lease, ac
 const isOwn = (state: AskState, epoch: number, actor: Actor): boolean =>
   state.epoch === epoch && state.agent === actor.name;
 
-/** Null: this phase was reported under this lease before, and what stands is answered again. */
-export function decideOutcome(state: AskState | null, outcome: AskOutcome, actor: Actor): NewEvent | null {
-  const { assignment, epoch, phase, result = null, fault } = outcome;
+/**
+ * Null: this phase was reported under this lease before, or this very report sent back, and what stands is answered again.
+ */
+export function decideOutcome(
+  state: AskState | null,
+  outcome: AskOutcome,
+  actor: Actor,
+  command: string,
+): NewEvent | null {
+  const { assignment: ask, epoch, phase, result = null, fault } = outcome;
   if (state && state.role === actor.role && isOwn(state, epoch, actor)) {
     const done = state.phases.slice(0, state.results.length + (state.fault ? 1 : 0));
     if (done.includes(phase)) return null;
+    if (!isOver(state) && returnOf(state, command)) return null;
   }
   const held = heldAsk(state, outcome, actor);
   if (askPhase(held) !== phase)
-    refuse(
-      "REPORT_OUT_OF_TURN",
-      `${assignment} is in its ${askPhase(held)} phase, not ${phase}`,
-      "report that",
-    );
-  return { type: "ask.reported", quest: null, actor, body: { ask: assignment, epoch, phase, result, fault } };
+    refuse("REPORT_OUT_OF_TURN", `${ask} is in its ${askPhase(held)} phase, not ${phase}`, "report that");
+  const said = { ask, epoch, phase, result, ...statedOf(outcome) };
+  const missing = fault ? null : clarificationOf(outcome);
+  if (!missing) return { type: "ask.reported", quest: null, actor, body: { ...said, fault } };
+  const ends = held.returned.length >= limit.askReturnsMax;
+  return { type: "ask.returned", quest: null, actor, body: { ...said, fault: missing, ends } };
 }
+
+/** I4: what this very report was sent back for. */
+export const returnOf = ({ returned }: AskState, command: string): Fault | undefined =>
+  returned.find((each) => each.command === command)?.fault;
 
 export function decideReleaseAsk(
   state: AskState | null,

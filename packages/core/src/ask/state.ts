@@ -1,4 +1,14 @@
-import type { AskAnswer, AskGrant, EventBody, Fault, JournalEvent, Phase, Role } from "@questbus/protocol";
+import type {
+  AskAnswer,
+  AskGrant,
+  EventBody,
+  Fault,
+  JournalEvent,
+  Phase,
+  Role,
+  Stated,
+} from "@questbus/protocol";
+import { statedOf } from "../certainty/certainty.ts";
 
 /** The whole of one ask; a fold of its events, and nothing else. */
 export type AskState = {
@@ -11,7 +21,7 @@ export type AskState = {
   data: unknown;
   author: string;
   askedMs: number;
-  status: "offered" | "leased" | "answered" | "failed";
+  status: "offered" | "leased" | "answered" | "clarification" | "failed";
   /** Fencing token: goes up with each claim, never down. */
   epoch: number;
   /** How often it was offered. */
@@ -19,11 +29,15 @@ export type AskState = {
   agent: string | null;
   /** What each phase found, so far. */
   results: readonly unknown[];
+  /** How sure each of them is said to be; null: it was not said. */
+  stated: readonly (Stated | null)[];
+  /** Answers that were sent back, by the commands that brought them. */
+  returned: readonly { command: string; fault: Fault }[];
   fault: Fault | null;
   endedMs: number | null;
 };
 
-export const isOver = ({ status }: AskState): boolean => status === "answered" || status === "failed";
+export const isOver = ({ status }: AskState): boolean => status !== "offered" && status !== "leased";
 
 /** The phase that is to be done; undefined once it is answered. */
 export const askPhase = ({ phases, results }: AskState): Phase | undefined => phases[results.length];
@@ -46,6 +60,12 @@ export function applyAsk(before: AskState | null, event: JournalEvent, id: strin
     }
     case "ask.reported":
       return reported(before, event.body, event.timeMs);
+    case "ask.returned": {
+      const { fault, ends } = event.body;
+      const returned = [...before.returned, { command: event.command ?? "", fault }];
+      const over = ends ? ({ status: "clarification", fault, endedMs: event.timeMs } as const) : {};
+      return { ...before, returned, ...over };
+    }
     case "ask.released":
     case "ask.expired":
       return { ...before, status: "offered", offers: before.offers + 1, agent: null };
@@ -72,6 +92,8 @@ function asked(body: EventBody["ask.submitted"], { seq, actor, timeMs }: Journal
     offers: 1,
     agent: null,
     results: [],
+    stated: [],
+    returned: [],
     fault: null,
     endedMs: null,
   };
@@ -80,25 +102,28 @@ function asked(body: EventBody["ask.submitted"], { seq, actor, timeMs }: Journal
 /** Who reported keeps the lease for the next phase; the last one's name stays, so that its repeated report is known. */
 function reported(before: AskState, body: EventBody["ask.reported"], timeMs: number): AskState {
   const { fault, result } = body;
-  if (fault) return { ...before, status: "failed", fault, endedMs: timeMs };
+  if (fault) {
+    const status = fault.code === "CLARIFICATION_WANTED" ? "clarification" : "failed";
+    return { ...before, status, fault, endedMs: timeMs };
+  }
   const results = [...before.results, result];
+  const said = statedOf(body);
+  const stated = [...before.stated, Object.keys(said).length > 0 ? said : null];
   const isLast = results.length === before.phases.length;
-  return { ...before, results, ...(isLast ? { status: "answered", endedMs: timeMs } : {}) };
+  return { ...before, results, stated, ...(isLast ? { status: "answered", endedMs: timeMs } : {}) };
 }
 
-/** What its submitter is told. */
-export function askAnswer({ id: ask, status, results, fault }: AskState): AskAnswer {
-  if (status === "answered") return { ask, status, results };
-  if (status === "failed") return { ask, status, fault: fault as Fault };
-  return { ask, status: "pending" };
+/** What its submitter is told. `takers`: an agent of its role takes asks now. */
+export function askAnswer({ id: ask, status, results, stated, fault }: AskState, takers: boolean): AskAnswer {
+  if (status === "answered") return { ask, status, results, ...(stated.some(Boolean) ? { stated } : {}) };
+  if (status === "failed" || status === "clarification") return { ask, status, fault: fault as Fault };
+  return { ask, status: "pending", takers };
 }
 
 /** What its holder gets. */
-export const askGrant = (state: AskState): AskGrant => ({
-  assignment: state.id,
-  epoch: state.epoch,
-  phase: askPhase(state) as Phase,
-  text: state.text,
-  data: state.data,
-  results: state.results,
-});
+export function askGrant(state: AskState): AskGrant {
+  const { id: assignment, epoch, text, data, results, returned } = state;
+  const clarification = returned.at(-1)?.fault;
+  const phase = askPhase(state) as Phase;
+  return { assignment, epoch, phase, text, data, results, ...(clarification ? { clarification } : {}) };
+}

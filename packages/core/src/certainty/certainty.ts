@@ -22,6 +22,11 @@ export function sourceKindOf(source: string): SourceKind | null {
   return null;
 }
 
+/** What an answer says of its certainty, and nothing else of it. */
+export function statedOf({ certainty, sources }: Stated): Stated {
+  return { ...(certainty === undefined ? {} : { certainty }), ...(sources === undefined ? {} : { sources }) };
+}
+
 /** What an answer has to have attached before it counts; null: it counts as it is. */
 export function clarificationOf({ certainty, sources = [] }: Stated): Fault | null {
   if (certainty === undefined || certainty >= certaintyMin) return null;

@@ -43,6 +43,7 @@ const spoken: readonly JournalEvent["type"][] = [
   "assignment.noted",
   "assignment.released",
   "ask.reported",
+  "ask.returned",
   "ask.released",
   "candidate.supplied",
   "quota.awaited",

@@ -12,6 +12,7 @@ import {
   QuestbusError,
   restrictedKind,
   signOff,
+  statedShape,
   suspicion,
   type Task,
   taskResult,
@@ -188,36 +189,39 @@ function turnOf({ leases, gateway }: Call, id: string, epoch: number) {
 const answerAsk = defineTool({
   name: "answer_ask",
   description:
-    "Answer one phase of a question that you claimed: a result, or a fault. status next: go on with that phase.",
+    "Answer one phase of a question that you claimed: a result, or a fault; fault CLARIFICATION_WANTED asks back. status next: go on with that phase; clarification: answer it again with what is missing.",
   hints: { idempotent: true },
   verb: "report",
   input: {
     ...heldAs,
     phase,
     result: anyJson.optional(),
+    certainty: statedShape.certainty.describe("how sure the result is; below 0.95 name a source"),
+    sources: statedShape.sources.describe("path:line, URL, $ command or sha256:HASH"),
     fault: why,
     idempotency_key: idempotencyKey,
   },
-  async run({ assignment: id, epoch, phase: now, result, fault, idempotency_key: key }, call) {
+  async run({ assignment: id, epoch, phase: now, result, fault, idempotency_key: key, ...said }, call) {
     const outcome = {
       assignment: id,
       epoch,
       phase: now,
       result: result ?? null,
       fault: (fault as Fault | undefined) ?? null,
+      ...said,
     };
     const given = { assignment: id, epoch };
     const answer = (await whileHeld(call, given, () =>
       send(call, "report", { task: "ask", asks: [outcome] }, key),
     )) as AskReportAnswer;
-    const [said] = answer.asks;
-    if (said?.status === "refused") {
+    const [stands] = answer.asks;
+    if (stands?.status === "refused") {
       call.leases.forget(id, epoch);
-      throw new QuestbusError(said.fault);
+      throw new QuestbusError(stands.fault);
     }
-    if (said?.status === "next") call.leases.touch(id, epoch);
+    if (stands?.status === "next" || stands?.status === "clarification") call.leases.touch(id, epoch);
     else call.leases.forget(id, epoch);
-    return { data: said };
+    return { data: stands };
   },
 });
 
