@@ -73,6 +73,8 @@ async function planOf(
     return { index, name, files: [], usable: true, reason: "only running it can tell" };
   if (fixer.kind === "human" || fixer.kind === "worker")
     return { index, name, files: [], usable: true, reason: "it is supplied when its pass comes" };
+  if (fixer.kind === "turns")
+    return { index, name, files: [], usable: true, reason: "its conversation begins when its pass comes" };
   try {
     if (fixer.kind === "knobs") return await knobPlanOf(context, ws, index, fixer);
     const patch = fixer.kind === "patch" ? await artifacts.get(fixer.sha256) : null;

@@ -125,7 +125,7 @@ const refused = (paths: string[]): Outcome<"produce"> => ({
   summary: `refused: it writes ${paths.join(", ")}, which this role may not`,
 });
 
-const isSupply = ({ kind }: FixerSpec): boolean => kind === "human" || kind === "worker";
+const isSupply = ({ kind }: FixerSpec): boolean => kind === "human" || kind === "worker" || kind === "turns";
 const suppliedName = ({ supplied }: Brief): string => supplied?.change.name ?? "";
 
 /** What was supplied from outside; it was checked by whoever took it, and is checked again here. */

@@ -1,7 +1,16 @@
-import { type Fault, QuestbusError, type Stated, signOff, statedShape, suspicion } from "@questbus/protocol";
+import {
+  type Fault,
+  QuestbusError,
+  type Stated,
+  signOff,
+  statedShape,
+  suspicion,
+  turnAnswerShape,
+} from "@questbus/protocol";
 import { z } from "zod";
 import type { Outcome } from "./behaviour.ts";
 import { clarification, stated } from "./stated.ts";
+import type { TurnSaid } from "./turns.ts";
 
 /** What a program's output answers: its last fenced block of JSON, else all of it where that is JSON. */
 
@@ -12,6 +21,9 @@ const taskAnswer = z.strictObject({
   signOff: signOff.optional(),
   suspicions: z.array(suspicion).optional(),
 });
+
+/** What a program may answer to a turn: the three answer forms are the values of `status`. */
+const turnAnswer = z.strictObject(turnAnswerShape);
 
 const fence = /^[ \t]*```(?:json)?[ \t]*\r?\n([\s\S]*?)^[ \t]*```[ \t]*$/gm;
 
@@ -50,13 +62,21 @@ export function askAnswerIn(output: string): unknown {
 }
 
 /** To an assignment. @throws QuestbusError AGENT_COMMAND_FAILED */
-export function taskAnswerIn(output: string): Partial<Outcome> {
+export const taskAnswerIn = (output: string): Partial<Outcome> =>
+  answerIn(taskAnswer, neededIn(output, taskForm), taskForm) as Partial<Outcome>;
+
+/** To a turn. @throws QuestbusError AGENT_COMMAND_FAILED */
+export const turnAnswerIn = (output: string): TurnSaid =>
+  answerIn(turnAnswer, neededIn(output, turnForm), turnForm);
+
+function neededIn(output: string, form: string): unknown {
   const found = jsonIn(output);
-  if (found === undefined) throw unreadable("it holds no JSON", taskForm);
-  return answerIn(taskAnswer, found, taskForm) as Partial<Outcome>;
+  if (found === undefined) throw unreadable("it holds no JSON", form);
+  return found;
 }
 
 const taskForm = "{ summary, signOff, suspicions }";
+const turnForm = "{ status, message, files, certainty, sources, next, change }";
 const askForm = "{ result, certainty, sources }";
 
 function answerIn<T>(schema: z.ZodType<T>, found: unknown, form: string): T {

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { type Phase, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, type ProcessGroups, runCommand } from "@questbus/workbench";
 import type { Outcome } from "./behaviour.ts";
-import { askAnswerIn, taskAnswerIn } from "./command-answer.ts";
+import { askAnswerIn, taskAnswerIn, turnAnswerIn } from "./command-answer.ts";
 import { type Handlers, saidOnTop, type Work } from "./handler.ts";
+import type { TurnSaid, TurnWork } from "./turns.ts";
 
 /** Any program as an agent: it reads the brief, and what it prints is the answer. */
 export type AgentCommand = {
@@ -23,7 +24,12 @@ export type AgentCommand = {
  * what was found: it answers on top of that, or with a `result` in its place.
  */
 export function commandHandlers(agent: AgentCommand): Handlers {
-  return Object.fromEntries(agent.phases.map((phase) => [phase, (work: Work) => answer(agent, work)]));
+  const phases = agent.phases.map((phase) => [phase, (work: Work) => answer(agent, work)]);
+  return { ...Object.fromEntries(phases), turn: (work) => answerTurn(agent, work) };
+}
+
+async function answerTurn(agent: AgentCommand, { signal, ...turn }: TurnWork): Promise<TurnSaid> {
+  return turnAnswerIn(await run(agent, turn, { signal }));
 }
 
 async function answer(agent: AgentCommand, work: Work): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { type Phase, phases, QuestbusError, type SignOff } from "@questbus/protocol";
 import type { AskTask } from "./asks.ts";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
+import type { TurnHandler } from "./turns.ts";
 
 /**
  * The handlers of an agent of a user's own, one a phase, and what they make of it: the behaviour of a quest's assignments,
@@ -29,7 +30,10 @@ export type Work =
  * what the built-in agent finds; or nothing, which leaves it to that.
  */
 export type Handler = (work: Work) => unknown;
-export type Handlers = Partial<Record<Phase, Handler>>;
+export type Handlers = Partial<Record<Phase, Handler>> & {
+  /** Answers the turns of conversations that the agent's role takes part in; without it, it takes no part. */
+  turn?: TurnHandler;
+};
 
 /** What an agent may say of an assignment without having done it itself. */
 export type Said = Partial<Pick<Outcome, "summary" | "signOff" | "suspicions">>;

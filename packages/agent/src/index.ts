@@ -20,5 +20,6 @@ export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } f
 export { groupsDir, sessionNames } from "./session.ts";
 export { clarification, stated } from "./stated.ts";
 export { touchedBetween } from "./touched.ts";
+export type { TurnHandler, TurnSaid, TurnsWork, TurnWork } from "./turns.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

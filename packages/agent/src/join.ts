@@ -27,6 +27,7 @@ import { answerWith, behaviourOf, type Handlers } from "./handler.ts";
 import type { Log } from "./lease.ts";
 import { joinedName, runSession } from "./session.ts";
 import { openSpool } from "./spool.ts";
+import { workTurns } from "./turns.ts";
 
 /**
  * An agent of a user's own: joins with its credential, and works what its role is offered, assignments and asks alike, one
@@ -134,7 +135,8 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
         drainMs,
         spool,
       };
-      working = runSession(session, randomUUID());
+      const turns = handlers.turn && workTurns({ client, answer: handlers.turn, signal, onTrouble: trouble });
+      working = Promise.all([runSession(session, randomUUID()), turns]).then(() => {});
       await working
         .catch((error: unknown) => {
           if (!signal.aborted) throw error;

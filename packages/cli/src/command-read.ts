@@ -44,7 +44,7 @@ import { withStack, withStore } from "./session.ts";
 import { readSettings } from "./setting.ts";
 import { findStack, notRunning } from "./stack-record.ts";
 import { hasState } from "./state-dir.ts";
-import { exitOf, outcomeOf, outcomeText, supplyHint } from "./summary.ts";
+import { candidateHint, exitOf, outcomeOf, outcomeText } from "./summary.ts";
 import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
 
 /** `questbus status [ID]`: one quest, or the newest. */
@@ -119,7 +119,7 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
     if (waits.refused) printData(`not taken: ${waits.refused.code}: ${waits.refused.message}`);
-    printData(`waits for a candidate: ${supplyHint(state.id)}`);
+    printData(`waits for a candidate: ${candidateHint(state)}`);
   }
   for (const each of injectionsOf(store, state.id))
     printData(paint("yellow", printable(injectionText(each))));

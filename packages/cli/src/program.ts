@@ -97,6 +97,9 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("watch", "show what happens, live", async (common, quest) =>
     (await import("./command-read.ts")).watch(quest, common),
   ).argument("[quest]", "its id", valid(questId));
+  add("conversation", "show what the agents of a quest said in turns", async (common, quest = "") =>
+    (await import("./conversation.ts")).showConversation(quest, common),
+  ).argument("<quest>", "its id", valid(questId));
   add("escalations", "list what waits for an arbiter, with the evidence", async (common) =>
     (await import("./command-read.ts")).listEscalations(common),
   );

@@ -3,13 +3,14 @@ import {
   type EventBody,
   type HeldProgress,
   type JournalEvent,
+  limit,
   type PauseScope,
   plural,
   type Report,
 } from "@questbus/protocol";
 import { progressText } from "./held.ts";
-import { paintError } from "./output.ts";
-import { outcomeText, supplyHint } from "./summary.ts";
+import { paintError, printable } from "./output.ts";
+import { candidateHint, outcomeText } from "./summary.ts";
 import { scopeOption, scopeText } from "./withheld.ts";
 
 /**
@@ -90,6 +91,10 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
       return reportLine(event.body.report, event.actor.role);
     case "candidate.awaited":
       return waitLines(event.body, state);
+    case "turn.taken":
+    case "turn.answered":
+    case "turn.breached":
+      return turnLine(event);
     case "candidate.supplied":
       return `  ${paintError("dim", column("fix", 9))}${column(event.actor.name, 12)}… supplied ${event.body.supplied.name}`;
     case "pass.judged":
@@ -161,6 +166,20 @@ function hotOf(event: JournalEvent): string | null {
   return line ? `  ${column("", 21)}${paintError("dim", line)}` : null;
 }
 
+function turnLine(
+  event: Extract<JournalEvent, { type: "turn.taken" | "turn.answered" | "turn.breached" }>,
+): string {
+  const head = `  ${paintError("dim", column("fix", 9))}`;
+  const { turn } = event.body;
+  if (event.type === "turn.breached")
+    return `${head}${paintError("yellow", event.body.code)}: ${event.body.by}, turn ${turn}: ${event.body.message}`;
+  const who = `${event.actor.role}/${event.actor.name}`;
+  if (event.type === "turn.taken") return `${head}… ${who} has turn ${turn}`;
+  const { status, message } = event.body.answer;
+  const [first = ""] = message.split("\n", 1);
+  return `${head}${who}: ${status}: ${printable(first.slice(0, limit.noteCharsMax))}`;
+}
+
 /** What a pass waits for, and how to give it. */
 function waitLines({ fixer, refused }: EventBody["candidate.awaited"], state: QuestState): string {
   const wanted = state.spec.fixers[fixer];
@@ -168,7 +187,9 @@ function waitLines({ fixer, refused }: EventBody["candidate.awaited"], state: Qu
   const again = refused
     ? `  ${paintError("yellow", "not taken")}: ${refused.code}: ${refused.message}\n`
     : "";
-  return `${again}  ${paintError("yellow", "waits for a candidate")}${ask}\n    ${supplyHint(state.id)}`;
+  if (wanted?.kind === "turns")
+    return `${again}  ${paintError("yellow", "its agents talk")}${ask}\n    questbus conversation ${state.id}`;
+  return `${again}  ${paintError("yellow", "waits for a candidate")}${ask}\n    ${candidateHint(state)}`;
 }
 
 function reportLine(report: Report, role: string): string {

@@ -6,6 +6,7 @@ import {
   type StageReport,
   stageOf,
   stageReports,
+  standingOf,
   type WatchFinding,
   type Withheld,
   watchFinding,
@@ -101,8 +102,22 @@ export const outcomeText: Record<WatchFinding["outcome"], string> = {
   failed: "failed",
 };
 
-/** How a person hands over what a quest waits for. */
-export const supplyHint = (quest: string): string => `questbus supply ${quest} --branch REF | --patch FILE`;
+/** Where what a quest waits for comes from: a person hands it over, or agents make it in a conversation. */
+export function candidateHint(state: QuestState): string {
+  const turn = turnText(state);
+  if (turn) return `${turn}: questbus conversation ${state.id}`;
+  return `questbus supply ${state.id} --branch REF | --patch FILE`;
+}
+
+/** Whose turn it is, for people; null: no conversation goes on. */
+export function turnText(state: QuestState): string | null {
+  const turn = standingOf(state);
+  if (!turn) return null;
+  const { role, agent } = turn;
+  return agent
+    ? `turn ${turn.turn} is ${role}/${agent}'s`
+    : `turn ${turn.turn} waits for an agent of ${role} that takes turns`;
+}
 
 /** Exit code of a command that waited for the quest. */
 export function exitOf(state: QuestState): number {

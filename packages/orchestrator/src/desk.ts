@@ -61,7 +61,8 @@ import { DeadDesk } from "./dead-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
 import { ProgressBook } from "./progress.ts";
 import { projectFact } from "./projection.ts";
-import { QuestBook } from "./quest-book.ts";
+import { inOrderOfArrival, QuestBook } from "./quest-book.ts";
+import { TurnDesk } from "./turn-desk.ts";
 
 /**
  * The desk turns one command into committed events: find the quest, decide, append, project. It runs inside the
@@ -98,6 +99,7 @@ export class Desk {
   readonly #pauses: PauseDesk;
   readonly breakers: BreakerDesk;
   readonly #approvals: ApprovalDesk;
+  readonly turns: TurnDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -116,6 +118,12 @@ export class Desk {
       questOf: (id) => this.#questOf(id),
       context: (actor) => this.#context(actor),
       commit: (draft, command) => this.#commit(draft, command),
+    });
+    this.turns = new TurnDesk({
+      quests: this.#quests,
+      commit: (draft, command) => this.#commit(draft, command),
+      context: (actor) => this.#context(actor ?? orchestrator),
+      reader: () => this.#store,
     });
     this.dead = new DeadDesk(store, {
       nowMs,
@@ -220,6 +228,12 @@ export class Desk {
         return this.#approvals.grant(asked as Asked<"grant">);
       case "deny":
         return this.#approvals.deny(asked as Asked<"deny">);
+      case "monitor":
+        return this.turns.monitor(asked as Asked<"monitor">);
+      case "read":
+        return this.turns.read(asked as Asked<"read">);
+      case "respond":
+        return this.turns.respond(asked as Asked<"respond">);
       case "retry":
         return this.dead.retry(asked as Asked<"retry">);
       case "drop":
@@ -284,6 +298,7 @@ export class Desk {
       this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
     if (kind === "still" && role)
       this.#commit(decideExpire(quest, role, this.#progress.reasonOf(subject), context), null);
+    if (kind === "turn") this.turns.missed(quest);
     if (kind === "quota") this.#changed = true;
     if (kind === "approval") this.#approvals.expire(subject, orchestrator);
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
@@ -468,6 +483,7 @@ export class Desk {
     if (draft.events.length === 0) return after;
     this.#changed = true;
     this.#progress.changed(after);
+    this.turns.changed(after);
     return after;
   }
 }
@@ -476,9 +492,5 @@ export class Desk {
 const isAsk = ({ assignment }: { assignment: string }): boolean => assignment.startsWith("a-");
 
 const isStackScope = (scope: PauseScope): scope is StackScope => stackScope.safeParse(scope).success;
-
-/** Two of the same millisecond stand in the order of their ids, also after a restart. */
-const inOrderOfArrival = (a: QuestState, b: QuestState): number =>
-  a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1);
 
 const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };

@@ -6,3 +6,4 @@ export { checkReplay, openFollower } from "./replay.ts";
 export { auditReplay } from "./replay-share.ts";
 export { type Drill, drill, type Restored, restoreState } from "./restore.ts";
 export { heldCursor, leaderCursor, positionCursor } from "./standby/cursor.ts";
+export { readConversation } from "./turn-desk.ts";

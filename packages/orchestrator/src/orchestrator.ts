@@ -37,7 +37,7 @@ const asksToGather = 32;
 const gatherMs = 1;
 
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
-const unrecorded: readonly Verb[] = ["renew", "requests", "progress"];
+const unrecorded: readonly Verb[] = ["renew", "requests", "progress", "monitor", "read"];
 
 /** An ask's own row knows its command and each report: an answer stored beside it would be written twice. */
 const isOwnRecord = ({ verb, data }: Command): boolean =>
@@ -99,8 +99,9 @@ class Running {
     const { store, time } = this.#parts;
     const dueAtMs = time.nowMs() + limit.leaseMs;
     store.transact((tx) => {
-      const leases = tx.dueTimers(dueAtMs, limit.queueCommandsMax).filter(({ kind }) => kind === "lease");
-      for (const lease of leases) tx.setTimer({ ...lease, dueAtMs });
+      const isHeld = ({ kind }: { kind: string }): boolean => kind === "lease" || kind === "turn";
+      const held = tx.dueTimers(dueAtMs, limit.queueCommandsMax).filter(isHeld);
+      for (const each of held) tx.setTimer({ ...each, dueAtMs });
     });
     this.#publisher.kick();
     this.#schedule();
@@ -123,7 +124,11 @@ class Running {
       return;
     }
     try {
-      this.#transact(() => this.#desk.dead.bury(message));
+      this.#transact(() => {
+        this.#desk.dead.bury(message);
+        this.#desk.turns.unreadable(message);
+      });
+      this.#schedule();
     } catch (error) {
       const { subject } = message;
       this.#parts.log.error({ err: error, subject }, "a dead letter could not be stored");
@@ -137,8 +142,9 @@ class Running {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#disarm?.();
-    const { claims } = this.#waiting.late(Number.POSITIVE_INFINITY);
+    const { claims, monitors } = this.#waiting.late(Number.POSITIVE_INFINITY);
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
+    for (const received of monitors) this.#answerMonitor(received);
     try {
       if (this.#desk.dead.nextMs() < Number.POSITIVE_INFINITY)
         this.#transact(() => this.#desk.dead.sayCounts(Number.POSITIVE_INFINITY));
@@ -196,7 +202,7 @@ class Running {
         this.#fireTimers(tx);
         const done = batch.flatMap((received) => this.#settle(tx, received));
         this.#desk.startNext();
-        done.push(...this.#grantClaims(tx, taken));
+        done.push(...this.#grantClaims(tx, taken), ...this.#tellMonitors(tx, taken));
         this.#forgetAnswers(tx);
         crashPoint("commit.begun");
         return done;
@@ -230,6 +236,27 @@ class Running {
       const share = Math.ceil(asks / Math.max(1, claims.length - tasks));
       return claims.flatMap((received) => this.#settle(tx, received, share));
     });
+  }
+
+  /** Who waits for its turn is told of it, in the same transaction. */
+  #tellMonitors(tx: StoreWrites, taken: Set<Received>): Settled[] {
+    return this.#waiting.monitorsOf(this.#desk.turns.takeWoken()).flatMap((received) => {
+      taken.add(received);
+      const settled = this.#settle(tx, received);
+      if (settled.length > 0) this.#waiting.drop(received);
+      return settled;
+    });
+  }
+
+  /** Whose turn it is, for one that has waited long enough. */
+  #answerMonitor({ command }: Received): void {
+    if (command.verb !== "monitor") return;
+    try {
+      const data = this.#desk.turns.waiting(command.actor, command.data);
+      command.respond({ ok: true, seq: this.#desk.lastSeq, data });
+    } catch (error) {
+      command.respond(refusal(error));
+    }
   }
 
   /** After the commit: who waits for an ask that ended is answered. */
@@ -335,14 +362,20 @@ class Running {
 
   /** Parks a claim. An agent waits once: its newest claim ends the one before, whose answer this gives. */
   #wait(received: Received): Settled[] {
+    if (received.command.verb === "monitor") {
+      const monitor = this.#waiting.parkMonitor(received);
+      if (monitor && monitor.command.id !== received.command.id) this.#answerMonitor(monitor);
+      return [];
+    }
     const before = this.#waiting.parkClaim(received)?.command;
     if (!before || before.id === received.command.id) return [];
     return [{ command: before, answer: none(this.#desk.lastSeq) }];
   }
 
   #answerLate(): void {
-    const { claims, asks } = this.#waiting.late(this.#parts.time.nowMs());
+    const { claims, asks, monitors } = this.#waiting.late(this.#parts.time.nowMs());
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
+    for (const received of monitors) this.#answerMonitor(received);
     for (const { ask, received } of asks) {
       const { role } = received.command.data as CommandData["ask"];
       const data: AskAnswer = { ask, status: "pending", takers: this.#takers(role) };

@@ -1,4 +1,4 @@
-import { type AskState, deadSeqOf, type QuestState } from "@questbus/core";
+import { type AskState, deadSeqOf, openConversation, type QuestState } from "@questbus/core";
 import {
   assignmentOf,
   type EventBody,
@@ -192,6 +192,7 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
         subject: state.id,
         dueAtMs: deadlineMs,
       });
+      setTurnTimer(store, state);
       break;
     }
     case "quota.awaited":
@@ -230,14 +231,29 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
     case "pass.judged":
       for (const { id } of state.approvals ?? []) store.deleteTimer(`approval:${id}`);
       break;
+    case "turn.offered":
+    case "turn.taken":
+      setTurnTimer(store, state);
+      break;
+    case "turn.answered":
+      store.deleteTimer(`turn:${state.id}`);
+      break;
     case "quest.halted":
-      store.deleteTimer(`deadline:${state.id}`);
+      for (const kind of ["deadline", "turn"]) store.deleteTimer(`${kind}:${state.id}`);
       break;
     case "quest.escalated":
     case "quest.ended":
-      for (const kind of ["deadline", "quota"]) store.deleteTimer(`${kind}:${state.id}`);
+      for (const kind of ["deadline", "quota", "turn"]) store.deleteTimer(`${kind}:${state.id}`);
       for (const role of roles) store.deleteTimer(`lease:${assignmentOf(state.id, role)}`);
       break;
     default:
   }
+}
+
+/** The end of the turn that is somebody's now. */
+function setTurnTimer(store: StoreWrites, state: QuestState): void {
+  const open = openConversation(state);
+  if (!open) return;
+  const { id } = state;
+  store.setTimer({ id: `turn:${id}`, kind: "turn", subject: id, dueAtMs: open.conversation.untilMs });
 }

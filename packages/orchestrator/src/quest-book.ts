@@ -5,6 +5,10 @@ import { openProjection, type Projection, setTimers } from "./projection.ts";
 
 type Append = (events: readonly NewEvent[], command: string | null, timeMs: number) => JournalEvent[];
 
+/** Two of the same millisecond stand in the order of their ids, also after a restart. */
+export const inOrderOfArrival = (a: QuestState, b: QuestState): number =>
+  a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1);
+
 /**
  * The part of the desk that owns the states of the quests that have not ended, and what they offer.
  *

@@ -24,6 +24,8 @@ export class Waiting {
   readonly #answers = new Map<string, Set<Received>>();
   readonly #answersDue = new Deadlines<Received>();
   readonly #askOf = new Map<Received, string>();
+  readonly #monitors = new Map<string, Received>();
+  readonly #monitorsDue = new Deadlines<Received>();
 
   /** An agent waits once: gives the claim that it waited with before. */
   parkClaim(received: Received): Received | null {
@@ -56,6 +58,31 @@ export class Waiting {
   drop(received: Received): void {
     this.#dropClaim(received);
     this.#dropAnswer(received);
+    this.#dropMonitor(received);
+  }
+
+  /** An agent monitors once, beside its claim: gives the monitor that it waited with before. */
+  parkMonitor(received: Received): Received | null {
+    const key = actorText(received.command.actor);
+    const before = this.#monitors.get(key) ?? null;
+    // One that was looked at, and waits on, keeps its place.
+    if (before === received) return null;
+    if (before) this.#dropMonitor(before);
+    this.#monitors.set(key, received);
+    this.#monitorsDue.set(received, received.atMs, waitMsOf(received));
+    return before;
+  }
+
+  /** Who monitors as one of these roles. */
+  monitorsOf(roles: ReadonlySet<string>): Received[] {
+    if (roles.size === 0 || this.#monitors.size === 0) return [];
+    return [...this.#monitors.values()].filter(({ command }) => roles.has(command.actor.role));
+  }
+
+  #dropMonitor(received: Received): void {
+    const key = actorText(received.command.actor);
+    if (this.#monitors.get(key) === received) this.#monitors.delete(key);
+    this.#monitorsDue.delete(received, waitMsOf(received));
   }
 
   /** Takes out claims of a role for `tasks` assignments and `asks` asks, those that wait longest first, of who may. */
@@ -101,11 +128,15 @@ export class Waiting {
   }
 
   nextMs(): number {
-    return Math.min(this.#claimsDue.nextMs(), this.#answersDue.nextMs());
+    return Math.min(this.#claimsDue.nextMs(), this.#answersDue.nextMs(), this.#monitorsDue.nextMs());
   }
 
-  /** Takes out the claims, and the asks, that have waited long enough. */
-  late(nowMs: number): { claims: Received[]; asks: { ask: string; received: Received }[] } {
+  /** Takes out the claims, the asks and the monitors that have waited long enough. */
+  late(nowMs: number): {
+    claims: Received[];
+    asks: { ask: string; received: Received }[];
+    monitors: Received[];
+  } {
     const claims = this.#claimsDue.due(nowMs);
     for (const each of claims) this.#dropClaim(each);
     const asks = this.#answersDue.due(nowMs).map((received) => {
@@ -113,7 +144,9 @@ export class Waiting {
       this.#dropAnswer(received);
       return { ask, received };
     });
-    return { claims, asks };
+    const monitors = this.#monitorsDue.due(nowMs);
+    for (const each of monitors) this.#dropMonitor(each);
+    return { claims, asks, monitors };
   }
 }
 

@@ -18,6 +18,7 @@ import { pauseScope, pauseWhy } from "./pause.ts";
 import { questDocument } from "./quest.ts";
 import { sandboxLevels } from "./sandbox.ts";
 import { suppliedShape } from "./supply.ts";
+import { turnCommandData } from "./turn.ts";
 
 const resolvedFixer = z.union([
   z.strictObject({ name: z.string(), sha256 }),
@@ -87,6 +88,7 @@ export const commandData = {
     pass: z.int().min(1).optional(),
     ...suppliedShape,
   }),
+  ...turnCommandData,
   /** Read a dead letter again, as its sender's: what it may not do, it still may not. */
   retry: z.strictObject({ letter: deadId }),
   /** Nothing is to be done with a dead letter any more. */
@@ -114,6 +116,9 @@ const agentVerbs = [
   "report",
   "release",
   "approval",
+  "monitor",
+  "read",
+  "respond",
 ] as const satisfies readonly Verb[];
 export const verbsOf: Record<Principal, readonly Verb[]> = {
   architect: agentVerbs,

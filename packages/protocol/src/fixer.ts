@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { type Role, role } from "./identity.ts";
 import { limit } from "./limit.ts";
 import { durationText, parseDurationMs } from "./quantity.ts";
+import { type BreachPolicy, breachPolicies } from "./turn.ts";
 
 /**
  * Where a candidate comes from, as a quest file names it ({@link fixer}) and in plain units ({@link FixerSpec}).
@@ -116,6 +118,28 @@ const cli = z.strictObject({
     .meta({ description: "How long a pass waits in all for a quota that is used up." }),
 });
 
+const turns = z
+  .strictObject({
+    leader: role.meta({
+      description: "The role whose agent leads: it says whose turn is next, and ends with a change.",
+    }),
+    workers: z.array(role).min(1).max(3).meta({ description: "The roles that it may give a turn to." }),
+    ask: z.string().trim().min(1).max(limit.reasonCharsMax).optional(),
+    turnWithin: durationText
+      .default("5m")
+      .meta({ description: "How long a turn may go unanswered; then it goes back to the leader." }),
+    turnsMax: z.int().min(2).max(limit.turnsMax).default(limit.turnsDefault),
+    onBreach: z
+      .enum(breachPolicies)
+      .default("warn")
+      .meta({ description: "What becomes of the quest where the rules of the conversation are broken." }),
+  })
+  .superRefine(({ leader, workers }, context) => {
+    const fault = (message: string): void => context.addIssue({ code: "custom", path: ["workers"], message });
+    if (workers.includes(leader)) fault("the leader is not one of its workers; name other roles");
+    if (new Set(workers).size < workers.length) fault("name each role once");
+  });
+
 const ask = z.union([z.literal(true), z.string().trim().min(1).max(limit.reasonCharsMax)]);
 
 export const fixer = z.union([
@@ -138,6 +162,9 @@ export const fixer = z.union([
   z.strictObject({
     worker: ask.meta({ description: "What a program on the bus is asked for, or true." }),
   }),
+  z.strictObject({
+    turns: turns.meta({ description: "Agents that take turns on one conversation: docs/turns.md." }),
+  }),
 ]);
 type FixerDocument = z.output<typeof fixer>;
 
@@ -151,6 +178,18 @@ export type KnobDomain =
   | { kind: "values"; values: readonly KnobValue[] }
   | { kind: "range"; from: number; to: number; scale: "linear" | "log"; integer: boolean };
 export type Knob = { name: string; domain: KnobDomain; place: KnobPlace };
+
+/** A candidate is made in a conversation. */
+export type TurnsSpec = {
+  kind: "turns";
+  name: string;
+  ask: string | null;
+  leader: Role;
+  workers: readonly Role[];
+  turnMs: number;
+  turnsMax: number;
+  onBreach: BreachPolicy;
+};
 
 export type FixerSpec =
   | { kind: "patch"; name: string; sha256: string }
@@ -167,6 +206,7 @@ export type FixerSpec =
       quotaWaitMs: number;
     }
   | { kind: "human" | "worker"; name: string; ask: string | null }
+  | TurnsSpec
   | { kind: "knobs"; name: string; parameters: readonly Knob[]; trials: number; seed: string | null };
 
 function placeOf({ env, json, yaml, template }: z.output<typeof knob>): KnobPlace {
@@ -211,6 +251,10 @@ export function normaliseFixer(each: FixerDocument, next: () => FixerSpec): Fixe
   if ("human" in each) return { kind: "human", name: "human", ask: each.human === true ? null : each.human };
   if ("worker" in each)
     return { kind: "worker", name: "worker", ask: each.worker === true ? null : each.worker };
+  if ("turns" in each) {
+    const { ask: words = null, turnWithin, ...rest } = each.turns;
+    return { kind: "turns", name: "turns", ask: words, turnMs: parseDurationMs(turnWithin), ...rest };
+  }
   const parameters = each.knobs.parameters.map(knobOf);
   const { trials, seed } = each.knobs;
   const name = `knobs ${parameters.map((one) => one.name).join(", ")}`.slice(0, 120);

@@ -9,6 +9,7 @@ import { injectionEventBody } from "./injection.ts";
 import { pauseEventBody } from "./pause.ts";
 import { sandboxLevels } from "./sandbox.ts";
 import { supplied } from "./supply.ts";
+import { turnEventBody } from "./turn.ts";
 import { verdict } from "./verdict.ts";
 
 export const endings = ["accepted", "reverted", "abandoned", "cancelled", "unfit"] as const;
@@ -76,6 +77,7 @@ export const eventBody = {
   ...pauseEventBody,
   ...approvalEventBody,
   ...injectionEventBody,
+  ...turnEventBody,
   "agent.joined": z.object({
     incarnation: z.string(),
     pid: z.int(),

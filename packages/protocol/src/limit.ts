@@ -31,6 +31,8 @@ export const limit = {
   heldMsMax: 3_600_000,
   /** Longest a `claim` waits for work before it answers "none". */
   claimWaitMsMax: 25_000,
+  /** Longest a `monitor` waits for its turn before it says whose it is. */
+  monitorWaitMsMax: 120_000,
   /** How long a caller waits for an answer beyond the command's own wait. */
   answerTimeoutMs: 5_000,
   /** Longest duration a quest may write: seven days. A timer of Node holds 24.8 days, and fires at once beyond that. */
@@ -156,6 +158,17 @@ export const limit = {
   breakerPauseMsMax: 300_000,
   /** Rows of the journal in which a start looks for breakers: one that opened before them is forgotten, and opens anew. */
   breakerRowsMax: 100_000,
+  /** Characters of one message of a conversation; and files that an answer may name. */
+  turnCharsMax: 16_384,
+  turnFilesMax: 1_000,
+  /** Turns of one conversation, usually and at most: after them its leader has to end it. */
+  turnsDefault: 32,
+  turnsMax: 200,
+  /** How often in a row a leader may let its turn go by before the conversation ends. */
+  turnsMissedMax: 3,
+  /** Entries of one page of a conversation, and its characters; a longer entry comes alone. */
+  turnsReadMax: 100,
+  turnsReadCharsMax: 262_144,
   reasonCharsMax: 2_000,
   /** How long an operator has to decide on an approval, unless the quest says otherwise. */
   approvalMs: 3_600_000,

@@ -21,7 +21,9 @@ export type CandidateRequest = {
 export type RequestsAnswer = { status: "open"; requests: CandidateRequest[] } | { status: "none" };
 
 /** Who may supply a candidate. */
-export const suppliersOf: Record<"human" | "worker", readonly (Role | "operator" | "worker")[]> = {
+export const suppliersOf: Record<"human" | "worker" | "turns", readonly (Role | "operator" | "worker")[]> = {
   human: ["operator"],
   worker: ["worker", "operator"],
+  // Its conversation alone brings one.
+  turns: [],
 };

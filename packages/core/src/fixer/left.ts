@@ -8,7 +8,7 @@ const lasting: readonly ErrorCode[] = ["FIXER_MISSING", "FIXER_QUOTA"];
 const isAskedAgain = ({ kind }: FixerSpec): boolean => kind !== "patch" && kind !== "commit";
 
 /** A fixer's breaker: it is asked again after one of these, and not after two in a row. */
-const failing: readonly ErrorCode[] = ["FIXER_FAILED", "FIXER_TIMEOUT"];
+const failing: readonly ErrorCode[] = ["FIXER_FAILED", "FIXER_TIMEOUT", "TURN_BLOCKED", "TURN_MISSED"];
 const failuresMax = 2;
 
 /** Fixers, by index, that would fail again as they did. */

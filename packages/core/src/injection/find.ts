@@ -7,6 +7,7 @@ import {
   type NewEvent,
   pathText,
   redact,
+  roles,
 } from "@questbus/protocol";
 import { suspectText } from "./suspect.ts";
 
@@ -47,6 +48,7 @@ const spoken: readonly JournalEvent["type"][] = [
   "ask.released",
   "candidate.supplied",
   "quota.awaited",
+  "turn.answered",
   "message.dead",
 ];
 
@@ -81,17 +83,27 @@ export function injectionSignOf(
 export function withoutSecrets(event: NewEvent): NewEvent {
   if (!spoken.includes(event.type)) return event;
   const clean = { ...event, body: redact(event.body) } as NewEvent;
-  if (event.type !== "candidate.supplied" || clean.type !== "candidate.supplied") return clean;
-  const { change } = event.body.supplied;
-  return { ...clean, body: { ...clean.body, supplied: { ...clean.body.supplied, change } } };
+  if (event.type === "candidate.supplied" && clean.type === "candidate.supplied") {
+    const { change } = event.body.supplied;
+    return { ...clean, body: { ...clean.body, supplied: { ...clean.body.supplied, change } } };
+  }
+  if (event.type === "turn.answered" && clean.type === "turn.answered") {
+    const { change } = event.body.answer;
+    return { ...clean, body: { ...clean.body, answer: { ...clean.body.answer, change } } };
+  }
+  return clean;
 }
+
+/** The change of a turn, which was looked at as an answer. */
+const isTurnsCandidate = ({ type, actor }: JournalEvent): boolean =>
+  type === "candidate.supplied" && roles.some((role) => role === actor.role);
 
 /** What follows from rows that were appended: one event for each in which somebody speaks to a reader. It decides nothing. */
 export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
   rows.flatMap((row): NewEvent[] => {
     // What the orchestrator asks approval of was looked at where it came from.
     const isOwn = row.type === "approval.opened" && row.actor.role === "orchestrator";
-    if (!spoken.includes(row.type) || isOwn) return [];
+    if (!spoken.includes(row.type) || isOwn || isTurnsCandidate(row)) return [];
     const signs = [...reportedSigns(row)];
     for (const said of textsIn(row.body, [])) {
       if (signs.length >= limit.injectionSignsMax) break;

@@ -2,6 +2,7 @@ import { type PauseScope, type Role, roles, type StackPause, type StackScope } f
 import { awaitedApproval, isApproved } from "../approval/approval.ts";
 import { currentPass, type QuestState } from "../quest/state.ts";
 import { isSupplied, quotaUntilMs, standsStill } from "../supply/supply.ts";
+import { standingOf } from "../turn/conversation.ts";
 
 /**
  * Why nothing of a quest is offered now: the one place that knows. Who shows it, and who offers, both ask here.
@@ -42,6 +43,8 @@ const needsMachine = (state: QuestState): boolean =>
 function rolesNext(state: QuestState): readonly Role[] {
   if (state.status === "queued" || isPassDue(state)) return roles;
   if (isSupplied(state) || quotaUntilMs(state) !== null) return ["performance"];
+  const turn = standingOf(state);
+  if (turn) return [turn.role];
   return roles.filter((role) => state.assignments[role].status === "offered");
 }
 

@@ -15,6 +15,7 @@ import { operationsIn, operationsText } from "../approval/restricted.ts";
 import { type MachineEvent, newMachine, stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { countOf, fewerTests } from "../gaming/fewer-tests.ts";
+import { withHeldTurn, withTurn } from "../turn/apply.ts";
 import { admissionPlan, resizedGoal } from "./admission.ts";
 import type { AssignmentState, PassState, QuestState } from "./state.ts";
 
@@ -472,8 +473,15 @@ function applyTo(state: QuestState, event: Applied): QuestState {
       return withoutPause(state);
     case "quest.halted":
       return { ...state, halted: { atMs: event.timeMs } };
-    case "quest.continued":
-      return { ...withoutHalt(state), deadlineMs: (body as Of<"quest.continued">).deadlineMs };
+    case "quest.continued": {
+      const { deadlineMs } = body as Of<"quest.continued">;
+      return { ...withoutHalt(withHeldTurn(state, event.timeMs)), deadlineMs };
+    }
+    case "turn.offered":
+    case "turn.taken":
+    case "turn.answered":
+    case "turn.breached":
+      return withTurn(state, event);
     default:
       return state;
   }

@@ -17,6 +17,7 @@ import { awaitedApproval } from "../approval/approval.ts";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { awaitingPass, isReadyToGoOn, quotaUntilMs, supplierOf } from "../supply/supply.ts";
+import { openConversation } from "../turn/conversation.ts";
 import { applyEvent } from "./apply.ts";
 import { type DecideContext, type Draft, emit, refuse } from "./draft.ts";
 import {
@@ -392,7 +393,7 @@ export function decideSupply(
     refuse("CANDIDATE_NOT_AWAITED", `pass ${pass.n} waits for a candidate, not pass ${wanted}`, next);
   const kind = supplierOf(state) ?? "human";
   if (!suppliersOf[kind].some((each) => each === context.actor.role)) {
-    const who = suppliersOf[kind].join(" or ");
+    const who = suppliersOf[kind].join(" or ") || `its conversation: questbus conversation ${state.id}`;
     refuse("ROLE_FORBIDDEN", `${context.actor.role} may not supply here`, `this pass waits for: ${who}`);
   }
   refuseBadPatch(supplied, state.spec.authority);
@@ -427,6 +428,10 @@ export function decideDeadline(state: QuestState, context: DecideContext): Draft
   // The clock of a quest stands while an operator has to decide: an approval has a time of its own.
   if (awaitedApproval(state)) return draft;
   if (state.status !== "running" || !pass || pass.verdict || state.halted) return draft;
+  if (openConversation(state)) {
+    judgeAndSettle(draft, "the wall-clock budget was used up before the conversation came to a candidate");
+    return draft;
+  }
   if (awaitingPass(state)) {
     judgeAndSettle(draft, "nobody supplied a candidate before the wall-clock budget was used up");
     return draft;

@@ -4,6 +4,7 @@ import {
   type EscalationReason,
   type Fault,
   limit,
+  type Role,
   type SettleOrder,
   type Task,
 } from "@questbus/protocol";
@@ -13,10 +14,11 @@ import { stepMachine } from "../assignment/machine.ts";
 import { nextStep, stepOf } from "../assignment/schedule.ts";
 import { fixersGone, isFixerLeft } from "../fixer/left.ts";
 import { supplierOf, supplyRefused } from "../supply/supply.ts";
+import { openConversation, turnsFixer } from "../turn/conversation.ts";
 import { changeMessage } from "./change.ts";
 import { type Draft, emit } from "./draft.ts";
 import { judgePass } from "./judge-pass.ts";
-import { currentPass, hasKept, machineOf, type PassState, type QuestState } from "./state.ts";
+import { currentPass, hasKept, isEnded, machineOf, type PassState, type QuestState } from "./state.ts";
 
 /**
  * What follows from a fact: the next task, the verdict, the settling of a pass, the next pass, escalation or the end.
@@ -105,6 +107,59 @@ export const approvalIdOf = ({ id, approvals }: QuestState): string =>
 function awaitCandidate(draft: Draft, refused: Fault | null): void {
   const { n, fixer } = currentPass(draft.state) as PassState;
   emit(draft, "candidate.awaited", { pass: n, fixer: fixer as number, refused });
+  const turns = turnsFixer(draft.state);
+  if (!turns) return;
+  const { conversation } = draft.state;
+  const by = conversation ? `${turns.leader}/${conversation.agents[turns.leader]}` : turns.leader;
+  if (refused?.code === "TURN_FILES_WRONG") breach(draft, by, refused);
+  const said = refused
+    ? `the change was not taken: ${refused.code}: ${refused.message}`
+    : openingText(draft.state);
+  if (!isEnded(draft.state)) offerTurn(draft, turns.leader, said);
+}
+
+/** What the leader should know before its first turn: what became of the pass before, and where this one starts. */
+function openingText(state: QuestState): string | null {
+  const before = state.passes.at(-2);
+  if (!before?.verdict) return null;
+  const { verdict, reasons } = before.verdict;
+  const text = `pass ${before.n} came to ${verdict}: ${reasons.join(" ")} This pass starts from tree ${state.lastGood.tree}.`;
+  return text.slice(0, limit.turnCharsMax);
+}
+
+/** The next turn of the open conversation is a role's. */
+export function offerTurn(draft: Draft, role: Role, said: string | null): void {
+  const { state, context } = draft;
+  const turns = turnsFixer(state);
+  if (!turns) throw new RangeError(`${state.id}: a turn without a conversation`);
+  const { n } = currentPass(state) as PassState;
+  const turn = (state.conversation?.turn ?? 0) + 1;
+  // The clock of a quest that is halted under a turn stands.
+  const sinceMs = state.halted?.atMs ?? context.nowMs;
+  emit(draft, "turn.offered", { pass: n, turn, role, untilMs: sinceMs + turns.turnMs, said });
+}
+
+/** The record of a rule of the conversation that was broken, and what the quest's policy makes of it. */
+export function breach(draft: Draft, by: string, { code, message }: Fault): void {
+  const open = openConversation(draft.state);
+  if (!open) return;
+  const { fixer, conversation, pass } = open;
+  const policy = fixer.onBreach;
+  emit(draft, "turn.breached", { pass, turn: conversation.turn, by, code, message, policy });
+  const why = `${by} broke a rule of the conversation: ${code}: ${message}`.slice(0, limit.reasonCharsMax);
+  if (policy === "pause" && !draft.state.pause) emit(draft, "quest.paused", { why });
+  if (policy !== "cancel") return;
+  judgeAndSettle(draft, `cancelled: ${why}`);
+  end(draft, "cancelled", why);
+}
+
+/** The pass has no candidate, and this is why. */
+export function failCandidate(draft: Draft, fault: Fault): void {
+  const { n } = currentPass(draft.state) as PassState;
+  const { role, phase, task } = stepOf("produce");
+  const assignment = assignmentOf(draft.state.id, role);
+  emit(draft, "task.failed", { assignment, pass: n, phase, task, fault });
+  judgeAndSettle(draft);
 }
 
 /** The pass stands until its fixer may be asked again; another quest may run meanwhile. */

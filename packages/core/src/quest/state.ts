@@ -24,6 +24,7 @@ import type {
   Verdict,
 } from "@questbus/protocol";
 import type { MachineState } from "../assignment/machine.ts";
+import type { ConversationState } from "../turn/state.ts";
 
 /** A tree that may be built on, with the commit (in the quest's private repository) that carries it. */
 export type Good = { commit: string; tree: string };
@@ -126,6 +127,8 @@ export type QuestState = {
   approvals?: Approval[];
   /** It stands since then: its clock is stopped, and nothing of it is offered (see `pause/withheld.ts`). */
   halted?: { atMs: number };
+  /** The conversation of the last pass that had one; without the key there was none. */
+  conversation?: ConversationState;
 };
 
 export type Submission = CommandData["submit"];

@@ -9,6 +9,7 @@ import {
   type PassState,
   type QuestState,
 } from "../quest/state.ts";
+import { filesFault } from "../turn/files.ts";
 
 /**
  * Candidates from outside: of a person, or of a program on the bus. A pass whose fixer is one of these stops before
@@ -34,10 +35,10 @@ function openPass(state: QuestState): PassState | null {
 }
 
 /** The kind of fixer of the open pass that a candidate is supplied for; null: it makes its own. */
-export function supplierOf(state: QuestState): "human" | "worker" | null {
+export function supplierOf(state: QuestState): "human" | "worker" | "turns" | null {
   const { fixer = null } = openPass(state) ?? {};
   const kind = fixer === null ? null : state.spec.fixers[fixer]?.kind;
-  return kind === "human" || kind === "worker" ? kind : null;
+  return kind === "human" || kind === "worker" || kind === "turns" ? kind : null;
 }
 
 /** The pass that waits for a candidate; null: none does. */
@@ -82,8 +83,14 @@ export function supplyRefused(state: QuestState): Fault | null {
     return { code: "PATH_FORBIDDEN", message, next: "leave these paths out" };
   }
   if (crash) return refusable.includes(crash.code) ? crash : null;
-  if (!changedNothing) return null;
+  if (!changedNothing) return claimedWrong(state, pass);
   return { code: "PATCH_EMPTY", message: "it changes nothing of last known-good", next: "supply a change" };
+}
+
+/** Of a conversation: what its leader claimed to have changed, against what the candidate does change. */
+function claimedWrong({ conversation }: QuestState, { candidate, setAside }: PassState): Fault | null {
+  const claimed = conversation?.claimed;
+  return claimed && candidate ? filesFault(claimed, [...candidate.files, ...setAside]) : null;
 }
 
 /** What a program is told of a pass that waits for it; null where none does. */
