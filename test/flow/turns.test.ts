@@ -50,7 +50,7 @@ test("a leader and a worker make a candidate in a conversation, and the gate dec
   const file = writeQuest(place, { fixers: [{ turns }], budget: { passes: 2 } });
   const running = startQuestbus(place, ["run", file, "--state", "state", "--json"]);
   journal = watchJournal(place.path("state"));
-  await journal.until("turn.offered");
+  await journal.until("quest.submitted");
 
   await join("performance", "lead", (work) => {
     heard.lead?.push(work);
