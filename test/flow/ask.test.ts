@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { type AskTask, clarification, stated, workAsks } from "@questbus/agent";
 import type { AskAnswer } from "@questbus/protocol";
+import { openStore } from "@questbus/store";
 import { type BareStack, openPlace, type Place, questbus, startBareStack } from "@questbus/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -75,6 +76,39 @@ test("how sure an answer is stands beside it; one that is not, and cannot say wh
     status: "clarification",
     fault: { message: "which parser?" },
   });
+});
+
+test("without a role the words choose it: explained, in the journal, and refused where they do not say", async () => {
+  const said = await ask("is the suite green?", "--why", "--json");
+  expect(said.stderr).toMatch(/^asks qa, by keyword:\n {2}qa \(2 by suite, green\)\n/);
+  const { role, routing, ask: id } = JSON.parse(said.stdout);
+  expect([role, routing.by, routing.scores[0].words]).toEqual(["qa", "keyword", ["suite", "green"]]);
+  const journal = openStore({ dir: place.path("state"), mode: "read" });
+  const row = journal
+    .readJournal({ afterSeq: 0, limit: 500 })
+    .find(({ body }) => (body as { ask?: string }).ask === id);
+  journal.close();
+  expect(row).toMatchObject({
+    type: "ask.submitted",
+    body: { role: "qa", text: "is the suite green?", routing },
+  });
+  const named = await ask("@ops is the suite green?", "--role", "qa", "--why", "--json");
+  expect([named.exit, named.stderr]).toEqual([0, "asks qa: --role says so\n"]);
+  const unclear = await ask("hello there", "--why");
+  expect([unclear.exit, unclear.stdout]).toEqual([2, ""]);
+  expect(unclear.stderr).toMatch(/error ROLE_UNCLEAR.*[\s\S]*architect: .*performance: .*qa: .*ops: /);
+});
+
+test("an event asks the roles that name it, and one that nobody names is refused", async () => {
+  const activate = (...args: string[]) =>
+    questbus(place, ["activate", ...args, "--state", place.path("state")]);
+  const said = await activate("deploy", "v2 is out", "--data", '{"v":2}', "--phases", "validate");
+  expect([said.exit, said.stdout]).toEqual([0, 'qa:\ndeploy: v2 is out {"v":2}\n']);
+  const unknown = await activate("solstice");
+  expect([unknown.exit, unknown.stderr]).toEqual([
+    2,
+    expect.stringContaining("no role is activated by solstice"),
+  ]);
 });
 
 test("an ask that nobody takes says at once for whom it waits, and ends when its wait is over", async () => {

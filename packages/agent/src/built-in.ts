@@ -2,13 +2,16 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Role } from "@questbus/protocol";
 import type { Behaviour } from "./behaviour.ts";
-import { type AgentDefinition, loadDefinition } from "./definition.ts";
+import { type AgentDefinition, loadDefinition, loadDefinitions } from "./definition.ts";
 
 /** What the product itself does in a role: the definition, and the behaviour beside it. */
 export type BuiltIn = { definition: AgentDefinition; behaviour: Behaviour };
 
+const agents = fileURLToPath(new URL("../../../agents/", import.meta.url));
+
+export const builtInDefinitions = (): AgentDefinition[] => loadDefinitions(agents);
+
 export async function loadBuiltIn(role: Role): Promise<BuiltIn> {
-  const agents = fileURLToPath(new URL("../../../agents/", import.meta.url));
   const definition = loadDefinition(agents, role);
   const module = (await import(pathToFileURL(join(agents, role, "behaviour.ts")).href)) as {
     behaviour: Behaviour;

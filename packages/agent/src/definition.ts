@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Fault, QuestbusError, type Role, role } from "@questbus/protocol";
+import { activation, type Fault, QuestbusError, type Role, role, roles } from "@questbus/protocol";
 import { z } from "zod";
 import { nearWord } from "./near-word.ts";
 import { readDocument, readPlacedDocument } from "./yaml-document.ts";
@@ -42,6 +42,7 @@ const definitionSchema = z
       phases: z.strictObject({ test: sentence, fix: sentence, validate: sentence }),
       /** Globs this role must never write, whatever a quest says. */
       never: z.array(z.string().min(1)).default([]),
+      ...activation,
     }),
   })
   .loose();
@@ -52,6 +53,9 @@ export type AgentDefinition = {
   role: Role;
   phases: { test: string; fix: string; validate: string };
   never: string[];
+  /** Words that make a request this role's, and events that it is asked at. */
+  keywords: string[];
+  activate: string[];
   /** The Markdown below the front matter: the role's instructions. */
   body: string;
 };
@@ -107,6 +111,10 @@ export function inspectKeys(text: string, file: string): { nameAt: string | null
     });
   return { nameAt: placeOf("name"), warnings };
 }
+
+/** The definitions of all roles. */
+export const loadDefinitions = (root: string): AgentDefinition[] =>
+  roles.map((each) => loadDefinition(root, each));
 
 /** The definition of a role's agent, from `<root>/<role>/AGENT.md`. */
 export function loadDefinition(root: string, forRole: Role): AgentDefinition {

@@ -1,5 +1,6 @@
 export { type AskTask, type AskWork, workAsks } from "./asks.ts";
 export * from "./behaviour.ts";
+export { builtInDefinitions } from "./built-in.ts";
 export { type Calibration, openCalibration } from "./calibration.ts";
 export { type AgentCommand, commandHandlers } from "./command-handler.ts";
 export { type AgentDefinition, loadDefinition } from "./definition.ts";

@@ -1,8 +1,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { routeEvent, routeText } from "@questbus/core";
 import { type Fault, QuestbusError, roles } from "@questbus/protocol";
 import { afterEach, describe, expect, it } from "vitest";
+import { builtInDefinitions } from "../src/built-in.ts";
 import { inspectKeys, loadDefinition, parseDefinition } from "../src/definition.ts";
 
 const agents = join(import.meta.dirname, "../../../agents");
@@ -59,6 +61,8 @@ describe("a definition", () => {
         validate: "runs the suite on the candidate",
       },
       never: [],
+      keywords: [],
+      activate: [],
       body: "# QA\n\nYou say whether it is correct.",
     });
   });
@@ -75,7 +79,7 @@ describe("a definition", () => {
         code: "AGENT_FILE_INVALID",
         message: "questbus.phase: unknown key",
         where: "AGENT.md:11:3",
-        next: "did you mean phases? Known keys here: role, phases, never",
+        next: "did you mean phases? Known keys here: role, phases, never, keywords, activate",
       },
     ]);
     const [deep] = faultsIn(file(front.replace("    test:", "    tset: x\n    test:")));
@@ -145,5 +149,32 @@ describe("the definition of a role", () => {
     expect(faultsOf(() => loadDefinition(root, "qa"))).toMatchObject([
       { code: "AGENT_FILE_INVALID", message: "the definition is missing" },
     ]);
+  });
+});
+
+describe("the words of the built-in agents", () => {
+  const definitions = builtInDefinitions();
+
+  it("are no two roles' at once", () => {
+    const words = definitions.flatMap(({ keywords }) => keywords);
+    expect(new Set(words).size).toBe(words.length);
+  });
+
+  it.each([
+    ["which suite covers the parser?", "qa"],
+    ["is the coverage of the tests enough?", "qa"],
+    ["why is parse() slower than last week?", "performance"],
+    ["profile the start of the server process, where is the latency?", "performance"],
+    ["is this machine fit, is the disk full?", "ops"],
+    ["roll back the release", "ops"],
+    ["what is the blast radius of the plan?", "architect"],
+    ["have performance handle this", "performance"],
+    ["@qa is it fine?", "qa"],
+  ])("%s: %s", (text, wanted) => {
+    expect(routeText(text, definitions)).toMatchObject({ role: wanted });
+  });
+
+  it.each(["alert", "slo-violation", "deploy", "schedule", "forecast"])("%s activates somebody", (event) => {
+    expect(routeEvent(event, definitions)).toMatchObject({ roles: [expect.any(String)] });
   });
 });

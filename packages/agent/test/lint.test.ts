@@ -66,3 +66,24 @@ test("a name that is not that of its file is an error", () => {
   expect(lint(front, "/x/agents/tests/AGENT.md").errors).toMatchObject([{ where: "AGENT.md:2:7" }]);
   expect(lint(front, "/x/.claude/agents/qa.md").errors).toEqual([]);
 });
+
+describe("the words that a role is asked by", () => {
+  test.each([
+    ["keywords: [Suite]", "AGENT.md:7:14", "in lower case"],
+    ["keywords: [te*]", "AGENT.md:7:14", "three characters"],
+    ["keywords: [a b c d e]", "AGENT.md:7:14", "one to four words"],
+    ["keywords: [suite, suite]", "AGENT.md:7:13", "name each once"],
+    ["activate: [SLO violation]", "AGENT.md:7:14", "use a-z"],
+    ["activate: alert", "AGENT.md:7:13", ""],
+    ["keyword: [suite]", "AGENT.md:7:3", "unknown key"],
+  ])("%s is an error with its place", (line, where, message) => {
+    const { errors } = lint(`${front}  ${line}\n`);
+    expect(errors).toMatchObject([{ where, message: expect.stringContaining(message) }]);
+  });
+
+  test("words, phrases and open endings are fine, and so is having none", () => {
+    expect(lint(`${front}  keywords: [suite*, cold start, größe]\n  activate: [deploy]\n`).errors).toEqual(
+      [],
+    );
+  });
+});

@@ -112,6 +112,8 @@ export const sessionWith = (client: BusClient, signal: AbortSignal, behaviour: B
     role: "performance",
     phases: { test: "", fix: "", validate: "" },
     never: [],
+    keywords: [],
+    activate: [],
     body: "",
   },
   behaviour,

@@ -1,42 +1,83 @@
 import { randomUUID } from "node:crypto";
+import type { BusClient } from "@questbus/bus";
 import { certaintyText } from "@questbus/core";
-import { type AskAnswer, exitCode, type Fault, limit, type Phase, type Role } from "@questbus/protocol";
+import {
+  type AskAnswer,
+  exitCode,
+  type Fault,
+  limit,
+  type Phase,
+  type Role,
+  type Routing,
+} from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
 import { note, printable, printData, printFaults, printJson } from "./output.ts";
 import { withStack } from "./session.ts";
 
 /** `waitMs`: how long the answer is waited for; null has no end. */
-export type AskOptions = { role: Role; phases: Phase[]; data?: unknown; waitMs: number | null };
+type Wanted = { phases: Phase[]; data?: unknown; waitMs: number | null };
+/** Without a role, the words choose it; `why` shows how. */
+export type AskOptions = Wanted & { role?: Role | undefined; why?: boolean };
 
 /** An answer that takes longer than this is announced. */
 const quickMs = 1_000;
 
 /**
- * `questbus ask TEXT --role ROLE`: asks an agent of the running stack, waits, and prints what each phase found. Who
+ * `questbus ask TEXT [--role ROLE]`: asks an agent of the running stack, waits, and prints what each phase found. Who
  * waits is told for whom; a wait that is over ends with the ask as it is, `pending`.
  */
-export async function askRole(
-  text: string,
-  { role, phases, data, waitMs: waitMsMax }: AskOptions,
+export async function askRole(text: string, options: AskOptions, common: Common): Promise<number> {
+  const { role, why } = options;
+  const to = role ? { role } : (await import("./route.ts")).routeRequest(text, why);
+  if (role && why) note(`asks ${role}: --role says so`);
+  const stack = { stateDir: common.state, running: "required", signal: common.signal } as const;
+  return withStack(stack, async (session) => {
+    const operator = await session.clientAs("operator");
+    const answer = await asked(operator, text, { ...options, ...to }, common.signal);
+    return told(answer, to, common);
+  });
+}
+
+/** `questbus activate EVENT`: asks each role that names the event, all at once, and prints what they found. */
+export async function activateRoles(
+  event: string,
+  text: string | undefined,
+  options: Wanted,
   common: Common,
 ): Promise<number> {
-  const options = { stateDir: common.state, running: "required", signal: common.signal } as const;
-  return withStack(options, async (session) => {
+  const { routeTrigger } = await import("./route.ts");
+  const { roles, routing } = routeTrigger(event);
+  const words = text ? `${event}: ${text}` : event;
+  const stack = { stateDir: common.state, running: "required", signal: common.signal } as const;
+  return withStack(stack, async (session) => {
     const operator = await session.clientAs("operator");
-    // One id: each try waits for the same answer.
-    const id = randomUUID();
-    const untilMs = waitMsMax === null ? Number.POSITIVE_INFINITY : performance.now() + waitMsMax;
-    for (let tryMs: number = quickMs; ; tryMs = limit.claimWaitMsMax) {
-      const waitMs = Math.max(0, Math.ceil(Math.min(tryMs, untilMs - performance.now())));
-      const asked = { role, phases, text, data: data ?? null, waitMs };
-      const answer = (await operator.request("ask", asked, { id, signal: common.signal })) as AskAnswer;
-      if (answer.status === "pending" && performance.now() < untilMs) {
-        if (tryMs === quickMs) note(waitingText(answer, role));
-        continue;
-      }
-      return told(answer, common);
-    }
+    const exits = roles.map(async (role) => {
+      const answer = await asked(operator, words, { ...options, role, routing }, common.signal);
+      if (!common.json) printData(`${role}:`);
+      return told(answer, { role, routing }, common);
+    });
+    return Math.max(...(await Promise.all(exits)));
   });
+}
+
+type To = { role: Role; routing?: Routing };
+
+async function asked(
+  operator: BusClient,
+  text: string,
+  { role, routing, phases, data, waitMs: waitMsMax }: Wanted & To,
+  signal: AbortSignal,
+): Promise<AskAnswer> {
+  // One id: each try waits for the same answer.
+  const id = randomUUID();
+  const untilMs = waitMsMax === null ? Number.POSITIVE_INFINITY : performance.now() + waitMsMax;
+  for (let tryMs: number = quickMs; ; tryMs = limit.claimWaitMsMax) {
+    const waitMs = Math.max(0, Math.ceil(Math.min(tryMs, untilMs - performance.now())));
+    const command = { role, phases, text, data: data ?? null, ...(routing ? { routing } : {}), waitMs };
+    const answer = (await operator.request("ask", command, { id, signal })) as AskAnswer;
+    if (answer.status !== "pending" || performance.now() >= untilMs) return answer;
+    if (tryMs === quickMs) note(waitingText(answer, role));
+  }
 }
 
 const waitingText = ({ ask, takers }: Extract<AskAnswer, { status: "pending" }>, role: Role): string =>
@@ -44,12 +85,12 @@ const waitingText = ({ ask, takers }: Extract<AskAnswer, { status: "pending" }>,
     ? `asked ${ask}; an agent of role ${role} is at work; Ctrl-C stops waiting`
     : `asked ${ask}; no agent of role ${role} takes asks at present: the built-in agents take none. Bring one:\n  questbus agent run --role ${role} -- COMMAND\nIt waits up to a day for one (docs/asks.md); Ctrl-C stops waiting`;
 
-function told(answer: AskAnswer, { json }: Common): number {
+function told(answer: AskAnswer, to: To, { json }: Common): number {
   if (answer.status === "failed") {
     printFaults([answer.fault], json);
     return exitCode.failure;
   }
-  if (json) printJson(answer);
+  if (json) printJson(to.routing ? { ...answer, ...to } : answer);
   else if (answer.status === "pending") printData(`pending ${answer.ask}`);
   else if (answer.status === "clarification") tellMissing(answer.fault);
   else tellResults(answer);

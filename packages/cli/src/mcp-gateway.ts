@@ -59,6 +59,7 @@ export function openGateway(
           store.close();
         }
       },
+      route: async (text) => (await import("./route.ts")).routeRequest(text),
       putArtifact: artifacts.put,
     },
   };

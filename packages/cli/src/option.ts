@@ -4,6 +4,7 @@ import {
   type deadId,
   durationText,
   type escalationId,
+  type eventName,
   type Phase,
   parseDurationMs,
   phases,
@@ -18,7 +19,15 @@ import type { Common } from "./command-run.ts";
 export type Ended = (exit: number) => void;
 
 export const valid =
-  (schema: typeof questId | typeof escalationId | typeof deadId | typeof agentName | typeof approvalId) =>
+  (
+    schema:
+      | typeof questId
+      | typeof escalationId
+      | typeof deadId
+      | typeof agentName
+      | typeof approvalId
+      | typeof eventName,
+  ) =>
   (value: string): string => {
     const parsed = schema.safeParse(value);
     if (parsed.success) return value;

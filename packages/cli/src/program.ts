@@ -4,30 +4,20 @@ import {
   decisions,
   escalationId,
   limit,
-  phases,
   QuestbusError,
   questId,
   roles,
 } from "@questbus/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { AskOptions } from "./command-ask.ts";
 import type { RestoreOptions } from "./command-backup.ts";
 import type { ScopeOptions } from "./command-pause.ts";
 import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
 import type { UpOptions } from "./command-up.ts";
-import {
-  commonOf,
-  durationOf,
-  type Ended,
-  merged,
-  phaseList,
-  valid,
-  validEach,
-  withCommon,
-} from "./option.ts";
+import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
 import { addAgent } from "./program-agent.ts";
 import { addApprovals } from "./program-approval.ts";
+import { addActivate, addAsk } from "./program-ask.ts";
 import { addLint } from "./program-lint.ts";
 import { addMcp } from "./program-mcp.ts";
 
@@ -112,6 +102,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   );
   addAgent(program, signal, ended);
   addAsk(program, signal, ended);
+  addActivate(program, signal, ended);
   addCalibrate(program, signal, ended);
   addRecheck(program, signal, ended);
   addCancel(program, signal, ended);
@@ -177,40 +168,6 @@ function addSubmission(program: Command, signal: AbortSignal, ended: Ended): voi
         const take = name === "run" ? runQuest : submitQuest;
         ended(await take(file, granted, commonOf(command, signal)));
       });
-  }
-}
-
-function addAsk(program: Command, signal: AbortSignal, ended: Ended): void {
-  const command = program
-    .command("ask")
-    .description("ask an agent of one role, outside any quest, and wait for its answer")
-    .argument("<text>", "the question or task");
-  withCommon(command)
-    .addOption(new Option("--role <role>", "who is asked").choices(roles).makeOptionMandatory())
-    .addOption(
-      new Option("--phases <list>", `what to do, of ${phases.join(",")}`)
-        .argParser(phaseList)
-        .default(["test"]),
-    )
-    .addOption(new Option("--data <json>", "what goes with it").argParser(jsonValue))
-    .addOption(
-      new Option("--wait <duration>", "stop waiting after that, as 30s: prints pending and its id, exit 1")
-        .argParser(durationOf)
-        .default(null, "until it is answered"),
-    )
-    .action(
-      async (text: string, { wait, ...options }: Omit<AskOptions, "waitMs"> & { wait: number | null }) => {
-        const { askRole } = await import("./command-ask.ts");
-        ended(await askRole(text, { ...options, waitMs: wait }, commonOf(command, signal)));
-      },
-    );
-}
-
-function jsonValue(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new InvalidArgumentError("write JSON");
   }
 }
 

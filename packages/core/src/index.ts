@@ -1,3 +1,4 @@
+export * from "./activation/route.ts";
 export { analyse } from "./analysis/analyse.ts";
 export * from "./analysis/describe.ts";
 export { notGranted } from "./approval/approval.ts";

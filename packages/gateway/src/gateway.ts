@@ -1,6 +1,6 @@
 import type { BusClient } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
-import type { ArtifactRef, CommandData, JournalEvent, Principal } from "@questbus/protocol";
+import type { ArtifactRef, CommandData, JournalEvent, Principal, Role, Routing } from "@questbus/protocol";
 import type { AssignmentRow, QuestSummary } from "@questbus/store";
 
 /** What the gateway reads: what was committed, as the command line's `--json` shows it. No process is needed for it. */
@@ -31,6 +31,8 @@ export type Hands = {
   readSubmission(file: string, acceptDetectable: boolean): Promise<CommandData["submit"]>;
   /** Cancels on the bus, waits for the end of what its agents run here, and removes the quest's trees. */
   cancel(client: BusClient, command: CommandData["cancel"], id?: string): Promise<unknown>;
+  /** Whom the words of a request are for. @throws QuestbusError ROLE_UNCLEAR */
+  route(text: string): Promise<{ role: Role; routing: Routing }>;
   putArtifact(kind: ArtifactRef["kind"], text: string): Promise<ArtifactRef>;
 };
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { routing } from "./activation.ts";
 import { fault, type Phase, phase, phases } from "./assignment.ts";
 import { type Stated, statedShape } from "./certainty.ts";
-import { askId, role } from "./identity.ts";
+import { askId, type Role, role } from "./identity.ts";
 import { limit } from "./limit.ts";
 
 /** The words of autonomous mode: a question or task for one role, outside any quest. */
@@ -40,10 +41,20 @@ const asked = {
   phases: askPhases,
   text: z.string().trim().min(1).max(limit.askTextCharsMax),
   data: boundedJson,
+  /** Why this role, where its words or an event chose it; who named the role says nothing. */
+  routing: routing.optional(),
 };
 
 /** A question: answered when its last phase is reported, or with `pending` when `waitMs` is over before. */
-export const ask = z.strictObject({ ...asked, waitMs: z.int().min(0).max(limit.claimWaitMsMax) });
+export const ask = z
+  .strictObject({ ...asked, waitMs: z.int().min(0).max(limit.claimWaitMsMax) })
+  .refine(({ role: to, routing: why }) => !why || choices(why).includes(to), {
+    error: "the routing chose another role",
+    path: ["routing"],
+  });
+
+const choices = ({ by, scores }: z.infer<typeof routing>): Role[] =>
+  (by === "event" ? scores : scores.slice(0, 1)).map((each) => each.role);
 
 /** What its holder found in one phase, or the fault that kept it from finding out, which ends the ask. */
 const askOutcome = z

@@ -98,6 +98,7 @@ export const errorRegistry = {
   TURN_FILES_WRONG: terminal(exitCode.usage),
   TURN_MISSED: person(exitCode.failure),
   TURN_BLOCKED: person(exitCode.failure),
+  ROLE_UNCLEAR: terminal(exitCode.usage),
   ROLE_FORBIDDEN: terminal(exitCode.conflict),
   ESCALATION_NOT_FOUND: terminal(exitCode.notFound),
   RULING_NOT_ALLOWED: person(exitCode.conflict),

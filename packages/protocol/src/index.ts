@@ -1,3 +1,4 @@
+export * from "./activation.ts";
 export * from "./analysis.ts";
 export * from "./approval.ts";
 export * from "./arbitration.ts";

@@ -142,6 +142,9 @@ export const limit = {
   askDepthMax: 32,
   /** Characters of all asks that one claim takes together; a single one may have more, and still fits a message. */
   askGrantCharsMax: 262_144,
+  /** Words, or events, that one role's definition names for being asked, and the characters of each. */
+  keywordsMax: 64,
+  keywordCharsMax: 80,
   /** An ask that nobody answered for this long ends: a day. */
   askLifeMs: 86_400_000,
   /** An answer that is less sure than this, in per cent, names a source, or is sent back as a clarification. */

@@ -27,13 +27,14 @@ export const askIdOf = ({ role, name }: Actor, command: string): string =>
 
 export function decideAsk(
   id: string,
-  { role, phases, text, data = null }: CommandData["ask"],
+  { role, phases, text, data = null, routing }: CommandData["ask"],
   open: number,
   actor: Actor,
 ): NewEvent {
   if (open >= limit.asksOpenMax)
     refuse("OVERLOADED", `${limit.asksOpenMax} asks wait already`, "ask again when some were answered");
-  return { type: "ask.submitted", quest: null, actor, body: { ask: id, role, phases, text, data } };
+  const body = { ask: id, role, phases, text, data, ...(routing ? { routing } : {}) };
+  return { type: "ask.submitted", quest: null, actor, body };
 }
 
 /** The first of `offered` that `wanted` asks, and one message, have room for. */

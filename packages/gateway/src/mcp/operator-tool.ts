@@ -54,16 +54,18 @@ const askRole = defineTool({
   hints: {},
   verb: "ask",
   input: {
-    role,
+    role: role.optional().describe("chosen by the words of text by default"),
     text: z.string().trim().min(1).max(limit.askTextCharsMax),
     data: anyJson.optional(),
     phases: z.array(phase).min(1).default(["test"]),
     wait_ms: z.int().min(0).max(limit.claimWaitMsMax).default(20_000),
     idempotency_key: idempotencyKey,
   },
-  async run({ role: to, text, data, phases, wait_ms: waitMs, idempotency_key: key }, call) {
-    const asked = { role: to, text, data: data ?? null, phases, waitMs };
-    return { data: (await send(call, "ask", asked, key)) as AskAnswer, foreign: true };
+  async run({ role: named, text, data, phases, wait_ms: waitMs, idempotency_key: key }, call) {
+    const to = named ? { role: named } : await call.gateway.hands.route(text);
+    const asked = { ...to, text, data: data ?? null, phases, waitMs };
+    const answer = (await send(call, "ask", asked, key)) as AskAnswer;
+    return { data: named ? answer : { ...answer, ...to }, foreign: true };
   },
 });
 
