@@ -46,13 +46,21 @@ export function openProcessTree(owner = "", { contained = false } = {}): Process
   const seen = new Map<string, number>();
   let leader = noGroup;
   let since = 0;
+  /** The namespace of a sandboxed run ends with its first process, and none of it is looked for again. */
+  let empty = false;
+  const everyone = (): Member[] => {
+    if (empty) return [];
+    const found = membersOf(leader, mark, since);
+    empty = contained && leader !== noGroup && found.length === 0;
+    return found;
+  };
   const members = (): Member[] => {
-    const found = membersOf(leader, mark, since).filter(({ pid }) => !contained || !isInit(pid));
+    const found = everyone().filter(({ pid }) => !contained || !isInit(pid));
     for (const { pid, start, cpuMs } of found) seen.set(`${pid}:${start}`, cpuMs);
     return found;
   };
   const alive = (): boolean => (process.platform === "linux" ? members().length > 0 : signalOne(-leader, 0));
-  const kept = (): boolean => (contained ? membersOf(leader, mark, since).length > 0 : alive());
+  const kept = (): boolean => (contained ? everyone().length > 0 : alive());
   const until = async (over: () => boolean, withinMs: number): Promise<boolean> => {
     const endMs = performance.now() + withinMs;
     while (!over()) {

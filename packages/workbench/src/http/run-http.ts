@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { getCompileCacheDir } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type HttpTarget, limit, QuestbusError } from "@questbus/protocol";
 import { type CommandRun, type CommandSetting, runCommand } from "../command.ts";
@@ -127,7 +128,8 @@ async function runLoad(
     await writeFile(file, JSON.stringify(order), { mode: 0o600 });
     const command = lineOf([...via, process.execPath, loader, file]);
     const timeoutMs = load.warmupMs + load.durationMs + loadGraceMs;
-    return await runCommand({ command, cwd: dir, timeoutMs, signal, groups: options.groups, grant: "ours" });
+    const { groups } = options;
+    return await runCommand({ command, cwd: dir, env: compiled(), timeoutMs, signal, groups, grant: "ours" });
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -148,12 +150,19 @@ async function readiness(
   const run = await runCommand({
     command,
     cwd,
+    env: compiled(),
     timeoutMs: withinMs + loadGraceMs,
     signal,
     groups,
     grant: "ours",
   });
   return run.exit === 0 ? (JSON.parse(run.stdout) as Ready) : { last: lastLines(run.output, 300) };
+}
+
+/** Our own programs find their code compiled where this process does: they are begun for each run. */
+function compiled(): Record<string, string> {
+  const dir = getCompileCacheDir();
+  return dir === undefined ? {} : { NODE_COMPILE_CACHE: dirname(dir) };
 }
 
 const lineOf = (words: readonly string[]): string => `exec ${words.map(quoted).join(" ")}`;

@@ -98,6 +98,8 @@ function parentsOf(controller: string): string[] {
   });
 }
 
+const cpuCount = cpus().length;
+
 /** Each as a hard limit, which nobody inside can raise again. `-p` and `-u`: the names that shells have for one thing. */
 const limitScript =
   'ulimit -c 0; ulimit -f "$1" && ulimit -t "$2" || exit 71; [ "$3" = 0 ] || ulimit -d "$3" || exit 71; { ulimit -p "$4" || ulimit -u "$4"; } 2>/dev/null || exit 71; shift 4; exec "$@"';
@@ -110,7 +112,7 @@ export function underLimits(
 ): [string, ...string[]] {
   const fileBlocks = Math.floor(limits.fileBytes / 512);
   // no process can use more in the time it has
-  const cpuSeconds = Math.ceil(timeoutMs / 1_000 + 1) * cpus().length;
+  const cpuSeconds = Math.ceil(timeoutMs / 1_000 + 1) * cpuCount;
   const dataKib = memory ? Math.floor(limits.memoryBytes / 1_024) : 0;
   const values = [fileBlocks, cpuSeconds, dataKib, limits.processes].map(String);
   return ["/bin/sh", "-c", limitScript, "limits", ...values, ...argv];
