@@ -19,6 +19,7 @@ type Json = Record<string, unknown>;
 const summaries: Record<Verb, string> = {
   hello: "A process of this agent has started: leases of an earlier one are taken back",
   claim: "Ask for work of the sender's role; waits at most `waitMs`",
+  leave: "The agent stops: what it waits for is withdrawn, what it holds is given back",
   renew: "Keep a lease, and say how far the work is",
   note: "One line for people about what the holder of a lease does",
   report: "What a task came to, or the fault that kept it from being done",
@@ -40,6 +41,8 @@ const summaries: Record<Verb, string> = {
   respond: "The answer of a turn",
   retry: "Read a dead letter again",
   drop: "Nothing is to be done with a dead letter any more",
+  revoke: "The credential of an agent was taken back: what it holds is offered again",
+  refusals: "What the broker refused, as its log says",
   rule: "The arbiter's decision on an escalation",
 };
 

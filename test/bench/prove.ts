@@ -3,6 +3,7 @@ import { parseArgs, styleText } from "node:util";
 import { faultsOf } from "@questbus/protocol";
 import { proveInjections } from "./doors/injection.ts";
 import { proveMcp } from "./doors/mcp.ts";
+import { proveOverstep } from "./doors/overstep.ts";
 import { proveSandbox } from "./doors/sandbox.ts";
 import {
   proveCancels,
@@ -38,6 +39,7 @@ const areas: Record<string, Area> = {
   "faults/cancel": proveCancels,
   "doors/injection": proveInjections,
   "doors/mcp": proveMcp,
+  "doors/overstep": proveOverstep,
   "doors/sandbox": proveSandbox,
   "speed/w3": proveW3,
   "speed/w1": proveW1,

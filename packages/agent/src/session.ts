@@ -69,6 +69,8 @@ export const joinedName = ({ role, name }: { role: string; name: string }): stri
 export const sessionNames = (agent: { role: string; name: string }): string[] =>
   agent.name === agent.role ? [agent.name, joinedName(agent)] : [joinedName(agent)];
 
+/** How long the end of an agent may take to be told. */
+const leaveMsMax = 2_000;
 const claimAnswerSlackMs = 2_000;
 /** After a claim that was refused at once (a full queue, a full disk), so that asking again is no storm. */
 const claimPauseMs = 1_000;
@@ -106,6 +108,13 @@ async function live(session: Session, incarnation: string, groups: ProcessGroups
     if (answer?.status === "asked") hands?.take(answer.asks);
   }
   await hands?.stop();
+  await leave(session);
+}
+
+/** What it still waits for would be granted to nobody. */
+async function leave({ client, drainMs }: Session): Promise<void> {
+  if (drainMs === undefined) return;
+  await client.request("leave", {}, { timeoutMs: leaveMsMax, retryForMs: 0 }).catch(() => {});
 }
 
 async function resend({ client, time, signal, spool, log }: Session): Promise<void> {

@@ -67,6 +67,7 @@ function userText(space: string, role: Principal, credential: Credential): strin
 function roleText(space: string, role: Principal, credentials: readonly Credential[]): string {
   const users = credentials.filter((each) => each.role === role).map((each) => userText(space, role, each));
   return `  ${accountOf(role)}: {
+    limits: { max_connections: ${limit.connectionsOfRoleMax} }
     users: [
 ${users.join("\n")}
     ]
@@ -103,6 +104,7 @@ server_name: ${quoted(cluster ? `questbus-${space}-${cluster.node}` : `questbus-
 listen: ${quoted(`127.0.0.1:${port}`)}
 pid_file: ${quoted(pidFile)}
 max_payload: ${payloadBytesMax}
+max_subscriptions: ${limit.subscriptionsMax}
 # Nothing here is the record: all of it can be deleted while the broker is down.
 jetstream: { store_dir: ${quoted(storeDir)}, max_mem: 16MB, max_file: 4GB }
 ${cluster ? clusterText(space, cluster) : ""}system_account: SYS

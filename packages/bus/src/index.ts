@@ -10,6 +10,7 @@ export {
   writeBrokerConfig,
 } from "./broker.ts";
 export { type BrokerNodes, nodeDir, planBrokers } from "./broker-cluster.ts";
+export { type LoggedRefusal, readRefusal } from "./broker-refusal.ts";
 export {
   type BusClient,
   type ClientInputs,

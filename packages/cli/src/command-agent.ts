@@ -7,6 +7,7 @@ import {
   type Credential,
   connectBus,
   connectedKeys,
+  createClient,
   credentialPath,
   listCredentials,
   readCredential,
@@ -88,7 +89,9 @@ export async function revokeAgent(agent: AgentId, { state, json }: Common): Prom
   const kept = statSync(path, { throwIfNoEntry: false }) ? readable(path) : null;
   removeCredential(dir, agent);
   rmSync(mcpTokenPath(dir, agent), { force: true });
-  if (stack && kept && !(await isSoon(() => admits(stack, kept), false))) {
+  const isOut = !stack || !kept || (await isSoon(() => admits(stack, kept), false));
+  if (stack) await recordRevoked(stack, dir, agent);
+  if (stack && !isOut) {
     throw new QuestbusError({
       code: "BUS_UNAVAILABLE",
       message: `the broker still lets ${agent.role}/${agent.name} in: it has not read its configuration again`,
@@ -99,6 +102,21 @@ export async function revokeAgent(agent: AgentId, { state, json }: Common): Prom
   if (json) printJson({ ...agent, revoked: true });
   else printData(`${agent.role}/${agent.name} was revoked`);
   return exitCode.ok;
+}
+
+/** For the journal; what it holds is offered again at once. */
+async function recordRevoked(
+  { url, space }: StackAddress,
+  dir: string,
+  { role, name }: AgentId,
+): Promise<void> {
+  const credential = credentialPath(dir, "operator", "operator");
+  const connection = await connectBus({ url, space, credential });
+  try {
+    await createClient(connection).request("revoke", { role, name });
+  } finally {
+    await connection.close();
+  }
 }
 
 /** What is broken is revoked all the same. */

@@ -39,6 +39,7 @@ import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { agentRows, escalationRows, listMax, questRows, summarizedQuest } from "./read-rows.ts";
+import { countRefused, othersRefused, refusedCounted } from "./refused.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { readSettings } from "./setting.ts";
@@ -212,10 +213,13 @@ export async function listAgents(common: Common): Promise<number> {
         [
           each.breaker ? printable(breakerText(each.breaker, Date.now())) : "fine",
           ...(each.injections > 0 ? [injectionsCounted(each.injections)] : []),
+          ...(each.refused > 0 ? [refusedCounted(each.refused)] : []),
         ].join("; "),
       ]);
       printData(table(["agent", "role", "joined", "holds", "progress", "state"], rows));
       notePauses(store);
+      const others = othersRefused(countRefused(store), agents.map(actorText));
+      if (others) note(others);
       if (!running) note("no stack is running: these agents were the last to join");
     }
     return exitCode.ok;

@@ -4,6 +4,7 @@ import { actorText, type QuestQuery, type StoreReader } from "@questbus/store";
 import { heldProgress } from "./held.ts";
 import { countInjections } from "./injection.ts";
 import { questState } from "./journal-view.ts";
+import { countRefused } from "./refused.ts";
 import { withStore } from "./session.ts";
 import { intentOf, outcomeOf, type QuestSummary, summaryOf } from "./summary.ts";
 import { openWithheld } from "./withheld.ts";
@@ -51,6 +52,7 @@ export async function agentRows(stateDir: string) {
     const held = store.listAssignments({ status: "leased" });
     const breakers = readBreakers(store);
     const injections = countInjections(store);
+    const refused = countRefused(store);
     return store.listAgents().map((agent) => {
       const holds = held.find((each) => each.role === agent.role && each.holder === agent.name)?.id ?? null;
       const breaker = breakers.get(actorText(agent)) ?? null;
@@ -59,6 +61,7 @@ export async function agentRows(stateDir: string) {
         holds,
         breaker,
         injections: injections.get(actorText(agent)) ?? 0,
+        refused: refused.get(actorText(agent)) ?? 0,
         progress: progress.find((each) => each.assignment === holds) ?? null,
       };
     });

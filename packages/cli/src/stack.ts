@@ -32,6 +32,7 @@ import {
 import { sweepRunHomes } from "@questbus/workbench/run-home";
 import { openSandbox } from "@questbus/workbench/sandbox";
 import { keepBackups } from "./backup-schedule.ts";
+import { type BrokerRefusals, tellRefusals } from "./broker-refusals.ts";
 import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
 import { givenBroker } from "./given-broker.ts";
@@ -141,6 +142,7 @@ class Supervisor {
   readonly #children = new Map<string, ChildProcess>();
   readonly #brokers = new Map<string, Broker>();
   readonly #guards: Promise<void>[] = [];
+  readonly #refusals: BrokerRefusals;
   #seats: readonly Seat[] = [];
   #stopping = new AbortController();
   #unwatch: () => void = () => {};
@@ -154,6 +156,8 @@ class Supervisor {
     this.#credentials = credentials;
     this.#cluster = cluster;
     this.#onNews = onNews;
+    this.#refusals = tellRefusals({ dir, address: () => ({ url: this.url, space }) });
+    this.#refusals.know(credentials);
   }
 
   /** `agents`: the roles that get one. */
@@ -185,6 +189,7 @@ class Supervisor {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#unwatch();
+    await this.#refusals.stop();
     const last = new Set(this.#seats.map(({ name }) => name));
     await Promise.all(
       [...this.#children].filter(([name]) => !last.has(name)).map(([, each]) => endChild(each)),
@@ -203,6 +208,7 @@ class Supervisor {
       const credentials = ensureCredentials({ dir: this.#dir, agents: principalsOfStack });
       if (keysOf(credentials) === keysOf(this.#credentials)) return;
       this.#credentials = credentials;
+      this.#refusals.know(credentials);
       for (const broker of this.#brokers.values()) broker.reload(credentials);
       if (this.#brokers.size > 0) return;
       const next = `nats-server --signal reload, with ${this.#writeGivenConfig()}`;
@@ -294,7 +300,9 @@ class Supervisor {
     const start = async (port?: number): Promise<Broker> => {
       const { onLog, close } = logFile(join(this.#dir, "log", `${name}.log`));
       const given = this.#credentials;
-      const broker = await begin(onLog, port);
+      const broker = await begin((line) => {
+        if (this.#refusals.take(line)) onLog(line);
+      }, port);
       void broker.exited.then(close);
       this.#brokers.set(name, broker);
       // Who was revoked while it started must not stay in until the next one is.

@@ -49,6 +49,7 @@ export * from "./quest/judge-pass.ts";
 export * from "./quest/stage.ts";
 export * from "./quest/state.ts";
 export * from "./quest/watch.ts";
+export { type Counted, Tally } from "./refusal/tally.ts";
 export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
 export { type SealRules, sealRule } from "./seal/sealed-path.ts";

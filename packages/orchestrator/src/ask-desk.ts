@@ -147,13 +147,19 @@ export class AskDesk {
     this.#leases.set(id, this.#parts.nowMs(), limit.leaseMs);
   }
 
-  release(actor: Actor, data: CommandData["release"], command: string): void {
+  release(actor: Actor, data: CommandData["release"], command: string | null): void {
     this.#commit(decideReleaseAsk(this.#find(data.assignment), data, actor), command);
   }
 
-  /** The agent's earlier process is gone, and its leases with it. */
-  forget(agent: Actor): void {
-    this.#commit(decideExpireAsks(this.heldBy(agent), "the agent started anew"), null);
+  /** Its leases are over. */
+  forget(agent: Actor, reason: string): void {
+    this.#commit(decideExpireAsks(this.heldBy(agent), reason), null);
+  }
+
+  /** Who holds it now. */
+  holderOf(id: string): Actor | null {
+    const ask = this.#open.get(id);
+    return ask?.status === "leased" ? { role: ask.role, name: ask.agent ?? "" } : null;
   }
 
   heldBy({ role, name }: Actor): AskState[] {

@@ -23,7 +23,6 @@ import {
   heldAssignment,
   holdsMachine,
   injectionsIn,
-  isHeldBy,
   isReady,
   pausedBy,
   type QuestState,
@@ -59,9 +58,11 @@ import { AskDesk } from "./ask-desk.ts";
 import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
+import { isAsk, PresenceDesk } from "./presence-desk.ts";
 import { ProgressBook } from "./progress.ts";
 import { projectFact } from "./projection.ts";
 import { inOrderOfArrival, QuestBook } from "./quest-book.ts";
+import { RefusalDesk } from "./refusal-desk.ts";
 import { TurnDesk } from "./turn-desk.ts";
 
 /**
@@ -100,6 +101,8 @@ export class Desk {
   readonly breakers: BreakerDesk;
   readonly #approvals: ApprovalDesk;
   readonly turns: TurnDesk;
+  readonly refusals: RefusalDesk;
+  readonly presence: PresenceDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -108,12 +111,11 @@ export class Desk {
     this.asks = new AskDesk(store, {
       nowMs,
       append: (events, command) => this.#append(events.map(withoutSecrets), command, nowMs()),
-      refused: (actor, error, id) => this.recordRefusal({ id, verb: "report", actor }, null, error),
+      refused: (actor, error, id) => this.refusals.refused({ id, verb: "report", actor, quest: null }, error),
       admit: () => refuseInSafeMode(this.#pauses.all, "ask"),
     });
     const record = (event: NewEvent, command: string | null): JournalEvent => this.record(event, command);
     this.#pauses = new PauseDesk(store, { nowMs, record });
-    this.breakers = new BreakerDesk(store, { nowMs, isHolding: (agent) => this.#isHolding(agent) });
     this.#approvals = new ApprovalDesk({
       questOf: (id) => this.#questOf(id),
       context: (actor) => this.#context(actor),
@@ -125,6 +127,15 @@ export class Desk {
       context: (actor) => this.#context(actor ?? orchestrator),
       reader: () => this.#store,
     });
+    this.refusals = new RefusalDesk({ nowMs, record });
+    this.presence = new PresenceDesk({
+      quests: this.#quests,
+      asks: this.asks,
+      record,
+      commit: (draft, command) => this.#commit(draft, command),
+      context: (actor) => this.#context(actor),
+    });
+    this.breakers = new BreakerDesk(store, { nowMs, isHolding: (agent) => this.presence.isHolding(agent) });
     this.dead = new DeadDesk(store, {
       nowMs,
       record,
@@ -142,6 +153,7 @@ export class Desk {
     this.asks.begin(tx);
     this.dead.begin(tx);
     this.#pauses.begin();
+    this.refusals.begin();
     this.breakers.begin();
   }
 
@@ -161,6 +173,7 @@ export class Desk {
     this.asks.rollback();
     this.dead.rollback();
     this.#pauses.rollback();
+    this.refusals.rollback();
     this.breakers.rollback();
   }
 
@@ -178,12 +191,6 @@ export class Desk {
     return rows;
   }
 
-  /** A command that was refused changes nothing but this record. */
-  recordRefusal({ id, verb, actor }: Omit<Asked, "data">, quest: string | null, error: QuestbusError): void {
-    const body = { verb, code: error.code, message: error.message };
-    this.record({ type: "command.refused", quest, actor, body }, id);
-  }
-
   get #store(): StoreWrites {
     if (!this.#tx) throw new TypeError("the desk works inside a transaction only");
     return this.#tx;
@@ -193,9 +200,11 @@ export class Desk {
   handle(asked: Asked, asksMax: number = limit.asksClaimedMax): unknown {
     switch (asked.verb) {
       case "hello":
-        return this.#hello(asked as Asked<"hello">);
+        return this.presence.hello(asked as Asked<"hello">);
       case "claim":
         return this.#claim(asked as Asked<"claim">, asksMax);
+      case "leave":
+        return this.presence.leave(asked as Asked<"leave">);
       case "renew":
         return this.#renew(asked as Asked<"renew">);
       case "note":
@@ -238,6 +247,11 @@ export class Desk {
         return this.dead.retry(asked as Asked<"retry">);
       case "drop":
         return this.dead.drop(asked as Asked<"drop">);
+      case "revoke":
+        return this.presence.revoke(asked as Asked<"revoke">);
+      case "refusals":
+        this.refusals.told((asked as Asked<"refusals">).data.refusals, asked.id);
+        return {};
     }
   }
 
@@ -321,19 +335,6 @@ export class Desk {
     return askWithheld(role, this.#pauses.all) ? 0 : this.asks.offeredCount(role);
   }
 
-  #hello({ actor, data, id }: Asked<"hello">): unknown {
-    this.record({ type: "agent.joined", quest: null, actor, body: data }, id);
-    for (const state of this.#quests.all()) {
-      if (!isHeldBy(state, actor)) continue;
-      this.#commit(
-        decideExpire(state, actor.role as Role, "the agent started anew", this.#context(orchestrator)),
-        null,
-      );
-    }
-    this.asks.forget(actor);
-    return {};
-  }
-
   /** An assignment, or else asks: at most as many as the caller takes, and as is fair to others that wait. */
   #claim({ actor, id, data }: Asked<"claim">, share: number): ClaimAnswer | null {
     const role = actor.role as Role;
@@ -348,10 +349,6 @@ export class Desk {
     if (!offered) return null;
     const state = this.#commit(decideClaim(offered, role, this.#context(actor)), id);
     return { status: "granted", grant: grantOf(state, role) };
-  }
-
-  #isHolding(agent: Actor): boolean {
-    return this.asks.heldBy(agent).length > 0 || this.#quests.all().some((each) => isHeldBy(each, agent));
   }
 
   #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
@@ -487,9 +484,6 @@ export class Desk {
     return after;
   }
 }
-
-/** Quests and asks have ids of different kinds. */
-const isAsk = ({ assignment }: { assignment: string }): boolean => assignment.startsWith("a-");
 
 const isStackScope = (scope: PauseScope): scope is StackScope => stackScope.safeParse(scope).success;
 

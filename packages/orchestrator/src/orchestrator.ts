@@ -110,11 +110,17 @@ class Running {
   accept(command: Command): void {
     const sender = actorText(command.actor);
     const own = this.#queued.get(sender) ?? 0;
-    if (own >= limit.queueOfSenderMax) return command.respond(refusal(overloaded("of this sender ")));
-    if (this.#queue.length >= limit.queueCommandsMax) return command.respond(refusal(overloaded("")));
+    if (own >= limit.queueOfSenderMax) return this.#turnAway(command, "of this sender ");
+    if (this.#queue.length >= limit.queueCommandsMax) return this.#turnAway(command, "");
     this.#queued.set(sender, own + 1);
     this.#queue.push({ command, atMs: this.#parts.time.nowMs() });
     this.#schedule();
+  }
+
+  #turnAway(command: Command, whose: string): void {
+    const error = overloaded(whose);
+    command.respond(refusal(error));
+    this.#desk.refusals.turnedAway({ ...command, quest: null }, error);
   }
 
   /** A message that could not be read: kept with the reason, or counted, and never in silence. */
@@ -145,11 +151,12 @@ class Running {
     const { claims, monitors } = this.#waiting.late(Number.POSITIVE_INFINITY);
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
     for (const received of monitors) this.#answerMonitor(received);
+    const { dead, refusals } = this.#desk;
     try {
-      if (this.#desk.dead.nextMs() < Number.POSITIVE_INFINITY)
-        this.#transact(() => this.#desk.dead.sayCounts(Number.POSITIVE_INFINITY));
+      if (Math.min(dead.nextMs(), refusals.nextMs()) < Number.POSITIVE_INFINITY)
+        this.#transact(() => this.#sayCounts(Number.POSITIVE_INFINITY));
     } catch (error) {
-      this.#parts.log.error({ err: error }, "how many dead letters were counted could not be stored");
+      this.#parts.log.error({ err: error }, "how much was counted could not be stored");
     }
     await this.#publisher.settled();
   }
@@ -292,11 +299,12 @@ class Running {
     const { command } = received;
     const known = isOwnRecord(command) ? null : tx.answerOf(command.id);
     if (known?.actor === actorText(command.actor)) return [{ command, answer: known.answer as Answer }];
-    if (known) return [{ command, answer: refusal(foreignId(command.id)) }];
-    if (command.verb === "hello") this.#waiting.forgetClaim(command.actor);
+    if (known) return [{ command, answer: this.#refuse(command, foreignId(command.id)) }];
+    let withdrawn: Settled[] = [];
     let answer: Answer;
     try {
       this.#desk.authorize(command);
+      withdrawn = this.#withdraw(command);
       const data = share === undefined && waits(command) ? null : this.#desk.handle(command, share);
       if (data === null) return this.#wait(received);
       if (command.verb === "ask" && this.#waitsOn(received, data as AskState)) return [];
@@ -304,13 +312,20 @@ class Running {
       answer = { ok: true, seq: this.#desk.lastSeq, data: told };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      this.#recordRefusal(command, error);
-      answer = refusal(error);
+      answer = this.#refuse(command, error);
     }
     const isLast = answer.ok || isFinal(answer.faults);
     if (!unrecorded.includes(command.verb) && !isOwnRecord(command) && isLast)
       tx.rememberAnswer(command.id, command.actor, answer, this.#desk.lastSeq);
-    return [{ command, answer }];
+    return [...withdrawn, { command, answer }];
+  }
+
+  /** The claim that somebody who starts anew, stops or is revoked waits with. */
+  #withdraw({ verb, actor, data }: Command): Settled[] {
+    if (verb === "hello") this.#waiting.forgetClaim(actor);
+    if (verb !== "leave" && verb !== "revoke") return [];
+    const waited = this.#waiting.forgetClaim(verb === "leave" ? actor : (data as CommandData["revoke"]));
+    return waited ? [{ command: waited.command, answer: none(this.#desk.lastSeq) }] : [];
   }
 
   /** An ask that is not answered yet waits for it. */
@@ -340,14 +355,20 @@ class Running {
     if (beforeSeq > 0) tx.forgetAnswers(beforeSeq, limit.batchCommandsMax);
   }
 
+  /** Records it; a renewal that comes too late says nothing new, but one of another's lease does. */
+  #refuse(command: Command, error: QuestbusError): Answer {
+    if (command.verb !== "renew" || this.#desk.presence.isOthers(command))
+      this.#recordRefusal(command, error);
+    return refusal(error);
+  }
+
   #recordRefusal(command: Command, error: QuestbusError): void {
-    if (command.verb === "renew") return;
     const named =
       (command.data as { assignment?: string; quest?: string }).assignment ??
       (command.data as { quest?: string }).quest;
     const quest = named?.split(".")[0];
     const known = quest && this.#desk.knows(quest) ? quest : null;
-    this.#desk.recordRefusal(command, known, error);
+    this.#desk.refusals.refused({ ...command, quest: known }, error);
   }
 
   #fireTimers(tx: StoreWrites): void {
@@ -357,18 +378,26 @@ class Running {
       crashPoint("timer.fired");
     }
     this.#desk.asks.expire();
-    this.#desk.dead.sayCounts(this.#parts.time.nowMs());
+    this.#sayCounts(this.#parts.time.nowMs());
+  }
+
+  #sayCounts(byMs: number): void {
+    this.#desk.dead.sayCounts(byMs);
+    this.#desk.refusals.say(byMs === Number.POSITIVE_INFINITY);
   }
 
   /** Parks a claim. An agent waits once: its newest claim ends the one before, whose answer this gives. */
   #wait(received: Received): Settled[] {
     if (received.command.verb === "monitor") {
       const monitor = this.#waiting.parkMonitor(received);
-      if (monitor && monitor.command.id !== received.command.id) this.#answerMonitor(monitor);
+      if (!monitor || monitor.command.id === received.command.id) return [];
+      this.#desk.refusals.crowded({ ...monitor.command, quest: null });
+      this.#answerMonitor(monitor);
       return [];
     }
     const before = this.#waiting.parkClaim(received)?.command;
     if (!before || before.id === received.command.id) return [];
+    this.#desk.refusals.crowded({ ...before, quest: null });
     return [{ command: before, answer: none(this.#desk.lastSeq) }];
   }
 
@@ -391,6 +420,7 @@ class Running {
       this.#waiting.nextMs(),
       this.#desk.asks.nextMs(),
       this.#desk.dead.nextMs(),
+      this.#desk.refusals.nextMs(),
       this.#desk.breakers.nextMs(),
     );
     if (!Number.isFinite(next)) return;

@@ -44,6 +44,9 @@ function refused({ code, message }: { code: string; message: string }): Answer |
 function dataOf(event: JournalEvent, { state, asks }: Past): object | null {
   switch (event.type) {
     case "agent.joined":
+    case "agent.left":
+    case "agent.revoked":
+    case "broker.refused":
     case "assignment.noted":
     case "assignment.released":
     case "ask.released":

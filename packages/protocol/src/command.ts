@@ -4,18 +4,21 @@ import { decision } from "./arbitration.ts";
 import { ask, askReport } from "./ask.ts";
 import { progress, type Report, report } from "./assignment.ts";
 import {
+  agentName,
   askId,
   assignmentId,
   deadId,
   escalationId,
   gitOid,
   type Principal,
+  principal,
   questId,
   sha256,
 } from "./identity.ts";
 import { limit } from "./limit.ts";
 import { pauseScope, pauseWhy } from "./pause.ts";
 import { questDocument } from "./quest.ts";
+import { brokerRefusal } from "./refusal.ts";
 import { sandboxLevels } from "./sandbox.ts";
 import { suppliedShape } from "./supply.ts";
 import { turnCommandData } from "./turn.ts";
@@ -47,6 +50,8 @@ export const commandData = {
     /** How many asks the caller takes, where no assignment is offered; who says nothing gets none. */
     asks: z.int().min(0).max(limit.asksClaimedMax).optional(),
   }),
+  /** The agent stops: what it waits for is withdrawn, what it holds is given back. */
+  leave: z.strictObject({}),
   renew: z.strictObject({
     assignment: z.union([assignmentId, askId]),
     epoch: z.int().min(1),
@@ -95,6 +100,10 @@ export const commandData = {
   drop: z.strictObject({ letter: deadId, reason }),
   /** Ask an operator for a restricted operation, grant that, or deny it. */
   ...approvalCommand,
+  /** The credential of this agent was taken back; what it holds is offered again at once. */
+  revoke: z.strictObject({ role: principal, name: agentName }),
+  /** What the broker refused, for the record: its log says it, and nobody else does. */
+  refusals: z.strictObject({ refusals: z.array(brokerRefusal).min(1).max(limit.refusalsToldMax) }),
   rule: z.strictObject({
     escalation: escalationId,
     decision,
@@ -111,6 +120,7 @@ export type CommandData = { [V in Verb]: z.infer<(typeof commandData)[V]> };
 const agentVerbs = [
   "hello",
   "claim",
+  "leave",
   "renew",
   "note",
   "report",
@@ -137,6 +147,8 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
     "drop",
     "grant",
     "deny",
+    "revoke",
+    "refusals",
   ],
   arbiter: ["rule"],
   worker: ["requests", "supply"],

@@ -27,6 +27,7 @@ export * from "./path-rule.ts";
 export * from "./pause.ts";
 export * from "./quantity.ts";
 export * from "./quest.ts";
+export * from "./refusal.ts";
 export * from "./request.ts";
 export * from "./sandbox.ts";
 export * from "./secret.ts";

@@ -7,6 +7,7 @@ import { commandData } from "./command.ts";
 import { actor, assignmentId, deadId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
 import { injectionEventBody } from "./injection.ts";
 import { pauseEventBody } from "./pause.ts";
+import { refusalEventBody } from "./refusal.ts";
 import { sandboxLevels } from "./sandbox.ts";
 import { supplied } from "./supply.ts";
 import { turnEventBody } from "./turn.ts";
@@ -78,6 +79,7 @@ export const eventBody = {
   ...approvalEventBody,
   ...injectionEventBody,
   ...turnEventBody,
+  ...refusalEventBody,
   "agent.joined": z.object({
     incarnation: z.string(),
     pid: z.int(),

@@ -132,6 +132,15 @@ export const limit = {
   /** Open dead letters of one sender; what it sends beyond them is counted, and the count recorded so often. */
   deadLettersMax: 100,
   deadCountEveryMs: 60_000,
+  /** Refusals of one sender that are recorded one by one within `refusalsWindowMs`; those beyond are counted. */
+  refusalsKeptMax: 100,
+  refusalsWindowMs: 60_000,
+  /** Refusals of the broker that one message tells. */
+  refusalsToldMax: 64,
+  /** Subscriptions of one connection to the broker: a client has three, and one for each quest that it watches. */
+  subscriptionsMax: 1_024,
+  /** Connections of one role: the broker takes 65,536, and no role may take them all. */
+  connectionsOfRoleMax: 8_192,
   /** Asks that one claim takes, and one report answers. */
   asksClaimedMax: 64,
   /** Asks that are open at once; all of them are in memory. */

@@ -8,7 +8,9 @@ type Row<T extends EventType> = Extract<JournalEvent, { type: T }>;
 
 /** The journal of a state directory, read while others write it. */
 export type JournalWatch = {
-  rows(): JournalEvent[];
+  /** Those behind `afterSeq`; all by default. */
+  rows(afterSeq?: number): JournalEvent[];
+  lastSeq(): number;
   /** Every row of one type, oldest first. */
   of<T extends EventType>(type: T): Row<T>[];
   /** Waits for a row of that type whose body `fits`; rows up to `afterSeq` do not count. */
@@ -32,7 +34,8 @@ export function watchJournal(stateDir: string): JournalWatch {
   const read = (afterSeq: number, type?: EventType): JournalEvent[] =>
     opened()?.readJournal({ afterSeq, limit: rowsMax, ...(type ? { type } : {}) }) ?? [];
   return {
-    rows: () => read(0),
+    rows: (afterSeq = 0) => read(afterSeq),
+    lastSeq: () => opened()?.head().seq ?? 0,
     of: <T extends EventType>(type: T) => read(0, type) as Row<T>[],
     until: <T extends EventType>(
       type: T,

@@ -24,6 +24,7 @@ const notItsFault: readonly string[] = [
   "QUEST_NOT_FOUND",
   "ASSIGNMENT_NOT_FOUND",
   "ROLLBACK_UNPROVEN",
+  "OVERLOADED",
 ];
 
 const ownFault = (what: string, fault: Fault | null): string | null =>

@@ -50,6 +50,15 @@ const spoken: readonly JournalEvent["type"][] = [
   "quota.awaited",
   "turn.answered",
   "message.dead",
+  "broker.refused",
+];
+
+/** What quotes such words, to say what was wrong with them. */
+const quoting: readonly JournalEvent["type"][] = [
+  "command.refused",
+  "refusals.counted",
+  "dead.counted",
+  "dead.retried",
 ];
 
 function reportedSigns({ type, body }: JournalEvent): readonly InjectionSign[] {
@@ -81,7 +90,7 @@ export function injectionSignOf(
  * with one word replaced it is another candidate, which nobody supplied.
  */
 export function withoutSecrets(event: NewEvent): NewEvent {
-  if (!spoken.includes(event.type)) return event;
+  if (!spoken.includes(event.type) && !quoting.includes(event.type)) return event;
   const clean = { ...event, body: redact(event.body) } as NewEvent;
   if (event.type === "candidate.supplied" && clean.type === "candidate.supplied") {
     const { change } = event.body.supplied;
