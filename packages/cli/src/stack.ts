@@ -104,7 +104,6 @@ export async function startStack(stateDir: string, options: StackOptions = {}): 
   const cluster = ensureCluster(dir, options.cluster);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
   const sandbox = sandboxPolicy(options.sandbox, process.env, await readSettings(dir));
-  if (options.agents?.length !== 0) tellLevel(openSandbox({ policy: sandbox, hidden: [] }).level);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
   const supervisor = new Supervisor({ dir, space, credentials, cluster, sandbox, onNews });
   try {
@@ -129,8 +128,11 @@ type Parts = {
   sandbox: SandboxPolicy;
   onNews: (text: string) => void;
 };
-/** One orchestrator: its name among the children, its state directory, and what it is started with besides. */
-type Seat = { name: string; dir: string; args: string[] };
+/**
+ * One orchestrator: its name among the children, its state directory, and what it is started with besides. `url` is told to
+ * it once there is one: it loads its code, most of a start, while its broker begins.
+ */
+type Seat = { name: string; dir: string; url: Promise<string>; args: string[] };
 
 class Supervisor {
   readonly #dir: string;
@@ -164,21 +166,25 @@ class Supervisor {
   async start(agents: readonly Role[]): Promise<void> {
     await sweepRunHomes();
     const given = this.#cluster ? null : givenBroker(process.env);
+    const broker = Promise.withResolvers<string>();
+    if (!this.#cluster)
+      this.#seats = [{ name: "orchestrator", dir: this.#dir, url: broker.promise, args: [] }];
+    const started = this.#cluster ? null : this.#startOrchestrators();
+    started?.catch(() => {});
     if (given) {
       this.url = given;
       this.brokerName = `NATS_URL ${given}`;
-      this.#seats = [this.#singleSeat()];
-      await this.#startOrchestrators().catch((error: unknown) => {
-        const isBrokers = error instanceof QuestbusError && brokerCodes.includes(error.code);
-        if (isBrokers) this.#refuseBroker(/^no broker answers: (.*)/s.exec(error.message)?.[1]);
-        throw error;
-      });
-      if (!(await this.#isServed())) this.#refuseBroker();
-    } else {
-      await (this.#cluster ? this.#startBrokers(this.#cluster) : this.#startBroker());
-      await this.#startOrchestrators();
-      if (this.#cluster && !(await this.#isServed(readyMsMax))) throw noLeader(this.#dir);
-    }
+    } else await (this.#cluster ? this.#startBrokers(this.#cluster) : this.#startBroker());
+    broker.resolve(this.url);
+    // Tried while the orchestrator loads its code.
+    if (agents.length > 0) tellLevel(openSandbox({ policy: this.#sandbox, hidden: [] }).level);
+    await (started ?? this.#startOrchestrators()).catch((error: unknown) => {
+      const isBrokers = error instanceof QuestbusError && brokerCodes.includes(error.code);
+      if (given && isBrokers) this.#refuseBroker(/^no broker answers: (.*)/s.exec(error.message)?.[1]);
+      throw error;
+    });
+    if (given && !(await this.#isServed())) this.#refuseBroker();
+    if (this.#cluster && !(await this.#isServed(readyMsMax))) throw noLeader(this.#dir);
     this.#unwatch = watchCredentials(this.#dir, () => this.#takeUp());
     this.#takeUp();
     for (const role of agents) this.#keep(role, () => this.#forkAgent(role));
@@ -263,11 +269,6 @@ class Supervisor {
     const begin = (onLog: (line: string) => void, port?: number): Promise<Broker> =>
       startBroker({ ...options, credentials: options.credentials(), dir: this.#dir, onLog, port });
     this.url = (await this.#keepBroker("broker", begin)).url;
-    this.#seats = [this.#singleSeat()];
-  }
-
-  #singleSeat(): Seat {
-    return { name: "orchestrator", dir: this.#dir, args: ["--url", this.url] };
   }
 
   /** One broker a node; each orchestrator turns to that of its own node first. */
@@ -281,7 +282,8 @@ class Supervisor {
     this.#seats = nodes.map((node) => ({
       name: `orchestrator-${node}`,
       dir: nodeDir(this.#dir, node),
-      args: ["--url", plan.urlFor(node), ...standby, "--node", node, "--replicas", `${nodes.length}`],
+      url: Promise.resolve(plan.urlFor(node)),
+      args: [...standby, "--node", node, "--replicas", `${nodes.length}`],
     }));
   }
 
@@ -340,10 +342,13 @@ class Supervisor {
     const begin = (): ChildProcess => {
       const child = this.#forkOn(seat.name, programOf.orchestrator, args, seat.dir);
       child.on("message", (said) => this.#tell(seat, said as Said));
+      // One that has ended meanwhile is told nothing.
+      void seat.url.then((url) => child.connected && child.send({ url }, () => {}));
       return child;
     };
     const untilMs = performance.now() + lockWaitMsMax;
     for (;;) {
+      this.#stopping.signal.throwIfAborted();
       const child = begin();
       try {
         await untilReady(child, join(this.#dir, "log", `${seat.name}.log`));

@@ -1,15 +1,16 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { limit } from "@questbus/protocol";
-import { type Archive, type ArchivePlace, type ArchiveSaid, openArchive } from "./archive.ts";
+import { type Archive, type ArchivePlace, openArchive } from "./archive.ts";
+import type { ArchiveSaid } from "./archive-worker.ts";
 
-/** The thread of the archive: looks for committed rows again and again, until it is told to stop. */
+/** The thread of the archive: told its place, it looks for committed rows again and again, until it is told to stop. */
 let archive: Archive | null = null;
 /** Undefined before the first turn, which is told in any case. */
 let said: string | null | undefined;
 
-function step(work: (open: Archive) => void): void {
+function step(place: ArchivePlace, work: (open: Archive) => void): void {
   try {
-    archive ??= openArchive(workerData as ArchivePlace);
+    archive ??= openArchive(place);
     work(archive);
     say(null);
   } catch (error) {
@@ -22,14 +23,16 @@ function say(why: string | null): void {
   said = why;
 }
 
-const advance = (): void => step((open) => open.advance());
-advance();
-const timer = setInterval(advance, limit.archiveEveryMs);
-parentPort?.once("message", () => {
-  clearInterval(timer);
-  step((open) => {
-    open.advance();
-    open.checkpoint();
+parentPort?.once("message", (place: ArchivePlace) => {
+  const advance = (): void => step(place, (open) => open.advance());
+  advance();
+  const timer = setInterval(advance, limit.archiveEveryMs);
+  parentPort?.once("message", () => {
+    clearInterval(timer);
+    step(place, (open) => {
+      open.advance();
+      open.checkpoint();
+    });
+    archive?.close();
   });
-  archive?.close();
 });

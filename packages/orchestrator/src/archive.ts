@@ -1,5 +1,4 @@
 import { renameSync } from "node:fs";
-import { Worker } from "node:worker_threads";
 import { limit } from "@questbus/protocol";
 import {
   type Head,
@@ -13,7 +12,6 @@ import {
   segmentsIn,
   storeCheckpoint,
 } from "@questbus/store";
-import type { Logger } from "pino";
 import { heldCursor } from "./standby/cursor.ts";
 
 /**
@@ -118,30 +116,4 @@ class Signing {
     this.#last = head;
     this.#lastMs = this.#nowMs();
   }
-}
-
-/** The archive in its thread. `atWork`: it has carried over what was there, or has said why it cannot. */
-export type Archived = { atWork: Promise<void>; stop(): Promise<void> };
-
-/** What the thread says after a turn: why it does not go on, or null. */
-export type ArchiveSaid = { why: string | null };
-
-/** Runs the archive in a thread; what goes wrong there is logged, and tried again. */
-export function startArchive(place: ArchivePlace, log: Logger): Archived {
-  const worker = new Worker(new URL("./archive-thread.ts", import.meta.url), { workerData: place });
-  const { promise: atWork, resolve } = Promise.withResolvers<void>();
-  worker.on("message", ({ why }: ArchiveSaid) => {
-    if (why !== null) log.error({ why }, "the archive does not go on");
-    resolve();
-  });
-  worker.on("error", (error: unknown) => log.error({ err: error }, "the archive has ended"));
-  const exited = new Promise<void>((done) => worker.once("exit", () => done()));
-  void exited.then(resolve);
-  return {
-    atWork,
-    stop() {
-      worker.postMessage("stop");
-      return exited;
-    },
-  };
 }

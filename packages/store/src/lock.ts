@@ -25,7 +25,7 @@ export function lockState(dir: string): Lock {
       code: "STATE_LOCKED",
       message: "another orchestrator works on this state directory",
       where: dir,
-      next: "stop it first, or start with another --state DIR",
+      next: "stop it first, or start with another --state DIR; a stack that is only starting is named when you try again",
     });
   }
   return { release: () => void db.close() };
