@@ -5,6 +5,7 @@ import { proveInjections } from "./doors/injection.ts";
 import { proveMcp } from "./doors/mcp.ts";
 import { proveOverstep } from "./doors/overstep.ts";
 import { proveSandbox } from "./doors/sandbox.ts";
+import { proveTurns } from "./doors/turns.ts";
 import {
   proveCancels,
   proveCrashes,
@@ -41,6 +42,7 @@ const areas: Record<string, Area> = {
   "doors/mcp": proveMcp,
   "doors/overstep": proveOverstep,
   "doors/sandbox": proveSandbox,
+  "doors/turns": proveTurns,
   "speed/w3": proveW3,
   "speed/w1": proveW1,
   "speed/latency": proveLatency,

@@ -6,6 +6,7 @@ import { instructionsFor } from "../src/mcp/prompt.ts";
 import { pageOfRows } from "../src/mcp/read-tool.ts";
 import { errorResult, pageOfText, resultCharsMax } from "../src/mcp/result.ts";
 import { mcpServer, toolsFor } from "../src/mcp/server.ts";
+import { pageOfEntries } from "../src/mcp/turn-tool.ts";
 
 /** The tool list as a client of that role gets it. */
 async function listedFor(role: (typeof principals)[number]): Promise<Tool[]> {
@@ -74,6 +75,9 @@ test("each verb of the bus is within reach of those who may send it, but for wha
     retry: "settle_dead_letter",
     drop: "settle_dead_letter",
     requests: "list_requests",
+    monitor: "monitor_turn",
+    read: "read_conversation",
+    respond: "answer_turn",
     approval: "ask_approval",
     grant: "decide_approval",
     deny: "decide_approval",
@@ -117,6 +121,26 @@ describe("pages", () => {
     expect(cut?.chars).toBeGreaterThan(resultCharsMax);
     expect(cut?.body_excerpt.length).toBeLessThan(3_000);
   });
+});
+
+test("a conversation comes in pages that fit; a long patch is cut, and says so", () => {
+  const head = {
+    atMs: 1,
+    pass: 1,
+    turn: 1,
+    by: "qa/qa",
+    kind: "answer",
+    status: "completed",
+    message: "so",
+  } as const;
+  const patch = "x".repeat(12_000);
+  const entries = [1, 2, 3, 4, 5].map((seq) => ({ ...head, seq, files: [], next: null, change: { patch } }));
+  const first = pageOfEntries({ quest: "q-00000000", entries, next: null });
+  expect(first).toMatchObject({ foreign: true, nextCursor: "3" });
+  expect(first.data).toMatchObject([{ change: { chars: 12_000 } }, {}, {}]);
+  expect(JSON.stringify(first.data).length).toBeLessThan(resultCharsMax);
+  const rest = pageOfEntries({ quest: "q-00000000", entries: entries.slice(3), next: 5 });
+  expect(rest).toMatchObject({ nextCursor: "5" });
 });
 
 test("every refusal says what to do next, also where the bus does not", () => {

@@ -16,9 +16,10 @@ import { readTools } from "./read-tool.ts";
 import { addResources } from "./resource.ts";
 import { errorResult, toolResult } from "./result.ts";
 import type { Tool } from "./tool.ts";
+import { turnTools } from "./turn-tool.ts";
 
 /** Every tool, in the order in which clients see them. */
-const tools: readonly Tool[] = [...assignmentTools, ...readTools, ...operatorTools];
+const tools: readonly Tool[] = [...assignmentTools, ...turnTools, ...readTools, ...operatorTools];
 
 /** Tools check what they get themselves, so that every fault has its code and the next step. */
 const takesAll: jsonSchemaValidator = {
