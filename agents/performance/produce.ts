@@ -3,6 +3,7 @@ import {
   chosenFixer,
   knobFiles,
   type Outcome,
+  refuseTools,
   reviewDifference,
   type TaskContext,
   takeWorktree,
@@ -40,6 +41,7 @@ type Made = { change: CommittedCandidate | null; tried?: string; quota?: QuotaWa
 export async function produce(context: TaskContext): Promise<Outcome<"produce">> {
   const { brief, artifacts } = context;
   const fixer = chosenFixer(brief);
+  refuseTools(context.definition, fixer);
   const unwritable = forbiddenPaths(await filesBefore(context, fixer), authorityOf(context));
   if (unwritable.length > 0) return refused(unwritable);
   const { change, tried, quota } = await runFixer(context, fixer);

@@ -10,9 +10,10 @@ export type BuiltIn = { definition: AgentDefinition; behaviour: Behaviour };
 const agents = fileURLToPath(new URL("../../../agents/", import.meta.url));
 
 export const builtInDefinitions = (): AgentDefinition[] => loadDefinitions(agents);
+export const builtInDefinition = (role: Role): AgentDefinition => loadDefinition(agents, role);
 
 export async function loadBuiltIn(role: Role): Promise<BuiltIn> {
-  const definition = loadDefinition(agents, role);
+  const definition = builtInDefinition(role);
   const module = (await import(pathToFileURL(join(agents, role, "behaviour.ts")).href)) as {
     behaviour: Behaviour;
   };

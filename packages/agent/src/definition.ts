@@ -42,6 +42,8 @@ const definitionSchema = z
       phases: z.strictObject({ test: sentence, fix: sentence, validate: sentence }),
       /** Globs this role must never write, whatever a quest says. */
       never: z.array(z.string().min(1)).default([]),
+      /** Programs that its fixers and command agents may start, by name; `*`: any. */
+      commands: z.array(z.string().min(1)).default(["*"]),
       ...activation,
     }),
   })
@@ -56,6 +58,9 @@ export type AgentDefinition = {
   /** Words that make a request this role's, and events that it is asked at. */
   keywords: string[];
   activate: string[];
+  commands: string[];
+  /** Tools that coding agents may be given in this role, by the names of Claude Code. */
+  tools: string[];
   /** The Markdown below the front matter: the role's instructions. */
   body: string;
 };
@@ -81,8 +86,15 @@ const reading = (file: string) => ({ file, code: "AGENT_FILE_INVALID", lineOffse
 export function parseDefinition(text: string, file: string): AgentDefinition {
   const { front, body } = partsOf(text, file);
   const data = readDocument(front, { ...reading(file), schema: definitionSchema });
-  const { name, description, questbus } = data;
-  return { name, description, ...questbus, body: body.trim() };
+  const { name, description, questbus, tools = [] } = data;
+  const named = typeof tools === "string" ? tools.split(",") : tools;
+  return {
+    name,
+    description,
+    ...questbus,
+    tools: named.map((each) => each.trim()).filter((each) => each !== ""),
+    body: body.trim(),
+  };
 }
 
 const knownKeys = ["name", "description", "questbus", ...claudeCodeKeys];

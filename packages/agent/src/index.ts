@@ -20,6 +20,7 @@ export { nearWord } from "./near-word.ts";
 export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } from "./seal.ts";
 export { groupsDir, sessionNames } from "./session.ts";
 export { clarification, stated } from "./stated.ts";
+export { refuseAgentCommand, refuseTools } from "./tool-policy.ts";
 export { touchedBetween } from "./touched.ts";
 export type { TurnHandler, TurnSaid, TurnsWork, TurnWork } from "./turns.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";

@@ -63,6 +63,8 @@ describe("a definition", () => {
       never: [],
       keywords: [],
       activate: [],
+      commands: ["*"],
+      tools: ["Read", "Bash"],
       body: "# QA\n\nYou say whether it is correct.",
     });
   });
@@ -79,7 +81,7 @@ describe("a definition", () => {
         code: "AGENT_FILE_INVALID",
         message: "questbus.phase: unknown key",
         where: "AGENT.md:11:3",
-        next: "did you mean phases? Known keys here: role, phases, never, keywords, activate",
+        next: "did you mean phases? Known keys here: role, phases, never, commands, keywords, activate",
       },
     ]);
     const [deep] = faultsIn(file(front.replace("    test:", "    tset: x\n    test:")));

@@ -114,6 +114,8 @@ export const sessionWith = (client: BusClient, signal: AbortSignal, behaviour: B
     never: [],
     keywords: [],
     activate: [],
+    commands: ["*"],
+    tools: [],
     body: "",
   },
   behaviour,

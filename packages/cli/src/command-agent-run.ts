@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { commandHandlers, joinAs } from "@questbus/agent";
+import { commandHandlers, joinAs, refuseAgentCommand } from "@questbus/agent";
 import { addCredential, credentialPath } from "@questbus/bus";
 import { exitCode, type Phase, QuestbusError, type Role } from "@questbus/protocol";
 import { isOfStack, ofStack } from "./agent-name.ts";
@@ -22,6 +22,7 @@ export async function runCommandAgent(
   { role, name, credential, phases, timeout, env }: CommandAgentOptions,
   { state, json, signal }: Common,
 ): Promise<number> {
+  refuseAgentCommand(role, command);
   const given = Object.fromEntries(env.map((each) => [each, variable(each)]));
   const credentials = credential ?? ensured(state, { role, name });
   const onTrouble = (faults: Parameters<typeof printFaults>[0]): void => printFaults(faults, json);

@@ -63,6 +63,7 @@ export {
 } from "./turn/conversation.ts";
 export * from "./turn/decide.ts";
 export { conversationEntry } from "./turn/entry.ts";
+export { forbiddenArguments, forbiddenPrograms } from "./tool/policy.ts";
 export * from "./verdict/bias.ts";
 export * from "./verdict/detectable.ts";
 export * from "./verdict/effect.ts";

@@ -1,5 +1,7 @@
 import { matchesGlob } from "node:path";
-import type { Authority } from "./quest.ts";
+
+/** Globs: what a role may write, and what it never writes whatever the first say. */
+export type Authority = { write: string[]; never: string[] };
 
 /** True when `path` matches `glob`; unlike in a shell, a dot is a letter like any other, also at a name's start. */
 function matches(path: string, glob: string): boolean {

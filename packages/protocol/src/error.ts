@@ -108,6 +108,7 @@ export const errorRegistry = {
   APPROVAL_DENIED: person(exitCode.notAccepted),
   APPROVAL_EXPIRED: person(exitCode.notAccepted),
   APPROVAL_MISSING: person(exitCode.conflict),
+  TOOL_FORBIDDEN: person(exitCode.conflict),
   // dead letters
   DEAD_NOT_FOUND: terminal(exitCode.notFound),
   DEAD_CLOSED: terminal(exitCode.conflict),

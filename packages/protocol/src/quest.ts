@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { type Authority, forbiddenPaths } from "./authority.ts";
 import { commandText, type FixerSpec, fixer, knobFilesOf, normaliseFixer } from "./fixer.ts";
 import { type HttpTarget, httpTarget, measureProblems, normaliseHttp, sourceProblem } from "./http-target.ts";
-import { questId, role } from "./identity.ts";
+import { questId, type Role, role, roles } from "./identity.ts";
 import { limit } from "./limit.ts";
 import {
   directionProblem,
@@ -52,10 +53,23 @@ const guard = z.strictObject({
     .meta({ description: "The candidate is refused unless it is shown to be less than this much worse." }),
 });
 
+const exclusive = z
+  .array(glob)
+  .max(64)
+  .optional()
+  .meta({ description: "What this role alone may write: no other role does." });
+
 const authority = z.strictObject({
-  write: z.array(glob).max(64).default(["**"]),
-  never: z.array(glob).max(64).default([]),
+  write: z.array(glob).max(64).default(["**"]).meta({ description: "What it may write." }),
+  exclusive,
+  never: z
+    .array(glob)
+    .max(64)
+    .default([])
+    .meta({ description: "What it never writes, whatever else says so." }),
 });
+/** A role that writes nothing into a candidate can still be the only one for some paths. */
+const ownership = z.strictObject({ exclusive });
 
 const sealPolicies = ["strict", "restore"] as const;
 
@@ -142,7 +156,14 @@ export const questDocument = z
         wallClock: durationText.default("30m"),
       })
       .optional(),
-    authorities: z.strictObject({ performance: authority.optional() }).optional(),
+    authorities: z
+      .strictObject({
+        performance: authority.optional(),
+        architect: ownership.optional(),
+        qa: ownership.optional(),
+        ops: ownership.optional(),
+      })
+      .optional(),
     allow: z
       .strictObject({
         dependencies: z
@@ -234,6 +255,9 @@ export const questDocument = z
     if (quest.intent !== "validate" && quest.fixers.length === 0) {
       fault(["fixers"], "name at least one fixer, a patch or a command, say; docs/fixers.md has them all");
     }
+    const changelog = quest.onAccept?.changelog;
+    if (changelog && !opsMayWrite(changelog, quest.authorities ?? {}))
+      fault(["onAccept", "changelog"], "ops writes it, and authorities give it to another role alone");
     const values = (quest.budget?.pairs ?? limit.pairsDefault) * (quest.guards.length + 2);
     if (values > limit.pairValuesMax) {
       fault(
@@ -272,7 +296,6 @@ export type MetricSpec = {
   stat?: Statistic | undefined;
 };
 export type GuardSpec = MetricSpec & { worseBy: number };
-export type Authority = { write: string[]; never: string[] };
 /** What of the target judges candidates, and so may not be changed by them; globs, beside the usual places. */
 export type SealSpec = { policy: (typeof sealPolicies)[number]; paths: string[]; except: string[] };
 
@@ -309,6 +332,24 @@ export type QuestSpec = {
   watch: string | null;
   onAccept: { branch: string; changelog: string | null };
 };
+
+type Authorities = {
+  performance?: { write: string[]; never: string[]; exclusive?: string[] | undefined } | undefined;
+} & { [R in "architect" | "qa" | "ops"]?: { exclusive?: string[] | undefined } | undefined };
+
+/** What others have for themselves, as seen by one role. */
+const othersOwn = (authorities: Authorities, own: Role): string[] =>
+  roles.flatMap((each) => (each === own ? [] : (authorities[each]?.exclusive ?? [])));
+
+/** What performance may write into a candidate: its own and what it is allowed, and nothing that is another role's alone. */
+function authorityIn(authorities: Authorities): Authority {
+  const { write, never, exclusive: own = [] } = authorities.performance ?? { write: ["**"], never: [] };
+  return { write: [...write, ...own], never: [...never, ...othersOwn(authorities, "performance")] };
+}
+
+/** Ops writes one thing, the changelog's entry of an accepted change. */
+const opsMayWrite = (path: string, authorities: Authorities): boolean =>
+  forbiddenPaths([path], { write: ["**"], never: othersOwn(authorities, "ops") }).length === 0;
 
 /** What admission resolved for a fixer or candidate: a stored patch's hash, or a commit. */
 export type ResolvedFixer = { name: string; sha256: string } | { name: string; commit: string };
@@ -355,7 +396,7 @@ export function normaliseQuest(document: QuestDocument, resolved: readonly Resol
       pairs: budget?.pairs ?? limit.pairsDefault,
       wallClockMs: parseDurationMs(budget?.wallClock ?? "30m"),
     },
-    authority: document.authorities?.performance ?? { write: ["**"], never: [] },
+    authority: authorityIn(document.authorities ?? {}),
     allow: {
       dependencies: document.allow?.dependencies ?? false,
       ...(document.allow?.network?.length ? { network: document.allow.network } : {}),

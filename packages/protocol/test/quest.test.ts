@@ -124,7 +124,13 @@ describe("a quest that is not: the place and the reason", () => {
     [{ surprise: 1 }, "", 'Unrecognized key: "surprise"'],
     [{ "target.branch": "main" }, "target", 'Unrecognized key: "branch"'],
     [{ "measure.metric.field": "x" }, "measure.metric", 'Unrecognized key: "field"'],
-    [{ authorities: { qa: {} } }, "authorities", 'Unrecognized key: "qa"'],
+    [{ authorities: { worker: {} } }, "authorities", 'Unrecognized key: "worker"'],
+    [{ authorities: { qa: { write: [] } } }, "authorities.qa", 'Unrecognized key: "write"'],
+    [
+      { "authorities.performance.exclusive": ["CHANGELOG.md"] },
+      "onAccept.changelog",
+      "ops writes it, and authorities give it to another role alone",
+    ],
     [{ "authorities.performance.only": [] }, "authorities.performance", 'Unrecognized key: "only"'],
     [{ version: undefined }, "version", "this release reads version 1"],
     [{ version: 2 }, "version", "this release reads version 1"],
@@ -283,6 +289,17 @@ describe("a quest that is not: the place and the reason", () => {
   test.each([null, undefined, [], "quest", 1])("%j is no quest", (value) => {
     expect(faultsOf(value)).toEqual([["", expect.any(String)]]);
   });
+});
+
+test("what is one role's alone, no other role writes", () => {
+  const authorities = {
+    performance: { write: ["src/**"], exclusive: ["perf/**"] },
+    qa: { exclusive: ["test/**"] },
+    ops: { exclusive: ["CHANGELOG.md"] },
+  };
+  const resolved = [{ name: "a.patch", sha256: "0".repeat(64) }];
+  const { authority } = normaliseQuest(questDocument.parse({ ...small(), authorities }), resolved);
+  expect(authority).toEqual({ write: ["src/**", "perf/**"], never: ["test/**", "CHANGELOG.md"] });
 });
 
 describe("a quest in plain units", () => {

@@ -1,5 +1,6 @@
 import { type Approval, limit, type QuestSpec, type RestrictedOperation } from "@questbus/protocol";
 import { currentPass, type PassState, type QuestState } from "../quest/state.ts";
+import { gitWriteIn } from "../tool/command-line.ts";
 import { digestOf, namedOperations, operationsUnshown, sameOperation } from "./restricted.ts";
 
 /**
@@ -44,11 +45,18 @@ const isAllowed =
 export function fixerOperations(state: QuestState): RestrictedOperation[] {
   const fixer = state.spec.fixers[currentPass(state)?.fixer ?? -1];
   if (fixer?.kind !== "command") return [];
-  const digest = digestOf(["network", "fixers", fixer.command]);
-  const what = `gives the network to the fixer: ${fixer.command}`.slice(0, limit.reasonCharsMax);
-  return (fixer.asks ?? [])
-    .map((kind): RestrictedOperation => ({ kind, where: "fixers", what, digest }))
-    .filter((each) => !isAllowed(state.spec)(each));
+  const { command, asks = [] } = fixer;
+  const git = gitWriteIn(command);
+  const said = (kind: "network" | "git", what: string): RestrictedOperation => ({
+    kind,
+    where: "fixers",
+    what: `${what}: ${command}`.slice(0, limit.reasonCharsMax),
+    digest: digestOf([kind, "fixers", command]),
+  });
+  return [
+    ...(asks.includes("network") ? [said("network", "gives the network to the fixer")] : []),
+    ...(git === null ? [] : [said("git", `lets the fixer run ${git}`)]),
+  ].filter((each) => !isAllowed(state.spec)(each));
 }
 
 /** The restricted operations of a pass's candidate that the quest file does not allow. */

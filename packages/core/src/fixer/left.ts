@@ -2,7 +2,7 @@ import type { Brief, ErrorCode, FixerSpec } from "@questbus/protocol";
 import { historyOf, provenPasses, type QuestState } from "../quest/state.ts";
 
 /** Faults of a fixer that it would meet again in the next pass. */
-const lasting: readonly ErrorCode[] = ["FIXER_MISSING", "FIXER_QUOTA"];
+const lasting: readonly ErrorCode[] = ["FIXER_MISSING", "FIXER_QUOTA", "TOOL_FORBIDDEN"];
 
 /** A patch is what it is; the others may do better, knowing what failed. */
 const isAskedAgain = ({ kind }: FixerSpec): boolean => kind !== "patch" && kind !== "commit";

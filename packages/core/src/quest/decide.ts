@@ -6,6 +6,7 @@ import {
   forbiddenPaths,
   inspectPatch,
   limit,
+  pathProblem,
   type Report,
   type Role,
   roles,
@@ -232,10 +233,25 @@ function checkedReport(state: QuestState, report: Report): Report {
   if (report.task === "choose" && report.result?.fixer === null) return noCandidate(report, report.result);
   if (report.task === "settle" && report.result) checkSettled(state, report.result);
   if (report.task === "produce" && report.result?.quota) return checkedQuota(state, report);
+  if (report.task === "review") return checkedReview(state, report);
   if (report.task !== "produce" || !report.result?.candidate) return report;
-  const forbidden = forbiddenPaths(report.result.candidate.files, state.spec.authority);
+  const forbidden = unwritable(state, report.result.candidate.files);
   if (forbidden.length === 0) return report;
   return { ...report, result: { ...report.result, candidate: null, forbiddenPaths: forbidden } };
+}
+
+/** Paths that no change may touch, and those that the quest does not let performance write. */
+const unwritable = ({ spec }: QuestState, files: readonly string[]): string[] =>
+  files.filter((path) => pathProblem(path) !== null || forbiddenPaths([path], spec.authority).length > 0);
+
+/** What the review found changed is held against the authority too, and against what was said of the candidate. */
+function checkedReview(state: QuestState, report: Extract<Report, { task: "review" }>): Report {
+  const { result } = report;
+  if (!result?.withinPlan) return report;
+  const reported = currentPass(state)?.candidate?.files ?? [];
+  const unsaid = result.files.filter((path) => !reported.includes(path));
+  const files = [...new Set([...unwritable(state, result.files), ...unsaid])];
+  return files.length === 0 ? report : { ...report, result: { ...result, files, withinPlan: false } };
 }
 
 /** Only a fixer that has a quota may wait for it, and no longer in all than its quest says. */

@@ -305,6 +305,16 @@ describe("a fixer that asks for the network", () => {
     expect(network(next)).toEqual([]);
   });
 
+  test("one whose command writes with git waits too", () => {
+    const play = held({ fixers: [{ command: "node a.js && git commit -am x" }] });
+    expect(awaitedApproval(play.state)?.operations).toMatchObject([
+      { kind: "git", where: "fixers", what: "lets the fixer run git commit: node a.js && git commit -am x" },
+    ]);
+    expect(held({ fixers: [{ command: "git apply a.patch" }] }).state.task).toBe("produce");
+    const granted = held({ allow: { git: true }, fixers: [{ command: "git commit -am x" }] });
+    expect(granted.state.task).toBe("produce");
+  });
+
   test("does not wait where the quest file grants it", () => {
     const play = held({ allow: { network: ["fixers"] } });
     expect(play.state.task).toBe("produce");

@@ -234,6 +234,37 @@ describe("I5: what an agent says is checked", () => {
     });
   });
 
+  it.each([
+    [".git/hooks/pre-commit", "a path that no candidate may hold"],
+    ["src/../.gitmodules", "another"],
+  ])("%s in what is said of a candidate", (path) => {
+    const play = at("produce");
+    sent(
+      play,
+      of("produce", (result) => ({ ...result, candidate: { ...result.candidate, files: [path] } })),
+    );
+    expect(play.state.passes[0]).toMatchObject({ candidate: null, forbiddenPaths: [path] });
+  });
+
+  it.each([
+    ["the authority does not allow", "test/search.test.js", ["src/search.js", "test/search.test.js"]],
+    ["performance did not report", "src/other.js", ["src/search.js"]],
+  ])("a review that finds what %s, whatever its author concludes", (_, found, reported) => {
+    const play = at("review", 1, { files: reported });
+    // As if the journal had not looked when the candidate was made.
+    const [pass] = play.state.passes;
+    if (pass?.candidate)
+      play.state.passes[0] = { ...pass, candidate: { ...pass.candidate, files: reported } };
+    sent(
+      play,
+      of("review", (result) => ({ ...result, files: ["src/search.js", found], withinPlan: true })),
+    );
+    expect(play.state.passes[0]).toMatchObject({
+      forbiddenPaths: [found],
+      verdict: { verdict: "HACK_SUSPECTED" },
+    });
+  });
+
   it("samples whose order another seed drew", () => {
     const play = at("gate");
     expect(
