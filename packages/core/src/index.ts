@@ -54,6 +54,7 @@ export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
 export { type SealRules, sealRule } from "./seal/sealed-path.ts";
 export { awaitingPass, isReady, quotaUntilMs, requestOf } from "./supply/supply.ts";
+export { forbiddenArguments, forbiddenPrograms } from "./tool/policy.ts";
 export {
   isTurnOf,
   openConversation,
@@ -63,7 +64,6 @@ export {
 } from "./turn/conversation.ts";
 export * from "./turn/decide.ts";
 export { conversationEntry } from "./turn/entry.ts";
-export { forbiddenArguments, forbiddenPrograms } from "./tool/policy.ts";
 export * from "./verdict/bias.ts";
 export * from "./verdict/detectable.ts";
 export * from "./verdict/effect.ts";
