@@ -212,7 +212,7 @@ describe("a union, such as a fixer", () => {
   it("lists the keys of every branch for an unknown one", () => {
     const [fault] = faultsIn(whole.replace("{ patch: a.patch }", "{ patch: a.patch, x: 1 }"));
     expect(fault?.next).toBe(
-      "known keys here: patch, command, timeout, asks, knobs, cli, model, extraArgs, env, quotaWait, human, worker",
+      "known keys here: patch, command, timeout, asks, knobs, cli, model, extraArgs, env, quotaWait, human, worker, turns",
     );
   });
 
