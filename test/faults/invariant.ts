@@ -170,6 +170,10 @@ function askProblems(rows: readonly JournalEvent[]): string[] {
       return [];
     }
     if (!ask.held || ask.epoch !== epoch) return problem(row, id, `epoch ${epoch} holds no lease`);
+    if (row.type === "ask.returned") {
+      asks.set(id, { ...ask, isOver: row.body.ends });
+      return row.actor.name === ask.agent ? [] : problem(row, id, `returned to ${row.actor.name}`);
+    }
     if (row.type !== "ask.reported") {
       asks.set(id, { ...ask, held: false });
       return [];
@@ -192,6 +196,7 @@ function askProblems(rows: readonly JournalEvent[]): string[] {
       case "ask.expired":
         return row.body.asks.flatMap(({ ask, epoch }) => step(row, ask, epoch));
       case "ask.reported":
+      case "ask.returned":
       case "ask.released":
         return step(row, row.body.ask, row.body.epoch);
       case "ask.ended":

@@ -173,13 +173,18 @@ describe("the other roles", () => {
 
   test("a question is asked by one client and answered by another", async () => {
     const [asking, answering] = [await open("operator"), await open("qa")];
-    const asked = asking.call("ask_role", { role: "qa", text: "green?", wait_ms: 20_000 });
+    const asked = asking.call("ask_role", { text: "@qa green?", wait_ms: 20_000 });
     const { asks } = (await answering.call("claim_assignment", { asks: 1 })).said.data;
     const [{ assignment, epoch, phase, text }] = asks;
-    expect(text).toBe("green?");
-    const given = { assignment, epoch, phase, result: { green: true } };
-    expect((await answering.call("answer_ask", given)).said.data.status).toBe("ended");
-    expect((await asked).said.data).toMatchObject({ status: "answered", results: [{ green: true }] });
+    expect(text).toBe("@qa green?");
+    const given = { assignment, epoch, phase, result: { green: true }, certainty: 0.8 };
+    const back = { status: "clarification", phase, fault: { code: "SOURCE_MISSING" } };
+    expect((await answering.call("answer_ask", given)).said.data).toMatchObject(back);
+    const sourced = { ...given, sources: ["$ npm test"] };
+    expect((await answering.call("answer_ask", sourced)).said.data.status).toBe("ended");
+    const stated = [{ certainty: 0.8, sources: ["$ npm test"] }];
+    const answered = { status: "answered", role: "qa", results: [{ green: true }], stated };
+    expect((await asked).said.data).toMatchObject(answered);
     await Promise.all([asking.close(), answering.close()]);
   });
 

@@ -52,7 +52,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "claims that wait are granted nothing",
     file: orchestrator,
-    from: "done.push(...this.#grantClaims(tx, taken));",
+    from: "...this.#grantClaims(tx, taken), ",
     to: "",
   },
   {
@@ -150,6 +150,12 @@ export const mutations: readonly Mutation[] = [
     file: askDecide,
     from: "if (done.includes(phase)) return null;\n  }\n  const held = heldAsk(state, outcome, actor);\n  if (askPhase(held) !== phase)",
     to: "if (done.includes(phase) && !askPhase(state)) return null;\n  }\n  const held = heldAsk(state, outcome, actor);\n  if (askPhase(held) !== phase && !held.results.length)",
+  },
+  {
+    name: "an answer that was sent back is sent back again when it comes again",
+    file: askDecide,
+    from: "if (!isOver(state) && returnOf(state, command)) return null;",
+    to: "",
   },
   {
     name: "a paused role is given assignments",

@@ -82,7 +82,7 @@ async function asked(
 
 const waitingText = ({ ask, takers }: Extract<AskAnswer, { status: "pending" }>, role: Role): string =>
   takers
-    ? `asked ${ask}; an agent of role ${role} is at work; Ctrl-C stops waiting`
+    ? `asked ${ask}; waiting for an agent of role ${role} that takes asks; Ctrl-C stops waiting`
     : `asked ${ask}; no agent of role ${role} takes asks at present: the built-in agents take none. Bring one:\n  questbus agent run --role ${role} -- COMMAND\nIt waits up to a day for one (docs/asks.md); Ctrl-C stops waiting`;
 
 function told(answer: AskAnswer, to: To, { json }: Common): number {

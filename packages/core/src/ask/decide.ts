@@ -90,8 +90,8 @@ export function decideOutcome(
   const { assignment: ask, epoch, phase, result = null, fault } = outcome;
   if (state && state.role === actor.role && isOwn(state, epoch, actor)) {
     const done = state.phases.slice(0, state.results.length + (state.fault ? 1 : 0));
-    if (done.includes(phase)) return null;
     if (!isOver(state) && returnOf(state, command)) return null;
+    if (done.includes(phase)) return null;
   }
   const held = heldAsk(state, outcome, actor);
   if (askPhase(held) !== phase)
