@@ -28,10 +28,12 @@ export const importTable: Record<string, { ours: readonly string[]; others: read
   "packages/cli": {
     ours: [
       ...everyPackage,
+      "agent/definition",
       "agent/main",
       "gateway/mcp-client",
       "orchestrator/main",
       "store/place",
+      "workbench/machine",
       "workbench/process-group",
       "workbench/run-home",
       "workbench/sandbox",

@@ -3,7 +3,7 @@ export * from "./behaviour.ts";
 export { builtInDefinitions } from "./built-in.ts";
 export { type Calibration, openCalibration } from "./calibration.ts";
 export { type AgentCommand, commandHandlers } from "./command-handler.ts";
-export { type AgentDefinition, loadDefinition } from "./definition.ts";
+export type { AgentDefinition } from "./definition.ts";
 export type { Handler, Handlers, Said, Work } from "./handler.ts";
 export { type JoinedAgent, type JoinOptions, joinAs } from "./join.ts";
 export { type KnobFiles, knobFiles, renderKnobs } from "./knob-place.ts";

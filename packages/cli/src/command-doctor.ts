@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { loadDefinition } from "@questbus/agent";
+import { loadDefinition } from "@questbus/agent/definition";
 import { findBroker } from "@questbus/bus";
 import { exitCode, faultsOf, roles } from "@questbus/protocol";
-import { describeMachine, openSandbox, readMachine, unfitReasons } from "@questbus/workbench";
+import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench/machine";
+import { openSandbox } from "@questbus/workbench/sandbox";
 import { findCluster } from "./cluster.ts";
-import { standingOf, standingText } from "./cluster-state.ts";
 import type { Common } from "./command-run.ts";
 import { givenBroker } from "./given-broker.ts";
 import { paint, printData, printJson } from "./output.ts";
@@ -46,15 +46,15 @@ function nodeVersion(): string {
 }
 
 /** Of a cluster: who leads, and how far behind the others are. */
-function clusterChecks(stateDir: string): Check[] {
+async function clusterChecks(stateDir: string): Promise<Check[]> {
   const cluster = findCluster(stateDir);
-  return cluster
-    ? [
-        checked("cluster", () =>
-          standingText(standingOf(stateDir, cluster), findStack(resolve(stateDir)) !== null),
-        ),
-      ]
-    : [];
+  if (!cluster) return [];
+  const { standingOf, standingText } = await import("./cluster-state.ts");
+  return [
+    checked("cluster", () =>
+      standingText(standingOf(stateDir, cluster), findStack(resolve(stateDir)) !== null),
+    ),
+  ];
 }
 
 /** `questbus doctor`: what a run needs, and whether it is there. */
@@ -72,7 +72,7 @@ export async function doctor(common: Common): Promise<number> {
     checked("sandbox", () => openSandbox({ policy, hidden: [] }).level),
     { name: "machine", ok: unfitReasons(machine).length === 0, found: describeMachine(machine) },
     { name: "stack", ok: true, found: findStack(resolve(common.state))?.url ?? "not running" },
-    ...clusterChecks(common.state),
+    ...(await clusterChecks(common.state)),
   ];
   if (common.json) printJson(checks);
   else
