@@ -26,6 +26,8 @@ export async function runFixerCommand(
     history,
     guidance,
     analysis: brief.analysis,
+    context: brief.context,
+    memories: brief.memories,
   };
   await writeFile(file, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 });
   const env = { QUESTBUS_BRIEF: file, QUESTBUS_QUEST_DIR: questDir };

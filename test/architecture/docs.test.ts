@@ -140,6 +140,7 @@ describe("commands that people are told to type", () => {
     "docs/stages.md",
     "docs/cli.md",
     "docs/mcp.md",
+    "docs/memory.md",
     "CHANGELOG.md",
   ])("%s names real ones", async (path) => {
     const program = await programOf();

@@ -11,7 +11,13 @@ import type { QuestState } from "@questbus/core";
 import { type ClaimAnswer, type Role, roles } from "@questbus/protocol";
 import { journalRows, openStore } from "@questbus/store";
 import { openPlace, startBareStack } from "@questbus/testkit";
-import { improving, type PassScript, scriptedReport, submission } from "@questbus/testkit/scripted-report";
+import {
+  improving,
+  type PassScript,
+  scriptedReport,
+  sha,
+  submission,
+} from "@questbus/testkit/scripted-report";
 import Database from "better-sqlite3";
 
 const place = openPlace("record");
@@ -29,7 +35,9 @@ const store = openStore({ dir: state, mode: "read" });
 const stateOf = (quest: string): QuestState => store.getQuestState(quest) as QuestState;
 
 async function submit(part: Parameters<typeof submission>[0]): Promise<string> {
-  return ((await operator.request("submit", submission(part))) as { quest: string }).quest;
+  const document = { path: "AGENTS.md", sha256: sha("agents"), sizeBytes: 19, text: "Run npm test first." };
+  const data = { ...submission(part), context: [document] };
+  return ((await operator.request("submit", data)) as { quest: string }).quest;
 }
 
 /** Plays what is offered of a quest, at most `steps` tasks. */
@@ -42,6 +50,12 @@ async function play(quest: string, scripts: readonly PassScript[], steps = Infin
     const { grant } = answer;
     const { assignment, epoch } = grant;
     if (done === 1) await agents[role].request("note", { assignment, epoch, text: "still at it" });
+    if (done === 2) {
+      const text = `The suite of ${grant.brief.spec.title} needs TZ=UTC`;
+      const said = { kind: "project", text, tags: ["suite"] } as const;
+      await agents[role].request("remember", { assignment, epoch, ...said, tags: [...said.tags] });
+      await agents[role].request("recall", { assignment, epoch, query: "suite", limit: 5 });
+    }
     await agents[role].request("report", scriptedReport(grant, scripts[grant.brief.pass - 1]));
   }
 }
@@ -74,21 +88,29 @@ const letters: string[] = [];
 const unreadable = await connectBus({ url: stack.url, credential: credentialPath(state, "ops", "ops") });
 for (const text of ["{not json", JSON.stringify({ data: { waitMs: "soon" } }), "", "{}"]) {
   await unreadable.nats.request("local.ops.ops.report", text, { timeout: 5_000 });
-  letters.push(`d-${store.head().seq}`);
+  letters.push(`d-${store.listDead({ limit: 1 })[0]?.seq}`);
 }
 await unreadable.close();
 await operator.request("retry", { letter: letters[0] as string });
 await operator.request("drop", { letter: letters[1] as string, reason: "not wanted" });
+const team = { kind: "team", text: "We measure before we change", tags: [] };
+const kept = (await operator.request("remember", { ...team, kind: "team" })) as { memory: string };
+await operator.request("forget", { memory: kept.memory, reason: "everybody knows" });
 store.close();
 await stack.stop();
 
 /** The schema and every row, as SQL text that makes the same database. */
 function sqlText(db: Database.Database): string {
+  // What a search keeps for itself is made by its own table, and its rows by those of the table that it follows.
   const made = db
-    .prepare("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, rowid")
-    .all() as { type: string; name: string; sql: string }[];
-  const rows = made.flatMap(({ type, name }) => {
-    if (type !== "table") return [];
+    .prepare(
+      `SELECT s.type, s.name, s.sql, t.type AS kind FROM sqlite_schema s LEFT JOIN pragma_table_list t USING (name)
+       WHERE s.sql IS NOT NULL AND t.type IS NOT 'shadow'
+       ORDER BY s.type = 'trigger', s.type DESC, s.rowid`,
+    )
+    .all() as { name: string; sql: string; kind: string | null }[];
+  const rows = made.flatMap(({ kind, name }) => {
+    if (kind !== "table") return [];
     const columns = db.pragma(`table_info(${name})`) as { name: string }[];
     const values = columns.map((column) => `quote("${column.name}")`).join(" || ', ' || ");
     const texts = db.prepare(`SELECT ${values} FROM ${name}`).pluck().all() as string[];

@@ -5,6 +5,7 @@ import {
   durationText,
   type escalationId,
   type eventName,
+  type memoryId,
   type Phase,
   parseDurationMs,
   phases,
@@ -26,7 +27,8 @@ export const valid =
       | typeof deadId
       | typeof agentName
       | typeof approvalId
-      | typeof eventName,
+      | typeof eventName
+      | typeof memoryId,
   ) =>
   (value: string): string => {
     const parsed = schema.safeParse(value);
@@ -35,7 +37,7 @@ export const valid =
   };
 
 export const validEach =
-  (schema: typeof deadId) =>
+  (schema: typeof deadId | typeof memoryId) =>
   (value: string, before: string[] = []): string[] => [...before, valid(schema)(value)];
 
 export const withCommon = (command: Command): Command =>

@@ -20,6 +20,7 @@ import { addApprovals } from "./program-approval.ts";
 import { addActivate, addAsk } from "./program-ask.ts";
 import { addLint } from "./program-lint.ts";
 import { addMcp } from "./program-mcp.ts";
+import { addMemory } from "./program-memory.ts";
 
 /** The command line. What a command does is loaded when it runs: each says from where, first thing in its action. */
 
@@ -112,6 +113,7 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   addApprovals(program, signal, ended);
   addAudit(program, signal, ended);
   addDead(program, signal, ended);
+  addMemory(program, signal, ended);
   addBackup(program, signal, ended);
   addVerdict(program, signal, ended);
   addMcp(program, signal, ended);

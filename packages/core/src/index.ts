@@ -27,10 +27,15 @@ export { evaluatorNames, filesIn } from "./gaming/evaluator.ts";
 export type { ScannedFile } from "./gaming/rule.ts";
 export { scanChange } from "./gaming/scan.ts";
 export { injectionSignOf, injectionsIn, injectionText, withoutSecrets } from "./injection/find.ts";
+export { suspectText } from "./injection/suspect.ts";
 export * from "./journal/explain-pass.ts";
 export * from "./journal/recompute.ts";
 export { type KnobTrial, knobRunsMax, nextKnobStep } from "./knob/halving.ts";
 export { drawSettings, type KnobSetting, settingText } from "./knob/setting.ts";
+export { decideRemember, memoryIdOf, memorySeqOf, memoryThere } from "./memory/decide.ts";
+export { countedOf, learnedOf } from "./memory/learn.ts";
+export { matchOf, topicOf, wordsOf } from "./memory/query.ts";
+export { leastUseful, ranked, standing } from "./memory/rank.ts";
 export * from "./pause/decide.ts";
 export {
   askWithheld,
@@ -43,6 +48,7 @@ export * from "./quest/admission.ts";
 export * from "./quest/apply.ts";
 export * from "./quest/brief.ts";
 export * from "./quest/change.ts";
+export { decideClaim, decideGive, type Given } from "./quest/claim.ts";
 export * from "./quest/decide.ts";
 export type { DecideContext, Draft } from "./quest/draft.ts";
 export * from "./quest/judge-pass.ts";

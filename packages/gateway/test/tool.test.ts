@@ -59,7 +59,7 @@ describe.each(principals)("the tools of %s", (role) => {
   });
 });
 
-test("each verb of the bus is within reach of those who may send it, but for what an agent's own process says", () => {
+test("each verb of the bus is within reach of those who may send it, but for what an agent's own process says, and forgetting", () => {
   const reached = new Set(principals.flatMap((role) => toolsFor(role).map(({ name }) => name)));
   const toolOf: Record<string, string> = {
     claim: "claim_assignment",
@@ -84,7 +84,7 @@ test("each verb of the bus is within reach of those who may send it, but for wha
   };
   const verbs = new Set(principals.flatMap((role) => verbsOf[role]));
   const missing = [...verbs].filter((verb) => !reached.has(toolOf[verb] ?? verb));
-  expect(missing).toEqual(["hello"]);
+  expect(missing).toEqual(["hello", "forget"]);
 });
 
 describe("pages", () => {

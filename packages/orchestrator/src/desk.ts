@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   askWithheld,
   type DecideContext,
@@ -57,11 +56,13 @@ import { ApprovalDesk } from "./approval-desk.ts";
 import { AskDesk } from "./ask-desk.ts";
 import { BreakerDesk } from "./breaker-desk.ts";
 import { DeadDesk } from "./dead-desk.ts";
+import { MemoryDesk } from "./memory-desk.ts";
 import { PauseDesk } from "./pause-desk.ts";
 import { isAsk, PresenceDesk } from "./presence-desk.ts";
 import { ProgressBook } from "./progress.ts";
 import { projectFact } from "./projection.ts";
 import { inOrderOfArrival, QuestBook } from "./quest-book.ts";
+import { cryptoRandom, type Random } from "./random.ts";
 import { RefusalDesk } from "./refusal-desk.ts";
 import { TurnDesk } from "./turn-desk.ts";
 
@@ -77,14 +78,6 @@ import { TurnDesk } from "./turn-desk.ts";
  * nothing of a halted one is offered.
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
-export type Random = { id: DecideContext["newId"]; seed: DecideContext["newSeed"] };
-
-/** Random names of eight characters that are easy to read aloud. */
-const cryptoRandom: Random = {
-  id: (prefix) =>
-    prefix + Array.from(randomBytes(8), (byte) => "23456789abcdefghjkmnpqrstvwxyz12"[byte % 32]).join(""),
-  seed: () => randomBytes(16).toString("hex"),
-};
 
 export class Desk {
   #tx: StoreWrites | null = null;
@@ -103,6 +96,7 @@ export class Desk {
   readonly turns: TurnDesk;
   readonly refusals: RefusalDesk;
   readonly presence: PresenceDesk;
+  readonly #memories: MemoryDesk;
 
   constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
     this.#nowMs = nowMs;
@@ -116,24 +110,21 @@ export class Desk {
     });
     const record = (event: NewEvent, command: string | null): JournalEvent => this.record(event, command);
     this.#pauses = new PauseDesk(store, { nowMs, record });
-    this.#approvals = new ApprovalDesk({
-      questOf: (id) => this.#questOf(id),
-      context: (actor) => this.#context(actor),
-      commit: (draft, command) => this.#commit(draft, command),
-    });
-    this.turns = new TurnDesk({
-      quests: this.#quests,
-      commit: (draft, command) => this.#commit(draft, command),
-      context: (actor) => this.#context(actor ?? orchestrator),
+    const quests = {
+      questOf: (id: string) => this.#questOf(id),
+      context: (actor: Actor | null) => this.#context(actor ?? orchestrator),
       reader: () => this.#store,
-    });
+      commit: (draft: Draft, command: string | null) => this.#commit(draft, command),
+    };
+    this.#approvals = new ApprovalDesk(quests);
+    this.#memories = new MemoryDesk({ record, ...quests });
+    this.turns = new TurnDesk({ ...quests, quests: this.#quests });
     this.refusals = new RefusalDesk({ nowMs, record });
     this.presence = new PresenceDesk({
+      ...quests,
       quests: this.#quests,
       asks: this.asks,
       record,
-      commit: (draft, command) => this.#commit(draft, command),
-      context: (actor) => this.#context(actor),
     });
     this.breakers = new BreakerDesk(store, { nowMs, isHolding: (agent) => this.presence.isHolding(agent) });
     this.dead = new DeadDesk(store, {
@@ -252,6 +243,12 @@ export class Desk {
       case "refusals":
         this.refusals.told((asked as Asked<"refusals">).data.refusals, asked.id);
         return {};
+      case "remember":
+        return this.#memories.remember(asked as Asked<"remember">);
+      case "recall":
+        return this.#memories.recall(asked as Asked<"recall">);
+      case "forget":
+        return this.#memories.forget(asked as Asked<"forget">);
     }
   }
 
@@ -347,8 +344,9 @@ export class Desk {
       .filter((state) => state.assignments[role].status === "offered" && !state.halted)
       .sort(inOrderOfArrival)[0];
     if (!offered) return null;
-    const state = this.#commit(decideClaim(offered, role, this.#context(actor)), id);
-    return { status: "granted", grant: grantOf(state, role) };
+    const given = this.#memories.toGive(offered, role);
+    const state = this.#commit(decideClaim(offered, role, this.#context(actor), given), id);
+    return { status: "granted", grant: this.#memories.completed(state, grantOf(state, role)) };
   }
 
   #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
@@ -481,6 +479,7 @@ export class Desk {
     this.#changed = true;
     this.#progress.changed(after);
     this.turns.changed(after);
+    this.#memories.learn(draft.events, after);
     return after;
   }
 }

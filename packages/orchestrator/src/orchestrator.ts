@@ -12,8 +12,9 @@ import {
 } from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
 import type { Logger } from "pino";
-import { Desk, type Random } from "./desk.ts";
+import { Desk } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
+import type { Random } from "./random.ts";
 import { foreignId, isFinal, isRefusal, overloaded, refusal } from "./refusal.ts";
 import { isLate, type Received, Waiting } from "./waiting.ts";
 
@@ -37,7 +38,7 @@ const asksToGather = 32;
 const gatherMs = 1;
 
 /** Verbs that are not kept for repetition: a renewal is safe to repeat, and says nothing worth keeping. */
-const unrecorded: readonly Verb[] = ["renew", "requests", "progress", "monitor", "read"];
+const unrecorded: readonly Verb[] = ["renew", "requests", "progress", "monitor", "read", "recall"];
 
 /** An ask's own row knows its command and each report: an answer stored beside it would be written twice. */
 const isOwnRecord = ({ verb, data }: Command): boolean =>

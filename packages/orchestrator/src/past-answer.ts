@@ -1,4 +1,4 @@
-import { type AskState, askGrant, grantOf, type QuestState } from "@questbus/core";
+import { type AskState, askGrant, grantOf, memoryIdOf, type QuestState } from "@questbus/core";
 import {
   type Answer,
   type JournalEvent,
@@ -8,6 +8,7 @@ import {
   type Role,
 } from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
+import { completedOn } from "./memory-desk.ts";
 import { isFinal } from "./refusal.ts";
 
 /**
@@ -24,14 +25,14 @@ export function rememberPast(tx: StoreWrites, event: JournalEvent, past: Past): 
   const { command: id, actor, seq } = event;
   // An answer is its sender's alone; what the orchestrator found on the way says nothing of the sender.
   if (id === null || actor.role === "orchestrator") return;
-  const answer = pastAnswer(event, past);
+  const answer = pastAnswer(event, past, tx);
   // The rows of a command stand together, and the first that has an answer is the one that it was sent for.
   if (answer && !tx.answerOf(id)) tx.rememberAnswer(id, actor, answer, seq);
 }
 
-function pastAnswer(event: JournalEvent, past: Past): Answer | null {
+function pastAnswer(event: JournalEvent, past: Past, tx: StoreWrites): Answer | null {
   if (event.type === "command.refused") return refused(event.body);
-  const data = dataOf(event, past);
+  const data = dataOf(event, past, tx);
   return data === null ? null : { ok: true, seq: event.seq, data };
 }
 
@@ -41,7 +42,7 @@ function refused({ code, message }: { code: string; message: string }): Answer |
   return isFinal(faults) ? { ok: false, faults, retryable: false } : null;
 }
 
-function dataOf(event: JournalEvent, { state, asks }: Past): object | null {
+function dataOf(event: JournalEvent, { state, asks }: Past, tx: StoreWrites): object | null {
   switch (event.type) {
     case "agent.joined":
     case "agent.left":
@@ -57,8 +58,12 @@ function dataOf(event: JournalEvent, { state, asks }: Past): object | null {
     case "stack.paused":
     case "stack.resumed":
       return pauseAnswer(event.body.scope, event);
+    case "memory.kept":
+      return { memory: memoryIdOf(event.seq), isNew: true, suspected: event.body.suspected };
+    case "memory.forgotten":
+      return { memory: event.body.memory };
     default:
-      return state && ofQuest(event, state);
+      return state && ofQuest(event, state, tx);
   }
 }
 
@@ -68,12 +73,12 @@ function pauseAnswer(scope: PauseScope, { body, actor, timeMs }: JournalEvent): 
   return { scope, paused: pause !== null, changed: true, pause };
 }
 
-function ofQuest(event: JournalEvent, state: QuestState): object | null {
+function ofQuest(event: JournalEvent, state: QuestState, tx: StoreWrites): object | null {
   switch (event.type) {
     case "quest.submitted":
       return { quest: state.id, resumed: false };
     case "assignment.claimed":
-      return { status: "granted", grant: grantOf(state, event.actor.role as Role) };
+      return { status: "granted", grant: completedOn(tx, state, grantOf(state, event.actor.role as Role)) };
     case "candidate.supplied":
       return { quest: state.id, pass: state.passes.length };
     case "ruling.made":

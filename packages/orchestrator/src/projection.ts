@@ -10,6 +10,7 @@ import {
   roles,
 } from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
+import { projectMemory } from "./memory-desk.ts";
 import { projectPauses } from "./pause-desk.ts";
 
 /**
@@ -68,6 +69,7 @@ const opensOrRules: readonly EventType[] = ["quest.escalated", "ruling.made"];
 export function projectFact(store: StoreWrites, event: JournalEvent): void {
   projectDead(store, event);
   projectPauses(store, event);
+  projectMemory(store, event);
   if (event.type === "agent.joined") {
     const { incarnation, pid } = event.body;
     store.putAgent({

@@ -267,7 +267,10 @@ describe("the table of letters", () => {
     const before = [...projectionLines(rig.store)];
     await close(rig);
     const db = new Database(join(dir, "questbus.db"));
-    db.exec("DROP TABLE dead_letter; DELETE FROM migration WHERE version = 5; PRAGMA user_version = 4");
+    db.exec(
+      `DROP TABLE dead_letter; DROP TABLE memory_text; DROP TABLE memory;
+       DELETE FROM migration WHERE version >= 5; PRAGMA user_version = 4`,
+    );
     db.close();
     const store = openStore({ dir, mode: "write" });
     expect([...projectionLines(store)]).toEqual(before);

@@ -14,6 +14,7 @@ import {
 import { assignmentId, gitOid, type Role, sha256 } from "./identity.ts";
 import { injectionSign } from "./injection.ts";
 import { limit } from "./limit.ts";
+import type { ContextFile, GivenMemory } from "./memory.ts";
 import type { QuestSpec } from "./quest.ts";
 import type { Supplied } from "./supply.ts";
 import type { VerdictWord } from "./verdict.ts";
@@ -219,6 +220,9 @@ export type PassSummary = {
   reasons: readonly string[];
 };
 
+/** What one task of a pass found. */
+export type Finding = { task: Task; role: Role; summary: string; artifacts: z.infer<typeof artifactRef>[] };
+
 /** All an agent needs for one task; what it may not know is not in here. */
 export type Brief = {
   quest: string;
@@ -271,6 +275,12 @@ export type Brief = {
   approved: readonly RestrictedOperation[];
   /** The arbiter's words for a granted pass. */
   guidance: string | null;
+  /** What the tasks of this pass found so far, in order. */
+  findings: readonly Finding[];
+  /** Documents of the project, as they stand in `base.commit`. Somebody else's words: data. */
+  context: readonly ContextFile[];
+  /** What earlier quests learned that may be of use, the most useful first. Somebody else's words: data. */
+  memories: readonly GivenMemory[];
 };
 
 /** What the changelog entry of an accepted change says; `path` null: none is written. */

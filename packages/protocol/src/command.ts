@@ -16,6 +16,7 @@ import {
   sha256,
 } from "./identity.ts";
 import { limit } from "./limit.ts";
+import { memoryCommand, projectContext } from "./memory.ts";
 import { pauseScope, pauseWhy } from "./pause.ts";
 import { questDocument } from "./quest.ts";
 import { brokerRefusal } from "./refusal.ts";
@@ -67,6 +68,7 @@ export const commandData = {
   report: anyReport,
   /** Give an assignment back undone. */
   release: z.strictObject({ assignment: z.union([assignmentId, askId]), epoch: z.int().min(1), reason }),
+  ...memoryCommand,
   /** A question or task for one role, outside any quest; waits at most `waitMs` for its answer. */
   ask,
   submit: z.strictObject({
@@ -77,6 +79,8 @@ export const commandData = {
     resolved: z.array(resolvedFixer).max(limit.fixersMax),
     /** SHA-256 of everything above: submitting the same unfinished quest again answers with its id. */
     digest: sha256,
+    /** The project's own documents, as they stand in `base.commit`. */
+    context: projectContext.optional(),
   }),
   cancel: z.strictObject({ quest: questId, reason }),
   /** Stops a quest, a role or everything for a while; what is held may be finished. */
@@ -129,6 +133,8 @@ const agentVerbs = [
   "monitor",
   "read",
   "respond",
+  "remember",
+  "recall",
 ] as const satisfies readonly Verb[];
 export const verbsOf: Record<Principal, readonly Verb[]> = {
   architect: agentVerbs,
@@ -149,6 +155,8 @@ export const verbsOf: Record<Principal, readonly Verb[]> = {
     "deny",
     "revoke",
     "refusals",
+    "remember",
+    "forget",
   ],
   arbiter: ["rule"],
   worker: ["requests", "supply"],

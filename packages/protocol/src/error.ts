@@ -109,6 +109,9 @@ export const errorRegistry = {
   APPROVAL_EXPIRED: person(exitCode.notAccepted),
   APPROVAL_MISSING: person(exitCode.conflict),
   TOOL_FORBIDDEN: person(exitCode.conflict),
+  // memories
+  MEMORY_NOT_FOUND: terminal(exitCode.notFound),
+  MEMORY_FULL: terminal(exitCode.conflict),
   // dead letters
   DEAD_NOT_FOUND: terminal(exitCode.notFound),
   DEAD_CLOSED: terminal(exitCode.conflict),

@@ -32,6 +32,10 @@ export const approvalId = z.string().regex(/^q-[a-z0-9]{8}\.approval-[1-9][0-9]{
 export const deadId = z
   .string()
   .regex(/^d-[1-9][0-9]{0,14}$/, { error: "the id of a dead letter looks like d-17" });
+/** The row of the journal that the memory came with. */
+export const memoryId = z
+  .string()
+  .regex(/^m-[1-9][0-9]{0,14}$/, { error: "the id of a memory looks like m-17" });
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** A git object name: SHA-1 or SHA-256. */
 export const gitOid = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);

@@ -22,6 +22,7 @@ export * from "./injection.ts";
 export * from "./journal.ts";
 export * from "./limit.ts";
 export * from "./measure.ts";
+export * from "./memory.ts";
 export * from "./patch.ts";
 export * from "./path-rule.ts";
 export * from "./pause.ts";

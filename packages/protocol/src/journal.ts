@@ -6,6 +6,7 @@ import { fault, type Grant, phase, report, settleOrder, task } from "./assignmen
 import { commandData } from "./command.ts";
 import { actor, assignmentId, deadId, escalationId, gitOid, questId, sha256 } from "./identity.ts";
 import { injectionEventBody } from "./injection.ts";
+import { contextGiven, memoryEventBody } from "./memory.ts";
 import { pauseEventBody } from "./pause.ts";
 import { refusalEventBody } from "./refusal.ts";
 import { sandboxLevels } from "./sandbox.ts";
@@ -36,6 +37,8 @@ export const eventBody = {
     settle: settleOrder.nullable(),
   }),
   "assignment.claimed": z.object({ assignment: assignmentId, agent: z.string(), epoch: z.int().min(1) }),
+  /** What the next holder of the assignment is given beyond its task, once a pass, and what it looked up. */
+  "context.given": contextGiven,
   /** What its holder does meanwhile: it waits for something, say. */
   "assignment.noted": z.object({ assignment: assignmentId, epoch: z.int(), text: z.string() }),
   "assignment.released": z.object({ assignment: assignmentId, epoch: z.int(), reason: z.string() }),
@@ -80,6 +83,7 @@ export const eventBody = {
   ...injectionEventBody,
   ...turnEventBody,
   ...refusalEventBody,
+  ...memoryEventBody,
   "agent.joined": z.object({
     incarnation: z.string(),
     pid: z.int(),

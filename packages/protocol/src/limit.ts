@@ -181,6 +181,25 @@ export const limit = {
   /** Entries of one page of a conversation, and its characters; a longer entry comes alone. */
   turnsReadMax: 100,
   turnsReadCharsMax: 262_144,
+  /** Characters of a memory: a few sentences, of which an assignment reads several. */
+  memoryCharsMax: 600,
+  memoryTagsMax: 8,
+  memoryTagCharsMax: 120,
+  /** Memories that one role, the operator or the orchestrator has in a project; one more, and the least useful is forgotten. */
+  memoriesOfRoleMax: 200,
+  /** Memories that a role keeps in one quest: it cannot push out with them what it learned in others. */
+  memoriesOfQuestMax: 16,
+  /** Memories that an assignment is given in a pass, and that one search finds. */
+  memoriesGivenMax: 5,
+  memoriesFoundMax: 20,
+  /** Memories that are ranked for it, by their words. */
+  memoriesRankedMax: 64,
+  /** Words of a search: more of them find no more, and take longer. */
+  memoryWordsMax: 32,
+  /** Documents of the project that a quest brings along, and how much of them: about 3,000 tokens. */
+  contextFilesMax: 8,
+  contextBytesMax: 12_288,
+  contextFileBytesMax: 6_144,
   reasonCharsMax: 2_000,
   /** How long an operator has to decide on an approval, unless the quest says otherwise. */
   approvalMs: 3_600_000,

@@ -26,6 +26,7 @@ export {
 } from "./checkpoint.ts";
 export { type AppendContext, type Head, type JournalQuery, journalRows } from "./journal.ts";
 export { lockState } from "./lock.ts";
+export type { FoundMemory, MemoryQuery } from "./memory.ts";
 export { backupsDir, fileInPlaceOf, makeDir, segmentsIn, stateArtifacts } from "./place.ts";
 export type {
   AgentRow,

@@ -1,6 +1,7 @@
 import { canonicalText, endings, type Phase, type Principal, type Role, type Task } from "@questbus/protocol";
 import { type AskReader, type AskWriter, askReaderOn, askWriterOn } from "./ask.ts";
 import { type DeadReader, type DeadWriter, deadReaderOn, deadWriterOn } from "./dead.ts";
+import { type MemoryReader, type MemoryWriter, memoryReaderOn, memoryWriterOn } from "./memory.ts";
 import { inShare, type Share } from "./share.ts";
 import type { Sql, Value } from "./sql.ts";
 
@@ -67,7 +68,8 @@ export type AssignmentQuery = { quest?: string; role?: Role; status?: string | r
 export type EscalationQuery = { quest?: string; status?: string };
 
 export type ProjectionReader = AskReader &
-  DeadReader & {
+  DeadReader &
+  MemoryReader & {
     getQuest(id: string): QuestRow | null;
     getQuestState(id: string): unknown;
     /** Newest first. */
@@ -89,7 +91,8 @@ export type ProjectionReader = AskReader &
   };
 
 export type ProjectionWriter = AskWriter &
-  DeadWriter & {
+  DeadWriter &
+  MemoryWriter & {
     putQuest(row: QuestRow): void;
     putAssignment(row: AssignmentRow): void;
     putEscalation(row: EscalationRow): void;
@@ -131,6 +134,7 @@ export function projectionReaderOn(sql: Sql): ProjectionReader {
   return {
     ...askReaderOn(sql),
     ...deadReaderOn(sql),
+    ...memoryReaderOn(sql),
     getQuest,
     getQuestState: (id) => getQuest(id)?.state ?? null,
     listQuests({ status, limit, before }) {
@@ -227,6 +231,7 @@ export function projectionWriterOn(sql: Sql): ProjectionWriter {
   return {
     ...askWriterOn(sql),
     ...deadWriterOn(sql),
+    ...memoryWriterOn(sql),
     putQuest: ({ createdMs, updatedMs, state, ...row }) =>
       sql.run(upsertQuest, {
         ...row,
@@ -259,6 +264,7 @@ const keys = {
   agent: "role, name",
   ask: "seq",
   dead_letter: "seq",
+  memory: "seq",
 } as const;
 
 /** The cursor of the row that says what is paused is projected, too: the orchestrator's pause desk reads it. */

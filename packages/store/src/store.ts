@@ -134,10 +134,10 @@ export function openMemoryStore(installation: string): Store {
  */
 const spare: Sql[] = [];
 
-/** Takes away all but the schema. */
+/** Takes away all but the schema; the tables of a search are emptied by those that they follow. */
 function empty(sql: Sql): void {
   const tables = sql.all<{ name: string }>(
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'migration'",
+    "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main' AND name NOT IN ('migration', 'sqlite_schema')",
   );
   sql.atomic("write", () => {
     for (const { name } of tables) sql.run(`DELETE FROM ${name}`);

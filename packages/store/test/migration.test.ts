@@ -38,6 +38,7 @@ test("the shipped ones are as they were released", () => {
       "0003-timer.sql 3d90dd0663cc33de",
       "0004-ask.sql be818391600760e9",
       "0005-dead-letter.sql f5525f54f10a2423",
+      "0006-memory.sql 0419fa2cf4d69cdc",
     ]
   `);
 });

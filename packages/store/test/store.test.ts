@@ -101,7 +101,7 @@ describe("opening", () => {
     filled(dir, 1);
     meddle(
       `DROP TABLE timer; DROP TABLE cursor; DROP TABLE ask; DROP TABLE dead_letter;
-       DELETE FROM migration WHERE version >= 3; PRAGMA user_version = 2`,
+       DROP TABLE memory_text; DROP TABLE memory; DELETE FROM migration WHERE version >= 3; PRAGMA user_version = 2`,
     );
     expect(code(() => openStore({ dir, mode: "read" }))).toBe("STATE_MISSING");
     expect(open().nextTimerMs()).toBeNull();

@@ -22,6 +22,7 @@ import { onDisk } from "./disk.ts";
 import { gitText } from "./git.ts";
 import { readChangelog, refuseBranchName } from "./integration.ts";
 import { knobFaults } from "./knob-check.ts";
+import { readProjectContext } from "./project-context.ts";
 import { removeTree } from "./removal.ts";
 import { inspectTarget, resolveRef, type Target } from "./target.ts";
 import { openWorkspace, removeWorkspace, type Workspace } from "./workspace.ts";
@@ -56,12 +57,14 @@ export async function admit(
   if (target) await checkAgainst(target, changes, plainSpec(document), faults);
   const [first, ...rest] = faults;
   if (first || !target) throw new QuestbusError(first as Fault, ...rest);
-  return submission(
+  const command = submission(
     { ...document, target: { ...document.target, repo: target.root } },
     dir,
     target,
     await store(changes, putArtifact),
   );
+  const context = await readProjectContext(target.root, target.commit);
+  return context.length > 0 ? { ...command, context } : command;
 }
 
 /** Runs `work`; its faults go to the list, and null comes back. */

@@ -38,7 +38,7 @@ export { changedOnlyUnder, openSealGuard, type SealGuard, underSeal } from "./se
 export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
 export { runSuite, type SuiteOptions } from "./suite.ts";
 export { readSupply, type SupplySource } from "./supply.ts";
-export { inspectTarget, isMerged, resolveRef, type Target, targetState } from "./target.ts";
+export { inspectTarget, isMerged, resolveRef, type Target, targetRoot, targetState } from "./target.ts";
 export { checkout, restore, treeHash, treePath } from "./tree.ts";
 export { readTreeFile, writeTreeFile } from "./tree-file.ts";
 export {

@@ -31,7 +31,7 @@ export const nameSome = (paths: readonly string[]): string =>
  * what is checked out; untracked files are fine), PATH_FORBIDDEN (the tree holds submodules).
  */
 export async function inspectTarget(repo: string, ref: string): Promise<Target> {
-  const root = await rootOf(repo);
+  const root = await targetRoot(repo);
   const commit = await resolveRef(root, ref);
   const head = await resolveRef(root, "HEAD");
   if (!commit) throw refMissing(root, ref, head === null);
@@ -85,7 +85,8 @@ export async function targetState(repo: string): Promise<TargetState> {
   return { refs: createHash("sha256").update(refs.stdout).digest("hex"), head, files: await filesHash(repo) };
 }
 
-async function rootOf(repo: string): Promise<string> {
+/** The root of the repository at `repo`, as a quest on it names it. @throws TARGET_NOT_A_REPOSITORY */
+export async function targetRoot(repo: string): Promise<string> {
   const isDirectory = await stat(repo).then(
     (found) => found.isDirectory(),
     () => false,

@@ -29,6 +29,7 @@ const momentary: readonly Verb[] = [
   "renew",
   "note",
   "approval",
+  "recall",
   "requests",
   "progress",
   "retry",

@@ -31,6 +31,7 @@ export function fixerPrompt(brief: Brief, ground: FixerGround): string {
     ["## What you may write", "", ...groundLines(brief, ground)],
     analysisLines(brief.analysis),
     historyLines(brief),
+    knownLines(brief),
     brief.guidance ? ["## Guidance of the arbiter", "", brief.guidance.trim()] : [],
     ["## Rules", "", ...rules],
   ];
@@ -111,6 +112,30 @@ function historyLines({ history }: Brief): string[] {
       `- pass ${n} (${quoted(fixer ?? "no fixer")}): ${verdict}: ${quoted(reasons.join("; "))}`,
   );
   return ["## What earlier passes came to", "", "Do not repeat what failed.", "", ...data("history", rows)];
+}
+
+/** The documents lie in the checkout, so that naming them is enough. */
+function knownLines({ context, memories }: Brief): string[] {
+  if (context.length + memories.length === 0) return [];
+  const documents = context.map(({ path }) => `- ${quoted(path)}`);
+  const rows = memories.map(({ memory, kind, text, by, uses, successes }) => {
+    const tried = uses === 0 ? "not tried yet" : `helped in ${successes} of ${uses} passes`;
+    return `- ${memory} (${kind}, by ${quoted(by)}, ${tried}): ${quoted(text)}`;
+  });
+  return [
+    "## What is known of this project",
+    ...(documents.length > 0
+      ? ["", "Its own documents, in this checkout:", "", ...data("documents", documents)]
+      : []),
+    ...(rows.length > 0
+      ? [
+          "",
+          "What earlier quests noted; look for yourself whether it still holds:",
+          "",
+          ...data("memories", rows),
+        ]
+      : []),
+  ];
 }
 
 const rules = [

@@ -50,6 +50,7 @@ const spoken: readonly JournalEvent["type"][] = [
   "quota.awaited",
   "turn.answered",
   "message.dead",
+  "memory.kept",
   "broker.refused",
 ];
 
@@ -60,6 +61,12 @@ const quoting: readonly JournalEvent["type"][] = [
   "dead.counted",
   "dead.retried",
 ];
+
+/** Documents of the project that came with a quest. */
+function* documentsIn({ type, body }: NewEvent): Generator<Said> {
+  if (type !== "quest.submitted") return;
+  for (const { path, text } of body.context ?? []) yield { from: "repository", where: path, text };
+}
 
 function reportedSigns({ type, body }: JournalEvent): readonly InjectionSign[] {
   if (type !== "task.reported") return [];
@@ -90,6 +97,8 @@ export function injectionSignOf(
  * with one word replaced it is another candidate, which nobody supplied.
  */
 export function withoutSecrets(event: NewEvent): NewEvent {
+  if (event.type === "quest.submitted" && event.body.context)
+    return { ...event, body: { ...event.body, context: redact(event.body.context) } };
   if (!spoken.includes(event.type) && !quoting.includes(event.type)) return event;
   const clean = { ...event, body: redact(event.body) } as NewEvent;
   if (event.type === "candidate.supplied" && clean.type === "candidate.supplied") {
@@ -112,9 +121,10 @@ export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
   rows.flatMap((row): NewEvent[] => {
     // What the orchestrator asks approval of was looked at where it came from.
     const isOwn = row.type === "approval.opened" && row.actor.role === "orchestrator";
-    if (!spoken.includes(row.type) || isOwn || isTurnsCandidate(row)) return [];
+    if (isOwn || isTurnsCandidate(row)) return [];
+    const texts = spoken.includes(row.type) ? textsIn(row.body, []) : documentsIn(row);
     const signs = [...reportedSigns(row)];
-    for (const said of textsIn(row.body, [])) {
+    for (const said of texts) {
       if (signs.length >= limit.injectionSignsMax) break;
       const sign = injectionSignOf(said, ordinaryIn(row.type));
       if (sign) signs.push(sign);

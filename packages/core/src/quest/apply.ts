@@ -314,6 +314,11 @@ function awaited(state: QuestState, { refused }: Of<"candidate.awaited">): Quest
   }));
 }
 
+function givenTo(pass: PassState, { assignment, memories }: Of<"context.given">): Partial<PassState> {
+  const role = roleOf(assignment);
+  return { given: { ...pass.given, [role]: [...new Set([...(pass.given?.[role] ?? []), ...memories])] } };
+}
+
 function ruled(state: QuestState, body: Of<"ruling.made">, event: Applied): QuestState {
   if (!state.escalation) throw new RangeError(`${state.id}: a ruling without an escalation`);
   const ruling = {
@@ -400,6 +405,8 @@ function applyTo(state: QuestState, event: Applied): QuestState {
       const { assignment, agent, epoch } = body as Of<"assignment.claimed">;
       return withAssignment(state, assignment, { status: "leased", agent, epoch });
     }
+    case "context.given":
+      return withPass(state, (pass) => givenTo(pass, body as Of<"context.given">));
     case "assignment.noted": {
       const { assignment, text } = body as Of<"assignment.noted">;
       return withAssignment(state, assignment, { note: text });

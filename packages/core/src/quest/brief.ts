@@ -22,7 +22,7 @@ function grantedSpec({ spec, ...state }: QuestState): Brief["spec"] {
   return { ...spec, allow: { ...spec.allow, network } };
 }
 
-/** What the holder of a role's lease needs to do its task. */
+/** What the holder of a role's lease needs to do its task; the texts of what it was given beyond that are the store's. */
 export function grantOf(state: QuestState, role: Role): Grant {
   const assignment = state.assignments[role];
   const task = assignment.task;
@@ -56,6 +56,9 @@ export function grantOf(state: QuestState, role: Role): Grant {
     analysis: analysisOf(state),
     kept: keptGain(state),
     guidance: state.escalation?.ruling?.guidance ?? null,
+    findings: pass?.findings ?? [],
+    context: [],
+    memories: [],
   };
   return {
     assignment: assignmentOf(state.id, role),

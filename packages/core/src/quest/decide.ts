@@ -17,6 +17,7 @@ import {
 import { awaitedApproval } from "../approval/approval.ts";
 import { allowedDecisions } from "../arbitration/matrix.ts";
 import { stepOf } from "../assignment/schedule.ts";
+import { withoutSecrets } from "../injection/find.ts";
 import { awaitingPass, isReadyToGoOn, quotaUntilMs, supplierOf } from "../supply/supply.ts";
 import { openConversation } from "../turn/conversation.ts";
 import { applyEvent } from "./apply.ts";
@@ -83,7 +84,7 @@ export function decideSubmit(
     actor: context.actor,
     body: { ...submission, seed: state.seed },
   };
-  return { state, events: [event], context };
+  return { state, events: [withoutSecrets(event)], context };
 }
 
 /** Every quest that has not ended is in memory. */
@@ -113,19 +114,6 @@ export function decideStart(state: QuestState, context: DecideContext): Draft {
   if (state.status !== "queued" || state.pause) return draft;
   emit(draft, "quest.started", { deadlineMs: context.nowMs + state.spec.budget.wallClockMs });
   startPass(draft);
-  return draft;
-}
-
-export function decideClaim(state: QuestState, role: Role, context: DecideContext): Draft {
-  const draft: Draft = { state, events: [], context };
-  const assignment = state.assignments[role];
-  if (assignment.status !== "offered" || state.halted) return draft;
-  const body = {
-    assignment: assignmentOf(state.id, role),
-    agent: context.actor.name,
-    epoch: assignment.epoch + 1,
-  };
-  emit(draft, "assignment.claimed", body, "caller");
   return draft;
 }
 

@@ -2,13 +2,13 @@ import type {
   Actor,
   Analysis,
   Approval,
-  ArtifactRef,
   Candidate,
   CommandData,
   Decision,
   Ending,
   EscalationReason,
   Fault,
+  Finding,
   GateSamples,
   PassSummary,
   QuestSpec,
@@ -84,7 +84,9 @@ export type PassState = {
   samples: GateSamples | null;
   signOffs: Partial<Record<Role, SignOff>>;
   verdict: Verdict | null;
-  findings: { task: Task; role: Role; summary: string; artifacts: ArtifactRef[] }[];
+  findings: Finding[];
+  /** Memories that each role was given; without the key none was. */
+  given?: Partial<Record<Role, readonly string[]>>;
 };
 
 export type EscalationState = {

@@ -6,7 +6,7 @@ import { allowedDecisions } from "../../src/arbitration/matrix.ts";
 import { openReplay } from "../../src/journal/recompute.ts";
 import { isPassDue, whyWithheld } from "../../src/pause/withheld.ts";
 import { grantOf } from "../../src/quest/brief.ts";
-import { decideClaim } from "../../src/quest/decide.ts";
+import { decideClaim } from "../../src/quest/claim.ts";
 import { isEnded } from "../../src/quest/state.ts";
 import { awaitingPass, standsStill } from "../../src/supply/supply.ts";
 import {

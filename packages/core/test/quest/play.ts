@@ -27,9 +27,9 @@ import {
 import { pausedBy, whyWithheld } from "../../src/pause/withheld.ts";
 import { applyEvent } from "../../src/quest/apply.ts";
 import { grantOf } from "../../src/quest/brief.ts";
+import { decideClaim } from "../../src/quest/claim.ts";
 import {
   decideCancel,
-  decideClaim,
   decideDeadline,
   decideExpire,
   decideGoOn,

@@ -8,7 +8,8 @@ import {
   validating,
 } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
-import { decideClaim, decideNote, decideSubmit } from "../../src/quest/decide.ts";
+import { decideClaim } from "../../src/quest/claim.ts";
+import { decideNote, decideSubmit } from "../../src/quest/decide.ts";
 import {
   act,
   agentOf,

@@ -7,6 +7,7 @@ import {
   type CommandData,
   type Fault,
   limit,
+  memoryKind,
   networkUsers,
   phase,
   QuestbusError,
@@ -266,6 +267,38 @@ const storeArtifact = defineTool({
   run: async ({ kind, text }, { gateway }) => ({ data: await gateway.hands.putArtifact(kind, text) }),
 });
 
+const rememberTool = defineTool({
+  name: "remember",
+  description: "Keep a few sentences for later quests on this project (team, model: on any).",
+  hints: { idempotent: true },
+  // The tool is for those who hold assignments: an operator has the command line.
+  verb: "recall",
+  input: {
+    ...heldAs,
+    kind: memoryKind,
+    text: z.string().trim().min(1).max(limit.memoryCharsMax),
+    tags: z.array(z.string().trim().min(1).max(limit.memoryTagCharsMax)).max(limit.memoryTagsMax).default([]),
+  },
+  run: async (data, call) => ({ data: await whileHeld(call, data, () => send(call, "remember", data)) }),
+});
+
+const recallTool = defineTool({
+  name: "recall",
+  description: "Find by words what earlier quests learned; it counts as given to you.",
+  hints: {},
+  verb: "recall",
+  input: {
+    ...heldAs,
+    query: z.string().trim().min(1).max(limit.memoryCharsMax),
+    kind: memoryKind.optional(),
+    limit: z.int().min(1).max(limit.memoriesFoundMax).default(limit.memoriesGivenMax),
+  },
+  run: async (data, call) => ({
+    data: await whileHeld(call, data, () => send(call, "recall", data)),
+    foreign: true,
+  }),
+});
+
 type Named = { assignment: string; epoch: number };
 
 async function release(call: Call, { assignment: id, epoch }: Named, reason: string): Promise<void> {
@@ -309,4 +342,6 @@ export const assignmentTools: readonly Tool[] = [
   submitReport,
   answerAsk,
   releaseAssignment,
+  rememberTool,
+  recallTool,
 ];
