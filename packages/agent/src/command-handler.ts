@@ -25,7 +25,9 @@ export type AgentCommand = {
  */
 export function commandHandlers(agent: AgentCommand): Handlers {
   const phases = agent.phases.map((phase) => [phase, (work: Work) => answer(agent, work)]);
-  return { ...Object.fromEntries(phases), turn: (work) => answerTurn(agent, work) };
+  // A conversation belongs to the fix phase.
+  const turn = (work: TurnWork): Promise<TurnSaid> => answerTurn(agent, work);
+  return { ...Object.fromEntries(phases), ...(agent.phases.includes("fix") ? { turn } : {}) };
 }
 
 async function answerTurn(agent: AgentCommand, { signal, ...turn }: TurnWork): Promise<TurnSaid> {

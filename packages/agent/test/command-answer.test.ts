@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { askAnswerIn, taskAnswerIn } from "../src/command-answer.ts";
+import { askAnswerIn, taskAnswerIn, turnAnswerIn } from "../src/command-answer.ts";
 import { stated } from "../src/stated.ts";
 
 describe("what a program prints", () => {
@@ -53,5 +53,20 @@ describe("what a program prints", () => {
     const said = { summary: "no", signOff: { vote: "no", reasons: ["why"] } };
     expect(taskAnswerIn(JSON.stringify(said))).toEqual(said);
     expect(taskAnswerIn('{"result":null}')).toEqual({ result: null });
+  });
+
+  it.each(["completed", "clarification", "blocked"] as const)("to a turn: %s", (status) => {
+    const said = { status, message: "so", next: "qa" };
+    expect(turnAnswerIn(JSON.stringify(said))).toEqual({ ...said, files: [], change: null });
+  });
+
+  it.each([
+    ["none of the three", '{"status":"done","message":"so"}', "status"],
+    ["no message", '{"status":"completed"}', "message"],
+    ["words alone", "done", "no JSON"],
+    ["another key", '{"status":"completed","message":"so","vote":"yes"}', "vote"],
+  ])("to a turn, %s is a fault", (_, output, named) => {
+    const fault = { code: "AGENT_COMMAND_FAILED", message: expect.stringContaining(named) };
+    expect(() => turnAnswerIn(output)).toThrow(expect.objectContaining(fault));
   });
 });

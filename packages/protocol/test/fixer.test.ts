@@ -131,3 +131,44 @@ describe("a cli fixer", () => {
     },
   );
 });
+
+describe("a turns fixer", () => {
+  const turns = { leader: "performance", workers: ["qa", "ops"] };
+  const none = (): never => {
+    throw new RangeError("no patch");
+  };
+
+  test("in plain units, with its defaults", () => {
+    expect(normaliseFixer(fixer.parse({ turns }), none)).toEqual({
+      ...{ kind: "turns", name: "turns", ask: null, turnMs: 300_000, turnsMax: 32, onBreach: "warn" },
+      ...turns,
+    });
+    const more = { ask: "faster", turnWithin: "90s", turnsMax: 4, onBreach: "cancel" };
+    expect(normaliseFixer(fixer.parse({ turns: { ...turns, ...more } }), none)).toMatchObject({
+      ...{ ask: "faster", turnMs: 90_000, turnsMax: 4, onBreach: "cancel" },
+    });
+  });
+
+  test.each<[string, object, string, string]>([
+    [
+      "a leader that is a worker too",
+      { workers: ["qa", "performance"] },
+      "turns.workers",
+      "not one of its workers",
+    ],
+    ["a role named twice", { workers: ["qa", "qa"] }, "turns.workers", "once"],
+    ["no worker", { workers: [] }, "turns.workers", "1"],
+    ["a role that there is not", { leader: "boss" }, "turns.leader", "expected one of"],
+    ["a policy that there is not", { onBreach: "shout" }, "turns.onBreach", "expected one of"],
+    ["one turn alone", { turnsMax: 1 }, "turns.turnsMax", "2"],
+    ["a time without a unit", { turnWithin: "5" }, "turns.turnWithin", "60s"],
+  ])("%s is refused at its place", (_, wrong, place, words) => {
+    const issues = fixer.safeParse({ turns: { ...turns, ...wrong } }).error?.issues ?? [];
+    const branch = issues
+      .flatMap((each) => (each.code === "invalid_union" ? each.errors : []))
+      .find(([first]) => first?.path[0] === "turns");
+    const found = branch ?? issues;
+    expect(found.map(({ path }) => path.join("."))).toEqual([place]);
+    expect(found[0]?.message).toContain(words);
+  });
+});

@@ -32,6 +32,9 @@ const momentary: readonly Verb[] = [
   "recall",
   "requests",
   "progress",
+  "monitor",
+  "read",
+  "respond",
   "retry",
   "drop",
 ];

@@ -324,6 +324,12 @@ test("what an agent says is looked through once, and kept without secrets; its c
   ]);
 });
 
+test("why a leader is blocked is kept without secrets, too", () => {
+  const play = opened();
+  expect(end(play, { status: "blocked", message: "no way to postgres://app:hunter2@db" })).toBe("ok");
+  expect(JSON.stringify(play.journal)).not.toContain("hunter2");
+});
+
 test("whatever is said by whomever, one turn is somebody's, and only its agent moves it on", () => {
   const agents = [lead, reader, agentOf("qa", "other"), agentOf("performance", "other"), agentOf("ops")];
   const moves = fc.record({

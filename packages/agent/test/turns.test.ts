@@ -1,0 +1,75 @@
+import type { BusClient } from "@questbus/bus";
+import type { CommandData, MonitorAnswer, TurnGrant } from "@questbus/protocol";
+import { QuestbusError } from "@questbus/protocol";
+import { expect, it } from "vitest";
+import { type TurnHandler, workTurns } from "../src/turns.ts";
+
+/** An agent's turns, with a bus that grants the same turn until an answer is taken. */
+async function answersOf(answer: TurnHandler, part: TurnGrant["part"], taken: (tries: number) => boolean) {
+  const stop = new AbortController();
+  const sent: CommandData["respond"][] = [];
+  const troubles: string[] = [];
+  const turn = { quest: "q-7k3m9x2p", pass: 1, turn: 4, part, leftMs: 60_000 } as TurnGrant;
+  const request = async (verb: string, data: unknown): Promise<unknown> => {
+    if (verb === "monitor") return { status: "yours", turn } satisfies MonitorAnswer;
+    if (verb === "read") return { quest: turn.quest, entries: [], next: null };
+    sent.push(data as CommandData["respond"]);
+    if (!taken(sent.length))
+      throw new QuestbusError({ code: "TURN_MALFORMED", message: "no move", next: "again" });
+    stop.abort();
+    return {};
+  };
+  const time = {
+    nowMs: () => 0,
+    steadyMs: () => 0,
+    soon: () => {},
+    after: (_: number, then: () => void) => {
+      if (_ <= 1_000) queueMicrotask(then);
+      return () => {};
+    },
+  };
+  await workTurns({
+    client: { request } as unknown as BusClient,
+    answer,
+    signal: stop.signal,
+    onTrouble: (faults) => troubles.push(faults[0]?.code ?? ""),
+    time: time as never,
+  });
+  return { sent, troubles };
+}
+
+it("says what the handler says, with nothing made up", async () => {
+  const said = { status: "completed", message: "done" } as const;
+  const { sent } = await answersOf(
+    () => said,
+    "worker",
+    () => true,
+  );
+  expect(sent).toEqual([{ quest: "q-7k3m9x2p", turn: 4, ...said, files: [], next: null, change: null }]);
+});
+
+it("is blocked by what its handler throws; a worker that asks back clarifies", async () => {
+  const asks = (): never => {
+    throw new QuestbusError({ code: "CLARIFICATION_WANTED", message: "which parser?", next: "say" });
+  };
+  const [worker, leader] = [
+    await answersOf(asks, "worker", () => true),
+    await answersOf(asks, "leader", () => true),
+  ];
+  expect(worker.sent).toMatchObject([
+    { status: "clarification", message: expect.stringContaining("which parser?") },
+  ]);
+  expect(leader.sent).toMatchObject([{ status: "blocked" }]);
+  expect(leader.troubles).toEqual(["CLARIFICATION_WANTED"]);
+});
+
+it("answers anew what was refused, and after three tries says that it is blocked", async () => {
+  const said = { status: "completed", message: "done" } as const;
+  const { sent, troubles } = await answersOf(
+    () => said,
+    "leader",
+    (tries) => tries > 3,
+  );
+  expect(sent.map(({ status }) => status)).toEqual(["completed", "completed", "completed", "blocked"]);
+  expect(troubles).toEqual(["TURN_MALFORMED", "TURN_MALFORMED", "TURN_MALFORMED"]);
+});
