@@ -9,7 +9,7 @@ import {
   renderKnobs,
   reviewDifference,
   type TaskContext,
-  touchedBetween,
+  touchedShown,
   yes,
 } from "@questbus/agent";
 import { drawSettings, fixersLeft, hotShareOf, nameList, unclocked } from "@questbus/core";
@@ -218,7 +218,7 @@ async function review(context: TaskContext): Promise<Outcome<"review">> {
     result: {
       files,
       withinPlan,
-      touched: await touchedBetween(ws, lastGood.commit, candidate.commit),
+      touched: await touchedShown(ws, lastGood.commit, candidate.commit),
       ...(injections.length > 0 ? { injections } : {}),
     },
     summary: reasons.length === 0 ? `within the plan: ${size}` : reasons.join("; "),

@@ -7,7 +7,7 @@ import {
   reviewDifference,
   type TaskContext,
   takeWorktree,
-  touchedBetween,
+  touchedShown,
 } from "@questbus/agent";
 import { nameList } from "@questbus/core";
 import {
@@ -61,7 +61,7 @@ export async function produce(context: TaskContext): Promise<Outcome<"produce">>
       forbiddenPaths: [],
       setAside: paths,
       touched: judged
-        ? await touchedBetween(await context.workspace(), brief.lastGood.commit, judged.commit)
+        ? await touchedShown(await context.workspace(), brief.lastGood.commit, judged.commit)
         : [],
       original: judged === change ? null : change.commit,
     },

@@ -21,7 +21,7 @@ export { describeSeal, guardOf, reviewDifference, rewrittenSeal, sealedPaths } f
 export { groupsDir, sessionNames } from "./session.ts";
 export { clarification, stated } from "./stated.ts";
 export { refuseAgentCommand, refuseTools } from "./tool-policy.ts";
-export { touchedBetween } from "./touched.ts";
+export { touchedBetween, touchedShown } from "./touched.ts";
 export type { TurnHandler, TurnSaid, TurnsWork, TurnWork } from "./turns.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

@@ -5,7 +5,14 @@ import { changedTexts, type Workspace } from "@questbus/workbench";
 /** Characters of all texts of one report: one that has more leaves some out, and what it leaves out counts as changed. */
 const charsMax = 262_144;
 
-/** What differs between two commits or trees and may be restricted, as the repository has it. */
+/**
+ * What differs between two commits or trees and may be restricted, as the repository has it. A report shows as much of it as
+ * it can carry, and what it does not show counts as changed.
+ */
+export const touchedShown = async (ws: Workspace, from: string, to: string): Promise<TouchedPath[]> =>
+  (await touchedBetween(ws, from, to)).slice(0, limit.touchedMax);
+
+/** All of it, for who integrates the change. */
 export async function touchedBetween(ws: Workspace, from: string, to: string): Promise<TouchedPath[]> {
   let left = charsMax;
   const shown = (path: string, text: string | null): string | null => {
@@ -16,7 +23,6 @@ export async function touchedBetween(ws: Workspace, from: string, to: string): P
   };
   return (await changedTexts(ws, from, to))
     .filter(({ path }) => isTouchy(path))
-    .slice(0, limit.touchedMax)
     .map(({ path, oid, base, candidate }) => {
       const after = shown(path, candidate);
       // One text alone would look like a file that is new, or removed.

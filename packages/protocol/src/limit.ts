@@ -208,7 +208,7 @@ export const limit = {
   /** Restricted operations that one approval names. */
   operationsMax: 100,
   /** Paths that a report shows for them, and characters of one such file: a manifest that a person writes. */
-  touchedMax: 200,
+  touchedMax: 2_000,
   touchedCharsMax: 65_536,
   /** Characters of what an agent says while it works. */
   noteCharsMax: 400,

@@ -259,7 +259,11 @@ function shownBy({ shown }: PassState, report: Report): Partial<PassState> {
   const touched = report.result?.touched;
   if (!touched) return {};
   const fresh = touched.map((each) => ({ path: each.path, operations: operationsIn([each]) }));
-  return { shown: [...(report.task === "review" ? (shown ?? []) : []), ...fresh] };
+  const before = report.task === "review" ? (shown ?? []) : [];
+  // Who found the same adds nothing to it.
+  const known = new Set(fresh.map((each) => JSON.stringify(each)));
+  const others = before.filter((each) => !known.has(JSON.stringify(each)));
+  return { shown: [...others, ...fresh] };
 }
 
 /** A sign-off is about the candidate, so none counts before there is one, or after the verdict. */

@@ -84,6 +84,11 @@ describe("a candidate with something restricted in it", () => {
     expect(pausedBy(play.state, [])).toBeNull();
   });
 
+  test("is kept once where both roles show the same", () => {
+    const shown = waiting().state.passes[0]?.shown;
+    expect(shown?.map(({ path }) => path)).toEqual(["package.json"]);
+  });
+
   test("granted, goes on to its validation as usual", () => {
     const play = waiting();
     grant(play);
