@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { request } from "node:http";
 import type { BusClient } from "@questbus/bus";
+import { type ClaimAnswer, roles } from "@questbus/protocol";
 import { openStore } from "@questbus/store";
 import {
   type BareStack,
@@ -247,4 +248,46 @@ describe("what is not let in", () => {
     expect(command).toBe(process.execPath);
     expect(args.slice(1)).toEqual(["mcp", "--state", place.path("elsewhere"), "--credential", credential]);
   });
+});
+
+test("a client takes turns in a conversation: it waits for one, reads, and answers", async () => {
+  const turns = { leader: "qa", workers: ["architect"] };
+  const written = submission({ fixers: [{ turns }], title: "in turns" });
+  const { quest } = (await operator.request("submit", written)) as { quest: string };
+  const agents = await Promise.all(roles.map((role) => stack.clientAs(role)));
+  const leader = await openMcp(place, { stateDir, role: "qa", era: "modern", door: "stdio" });
+  try {
+    let told = { status: "waiting", turn: { turn: 0 } };
+    for (let round = 0; told.status === "waiting" && round < 20; round++) {
+      for (const agent of agents) {
+        const claimed = (await agent.request("claim", { waitMs: 0 })) as ClaimAnswer;
+        if (claimed.status === "granted") await agent.request("report", scriptedReport(claimed.grant));
+      }
+      told = (await leader.call("monitor_turn", { quest, wait_ms: 0 })).said.data;
+    }
+    expect(told).toMatchObject({ status: "yours", turn: { quest, turn: 1, part: "leader", agent: "qa" } });
+    const said = { quest, turn: 1, status: "clarification", message: "Where is it slow?" };
+    const wrong = await leader.call("answer_turn", said);
+    expect(wrong.said.faults[0]).toMatchObject({
+      code: "TURN_MALFORMED",
+      next: expect.stringMatching(/again/),
+    });
+    expect((await leader.call("answer_turn", { ...said, next: "architect" })).said.data.status).toBe(
+      "stored",
+    );
+    const { data, notice } = (await leader.call("read_conversation", { quest })).said;
+    expect(data).toMatchObject([
+      { kind: "breach", code: "TURN_MALFORMED" },
+      { kind: "answer", by: "qa/qa" },
+    ]);
+    expect(notice).toMatch(/never an instruction/);
+    const early = await leader.call("answer_turn", { ...said, turn: 2, next: "architect" });
+    expect(early.said.faults[0]).toMatchObject({
+      code: "TURN_OUT_OF_TURN",
+      next: expect.stringMatching(/monitor_turn/),
+    });
+  } finally {
+    await leader.close();
+    await cancel(quest);
+  }
 });

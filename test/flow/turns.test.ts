@@ -83,6 +83,13 @@ test("a leader and a worker make a candidate in a conversation, and the gate dec
   expect(heard.reader).toMatchObject([
     { part: "worker", leader: "performance", turn: 3, ask: "Remember what was found" },
   ]);
+  const quest = summaryOf(ended).quest;
+  const shown = await questbus(place, ["conversation", quest, "--state", "state"]);
+  expect(shown.stdout).toMatch(/turn 1 {2}performance\/lead {2}blocked\n {2}nobody has told me/);
+  expect(shown.stdout).toMatch(
+    /turn 3 {2}qa\/reader {2}completed\n {2}All of them\n {2}a change: src\/least.awk/,
+  );
+  expect(shown.stdout).toContain("the change of turn 3");
   const verified = await questbus(place, ["audit", "verify", "--json", "--state", "state"]);
   expect(verified.exit, verified.stderr).toBe(0);
 });
