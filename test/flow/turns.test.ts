@@ -47,7 +47,7 @@ test("a leader and a worker make a candidate in a conversation, and the gate dec
   const files = ["src/least.awk", "src/most.awk", "src/total.awk"];
   const heard: Record<string, TurnWork[]> = { lead: [], reader: [] };
   const turns = { leader: "performance", workers: ["qa"], ask: "Remember what was found", turnWithin: "60s" };
-  const file = writeQuest(place, { fixers: [{ turns }], budget: { passes: 2 } });
+  const file = writeQuest(place, { fixers: [{ turns }], budget: { passes: 2 }, guards: [], profile: "none" });
   const running = startQuestbus(place, ["run", file, "--state", "state", "--json"]);
   journal = watchJournal(place.path("state"));
   await journal.until("quest.submitted");
