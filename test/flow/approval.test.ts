@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync } from "node:fs";
 import {
   type JournalWatch,
   makeTarget,
+  openMcp,
   openPlace,
   type Place,
   pidOf,
@@ -94,8 +95,24 @@ test("denied, the next pass is told; granted after the orchestrator was killed, 
     kind: "approval",
     approval: second.approval,
   });
-  const granted = await cli("approvals", "grant", second.approval, "--reason", "reviewed");
-  expect(granted.stdout, granted.stderr).toContain("granted");
+  // The decision comes by the other door, with what a model reads before it.
+  const mcp = await openMcp(place, {
+    stateDir: place.path("state"),
+    role: "operator",
+    era: "modern",
+    door: "stdio",
+  });
+  const listed = await mcp.call("list_approvals");
+  expect(listed.said.data).toMatchObject([{ approval: second.approval, status: "open" }]);
+  const read = await mcp.call("read_approval", { approval: second.approval });
+  expect(JSON.stringify(read.said)).toContain("2.0.0");
+  const granted = await mcp.call("decide_approval", {
+    approval: second.approval,
+    decision: "grant",
+    reason: "reviewed",
+  });
+  expect(granted.said.data, JSON.stringify(granted.said)).toMatchObject({ status: "granted" });
+  await mcp.close();
   const ended = await running.ended;
   expect(summaryOf(ended), ended.stderr).toMatchObject({
     status: "accepted",
