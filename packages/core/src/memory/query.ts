@@ -8,7 +8,9 @@ const wordForm = /[\p{L}\p{N}]+/gu;
 const wordCharsMin = 2;
 const wordCharsMax = 64;
 const idle = new Set(
-  "the and for with from than that this into not are was but its has can will node npm run src".split(" "),
+  "the and for with from than that this into not are was but its has can will of or to in at is it by on no an as be node npm run src".split(
+    " ",
+  ),
 );
 
 /** The words of some texts in lower case, each once, the first ones first. */

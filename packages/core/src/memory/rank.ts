@@ -19,7 +19,8 @@ export function wilsonLowerBound(successes: number, uses: number): number {
   const share = successes / uses;
   const square = z ** 2 / uses;
   const spread = z * Math.sqrt((share * (1 - share)) / uses + square / (4 * uses));
-  return Math.max(0, (share + square / 2 - spread) / (1 + square));
+  // What rounding leaves of nought, with no success, is nought.
+  return Math.min(share, Math.max(0, (share + square / 2 - spread) / (1 + square)));
 }
 
 export type Uses = { uses: number; successes: number };
