@@ -1,13 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { addCredential, credentialPath } from "@questbus/bus";
 import {
   type BareStack,
+  type Mcp,
   makeTarget,
+  openMcp,
   openPlace,
   type Place,
   questbus,
   startBareStack,
+  startQuestbus,
   type Target,
   watchJournal,
   writeQuest,
@@ -19,12 +24,51 @@ vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
 
 /** The workers of examples/workers: other languages, with nothing of ours. */
 const workers = join(import.meta.dirname, "..", "..", "examples", "workers");
+const sdk = join(import.meta.dirname, "..", "..", "packages", "agent");
 
 const missing = ["python3", "bash", "openssl"].filter((program) => spawnSync(program, ["--help"]).error);
 if (missing.length > 0)
   process.stderr.write(
     `\nSKIPPED: workers in other languages; install ${missing.join(", ")} to test them\n\n`,
   );
+
+/** Performance with the SDK: the built-in work, and a word of its own on top. */
+const withSdk = `import { joinAs } from "@questbus/agent";
+const stop = new AbortController();
+process.once("SIGTERM", () => stop.abort());
+await using agent = await joinAs({ credentials: process.argv[2], role: "performance", signal: stop.signal });
+await agent.handle({ validate: () => ({ summary: "says the SDK" }) });
+`;
+
+/** What an architect answers who is a model, and reads a brief: the quest's one candidate is tried. */
+// biome-ignore lint/suspicious/noExplicitAny: whatever a tool said
+const architectOf = (task: string, { spec, candidate }: any): object => {
+  const fixers = spec.fixers.map(({ name }: { name: string }, index: number) => {
+    return { index, name, files: [], usable: true, reason: "nobody has seen it yet" };
+  });
+  if (task === "plan") return { fixers, blastRadius: { files: 1, tracked: 12 }, seal: null };
+  if (task === "choose") return { fixer: 0, reason: "the only one", dropped: [] };
+  return { files: candidate.files, withinPlan: true };
+};
+
+/** The worker's loop of an MCP client, until it is closed. */
+async function loop({ call }: Mcp): Promise<never> {
+  for (;;) {
+    const { said } = await call("claim_assignment", { wait_ms: 5_000 });
+    if (said.data?.status !== "granted") continue;
+    const { assignment, epoch, task, brief } = said.data;
+    const signed = task === "review" ? { sign_off: { vote: "yes", reasons: ["within the plan"] } } : {};
+    const given = {
+      assignment,
+      epoch,
+      summary: `${task} by a model`,
+      result: architectOf(task, brief),
+      ...signed,
+    };
+    const answer = await call("submit_report", given);
+    if (answer.isError) throw new Error(JSON.stringify(answer.said));
+  }
+}
 
 describe.skipIf(missing.length > 0)("workers in other languages", () => {
   let place: Place;
@@ -35,10 +79,10 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
   beforeEach(async () => {
     place = openPlace("any-language");
     target = makeTarget(place);
-    stack = await startBareStack(place.path("state"), {
-      env: place.env,
-      agents: ["architect", "performance", "ops"],
-    });
+    mkdirSync(place.path("state"));
+    addCredential(place.path("state"), { role: "performance", name: "sdk" });
+    addCredential(place.path("state"), { role: "ops", name: "command" });
+    stack = await startBareStack(place.path("state"), { env: place.env });
   });
   afterEach(async () => {
     for (const child of children) {
@@ -60,24 +104,74 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
     return { pid: child.pid, printed: () => text };
   }
 
-  test("a quest is accepted with a candidate from plain shell, and QA in Python; both find a new broker", async () => {
+  test("five agents of five kinds work one quest to acceptance: SDK, Python, shell, an MCP client and a command; they find a new broker", async () => {
     const python = start("python3", join(workers, "python/qa.py"), "--state", "state");
     const shell = start("bash", join(workers, "shell/supply.sh"), "state", "cat", target.patch("gain"));
+    mkdirSync(place.path("node_modules", "@questbus"), { recursive: true });
+    symlinkSync(sdk, place.path("node_modules", "@questbus", "agent"));
+    writeFileSync(place.path("worker.mjs"), withSdk);
+    const js = start(process.execPath, "worker.mjs", credentialPath("state", "performance", "sdk"));
+    const says = `echo '{"summary":"says a command"}'`;
+    const named = ["--role", "ops", "--credential", credentialPath("state", "ops", "command")];
+    const command = startQuestbus(place, [
+      "agent",
+      "run",
+      "--state",
+      "state",
+      ...named,
+      "--",
+      "sh",
+      "-c",
+      says,
+    ]);
     const journal = watchJournal(place.path("state"));
-    await journal.until("agent.joined", ({ pid }) => pid === python.pid);
+    for (const { pid } of [python, js, command])
+      await journal.until("agent.joined", (body) => body.pid === pid);
+    const mcp = await openMcp(place, {
+      stateDir: place.path("state"),
+      role: "architect",
+      era: "modern",
+      door: "stdio",
+    });
     await stack.replaceBroker();
+    const looping = loop(mcp);
     const file = writeQuest(place, { fixers: [{ worker: true }], budget: { passes: 1 } });
-    const ended = await questbus(place, ["run", file, "--state", "state", "--json"]);
-    const said = `${ended.stderr}\npython: ${python.printed()}\nshell: ${shell.printed()}`;
+    const running = questbus(place, ["run", file, "--state", "state", "--json"]);
+    const ended = await Promise.race([running, looping]);
+    looping.catch(() => {});
+    await mcp.close();
+    const said = `${ended.stderr}\npython: ${python.printed()}\nshell: ${shell.printed()}\nsdk: ${js.printed()}\ncommand: ${command.printed().stderr}`;
+    command.signal("SIGINT");
+    await command.ended;
     const { quest, ...summary } = summaryOf(ended);
     expect(summary, said).toMatchObject({
       status: "accepted",
       passes: [{ n: 1, fixer: "worker", verdict: "ACCEPT" }],
     });
 
-    const byQa = journal.of("task.reported").filter(({ actor }) => actor.role === "qa");
+    const reports = journal.of("task.reported").map(({ actor, body: { report } }) => {
+      return `${actor.role}/${actor.name} ${report.task}`;
+    });
+    const supplied = journal.of("candidate.supplied").map(({ actor }) => `${actor.role}/${actor.name}`);
+    const left = await journal.until("agent.left", () => true);
     journal.close();
-    expect(byQa.map(({ body }) => body.report.task)).toEqual(["base-suite", "separate", "suite"]);
+    expect(reports).toEqual([
+      "architect/architect plan",
+      "ops/command fitness",
+      "qa/qa base-suite",
+      "performance/sdk base-measure",
+      "architect/architect choose",
+      "qa/qa separate",
+      "ops/command prepare",
+      "performance/sdk produce",
+      "architect/architect review",
+      "qa/qa suite",
+      "performance/sdk gate",
+      "ops/command guard",
+      "ops/command settle",
+    ]);
+    expect(supplied).toEqual(["worker/worker"]);
+    expect(left.actor).toEqual({ role: "ops", name: "command" });
     expect(python.printed()).toContain(`${quest} pass 1 suite: suite on the candidate: green`);
     expect(shell.printed()).toContain(`${quest} pass 1: supplied`);
     const verified = await questbus(place, ["audit", "verify", "--state", "state", "--json"]);

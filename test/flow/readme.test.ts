@@ -1,7 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openPlace, type Place, runGit } from "@questbus/testkit";
+import {
+  openPlace,
+  type Place,
+  program,
+  type Running,
+  runGit,
+  startProgram,
+  until,
+  watchJournal,
+} from "@questbus/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readSubmission } from "../../packages/cli/src/quest-file.ts";
 
@@ -78,3 +87,48 @@ test("the quest file is admitted, with its patch", async () => {
   expect(command.document).toMatchObject({ intent: "optimize", goal: { improveBy: "20%" } });
   expect(command.resolved).toEqual([{ name: "faster.patch", sha256: expect.stringMatching(/^\w{64}$/) }]);
 });
+
+const hasSpoken = ({ printed }: Running): boolean =>
+  /questbus is up|works with/.test(Object.values(printed()).join());
+
+test("four commands lead from the demo to an assignment that an agent of one's own has done", async () => {
+  const lines = /^From there[\s\S]*?^```sh\n([\s\S]*?)^```/m.exec(readme)?.[1]?.trim().split("\n") ?? [];
+  expect(lines).toHaveLength(4);
+  const [demo = "", ...others] = lines;
+  expect(demo).toBe("npm run demo");
+  // What the demo leaves, without the quests that it runs.
+  const left = openPlace("readme-agent", "preferred");
+  const examples = join(import.meta.dirname, "..", "..", "examples");
+  const made = (...parts: string[]): string => left.path(".questbus", "demo", ...parts);
+  for (const name of ["access-report", "fixes", "faster-report.quest.yaml"])
+    cpSync(join(examples, name), made(name), { recursive: true });
+  runGit(made("access-report"), "init", "--quiet");
+  runGit(made("access-report"), "add", "--all");
+  runGit(made("access-report"), "commit", "--quiet", "--message", "Access report");
+  const sinceMs = performance.now();
+  const own = (line: string): string =>
+    line.replace(/ &$/, "").replace("npx questbus", `exec "${process.execPath}" "${program}"`);
+  const running: Running[] = [];
+  for (const line of others) {
+    // As one does who types: what the line before says is waited for.
+    await until("what was started before to have said so", () => running.every((each) => hasSpoken(each)));
+    running.push(startProgram(left, "sh", ["-c", own(line)]));
+  }
+  const journal = watchJournal(left.path(".questbus"));
+  const { actor, body } = await journal.until("task.reported", ({ report }) => report.task === "plan");
+  const tookS = (performance.now() - sinceMs) / 1_000;
+  process.stderr.write(
+    `from the demo's end to an assignment that an agent of one's own has done: ${tookS.toFixed(1)} s\n`,
+  );
+  journal.close();
+  for (const each of running.toReversed()) {
+    each.signal("SIGINT");
+    await each.ended;
+  }
+  await left.close();
+  expect(actor).toEqual({ role: "architect", name: "command" });
+  expect(body.report).toMatchObject({
+    fault: null,
+    summary: expect.stringMatching(/; my agent has looked$/),
+  });
+}, 120_000);

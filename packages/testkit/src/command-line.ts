@@ -19,9 +19,18 @@ export const program = fileURLToPath(new URL("../../cli/bin/questbus.cjs", impor
 type Options = { env?: NodeJS.ProcessEnv };
 
 /** Starts `questbus ARGS` in the place. */
-export function startQuestbus(place: Place, args: readonly string[], options: Options = {}): Running {
+export const startQuestbus = (place: Place, args: readonly string[], options: Options = {}): Running =>
+  startProgram(place, process.execPath, [program, ...args], options);
+
+/** Starts any program in the place. */
+export function startProgram(
+  place: Place,
+  file: string,
+  args: readonly string[],
+  options: Options = {},
+): Running {
   const env = { ...place.env, ...options.env };
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(file, args, {
     cwd: place.dir,
     env,
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,6 +1,13 @@
 export { type BareCluster, startBareCluster } from "./bare-cluster.ts";
 export { type BareStack, compileCache, startBareStack } from "./bare-stack.ts";
-export { type Finished, questbus, type Running, startQuestbus } from "./command-line.ts";
+export {
+  type Finished,
+  program,
+  questbus,
+  type Running,
+  startProgram,
+  startQuestbus,
+} from "./command-line.ts";
 export { type Crashes, openCrashes } from "./crash.ts";
 export { type Holds, openHolds } from "./hold.ts";
 export { type JournalWatch, readValue, tamper, watchJournal } from "./journal.ts";
