@@ -5,6 +5,7 @@ import {
   type BusConnection,
   connectBus,
   createClient,
+  givenBroker,
   pause,
   readCredential,
   systemTime,
@@ -71,8 +72,9 @@ const againMs = 500;
 /** Refused so often in a row, without being let in: not a broker that is starting. */
 const refusalsMax = 3;
 
-/** @throws QuestbusError AGENT_NOT_FOUND, STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
+/** @throws QuestbusError USAGE, AGENT_NOT_FOUND, STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
 export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
+  if (!options.credentials) throw noCredential();
   const credential = readCredential(resolve(options.credentials));
   const role = roleSchema.safeParse(credential.role).data;
   if (!role || role !== options.role) throw otherRole(options, credential.role);
@@ -179,7 +181,7 @@ async function connected(
 const stackRecord = z.object({ url: z.string(), space: z.string() });
 
 function addressOf({ url, space }: JoinOptions, stateDir: string): { url: string; space: string } {
-  const given = url ?? process.env.NATS_URL;
+  const given = url ?? givenBroker(process.env);
   if (given) return { url: given, space: space ?? spaceDefault };
   const file = join(stateDir, "stack.json");
   try {
@@ -200,6 +202,14 @@ function stateDirOf(credentialPath: string): string {
   const folder = dirname(credentialPath);
   return basename(folder) === "credentials" ? dirname(folder) : join(folder, "questbus-agent");
 }
+
+const noCredential = (): QuestbusError =>
+  new QuestbusError({
+    code: "USAGE",
+    message: "joinAs needs the path of a credential",
+    where: "credentials",
+    next: "name the file that questbus agent add NAME --role ROLE prints",
+  });
 
 const otherRole = ({ credentials, role }: JoinOptions, of: string): QuestbusError =>
   new QuestbusError({

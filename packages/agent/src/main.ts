@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import { connectBus, createClient, credentialPath } from "@questbus/bus";
-import { faultsOf, limit, redactText, role as roleSchema, sandboxPolicies } from "@questbus/protocol";
+import { faultsOf, limit, redactLine, role as roleSchema, sandboxPolicies } from "@questbus/protocol";
 import { openSandbox } from "@questbus/workbench";
 import { pino } from "pino";
 import { z } from "zod";
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 });
 const { name = "", state = "", url = "", space = "" } = values;
 const log = pino(
-  { name, level: process.env.QUESTBUS_LOG ?? "info", hooks: { streamWrite: redactText } },
+  { name, level: process.env.QUESTBUS_LOG ?? "info", hooks: { streamWrite: redactLine } },
   pino.destination({ dest: 2, sync: true }),
 );
 

@@ -24,6 +24,9 @@ export function openSpool(dir: string): Spool {
     drop: (id) => rmSync(fileOf(id), { force: true }),
     list() {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
+      // Of a process that died before it was whole: its report was not sent.
+      for (const file of readdirSync(dir).filter((each) => each.endsWith(".json.new")))
+        rmSync(join(dir, file), { force: true });
       return readdirSync(dir)
         .filter((file) => file.endsWith(".json"))
         .flatMap((file) => {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandData } from "@questbus/protocol";
 import { describe, expect, it } from "vitest";
@@ -75,7 +75,7 @@ describe("an agent that is told to stop", () => {
       drainMs: 5_000,
       behaviour: { test: slow, fix: slow, validate: slow },
     });
-    expect(verbs).toEqual(["hello", "claim", "report"]);
+    expect(verbs).toEqual(["hello", "claim", "report", "leave"]);
   });
 
   it("gives back what it cannot finish in time", async () => {
@@ -88,9 +88,23 @@ describe("an agent that is told to stop", () => {
       drainMs: 20,
       behaviour: { test: endless, fix: endless, validate: endless },
     });
-    expect(verbs).toEqual(["hello", "claim", "release"]);
+    expect(verbs).toEqual(["hello", "claim", "release", "leave"]);
     expect(line.of("release")).toEqual([
       { assignment: "q-00000000.performance", epoch: 7, reason: "the agent stops" },
     ]);
   });
+});
+
+it("what a process that died left half written is removed, and is no report", () => {
+  const dir = join(stateDir, "spool");
+  const spool = openSpool(dir);
+  spool.list();
+  writeFileSync(join(dir, "half.json.new"), '{"task":');
+  expect(spool.list()).toEqual([]);
+  expect(existsSync(join(dir, "half.json.new"))).toBe(false);
+});
+
+it("an agent that may finish what it holds says at its end that it waits for nothing any more", async () => {
+  expect((await live(bus([]), { drainMs: 1 })).verbs).toEqual(["hello", "claim", "leave"]);
+  expect((await live(bus([]))).verbs).toEqual(["hello", "claim"]);
 });

@@ -34,6 +34,7 @@ export {
   removeCredential,
   watchCredentials,
 } from "./credential.ts";
+export { givenBroker } from "./given-broker.ts";
 export { type DeadMessage, type ReadCommand, readCommand } from "./incoming.ts";
 export { type LeaderLease, openLeaderLease } from "./lease.ts";
 export { announceServing, type Command, type CommandHandlers, serveCommands } from "./server.ts";

@@ -7,9 +7,12 @@ import { principals, QuestbusError } from "@questbus/protocol";
 export const isOfStack = ({ role, name }: AgentId): boolean =>
   principals.some((each) => each === role && each === name);
 
-export const ofStack = ({ role, name }: AgentId): QuestbusError =>
+export const ofStack = (
+  { role, name }: AgentId,
+  next: string = "take a name that is no role",
+): QuestbusError =>
   new QuestbusError({
     code: "AGENT_EXISTS",
     message: `${role}/${name} is the stack's own`,
-    next: "take a name that is no role",
+    next,
   });

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
 import { commandHandlers, joinAs, refuseAgentCommand } from "@questbus/agent";
 import { addCredential, credentialPath } from "@questbus/bus";
 import { exitCode, type Phase, QuestbusError, type Role } from "@questbus/protocol";
@@ -23,6 +24,7 @@ export async function runCommandAgent(
   { state, json, signal }: Common,
 ): Promise<number> {
   refuseAgentCommand(role, command);
+  refuseMissing(command[0] ?? "");
   const given = Object.fromEntries(env.map((each) => [each, variable(each)]));
   const credentials = credential ?? ensured(state, { role, name });
   const onTrouble = (faults: Parameters<typeof printFaults>[0]): void => printFaults(faults, json);
@@ -30,6 +32,26 @@ export async function runCommandAgent(
   note(`${agent.role}/${agent.name} works with ${command[0]}; Ctrl-C ends it`);
   await agent.handle(commandHandlers({ command, phases, timeoutMs: timeout, env: given }));
   return exitCode.interrupted;
+}
+
+/** Before any work is taken: what cannot be started would fail all of it. */
+function refuseMissing(program: string): void {
+  const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
+  const isThere = folders.some((folder) => {
+    try {
+      accessSync(folder === "" ? resolve(program) : join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (isThere) return;
+  throw new QuestbusError({
+    code: "AGENT_COMMAND_FAILED",
+    message: `there is no program ${program}, or it may not be run`,
+    where: program,
+    next: "name one that is there, and make it executable: chmod +x",
+  });
 }
 
 function variable(name: string): string {

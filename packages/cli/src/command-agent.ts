@@ -83,7 +83,7 @@ export async function listCredentialed({ state, json }: Common): Promise<number>
 export async function revokeAgent(agent: AgentId, { state, json }: Common): Promise<number> {
   const dir = resolve(state);
   refuseFile(dir);
-  if (isOfStack(agent)) throw ofStack(agent);
+  if (isOfStack(agent)) throw ofStack(agent, `to be without it: questbus up --without ${agent.role}`);
   const stack = findStack(dir);
   const path = credentialPath(dir, agent.role, agent.name);
   const kept = statSync(path, { throwIfNoEntry: false }) ? readable(path) : null;

@@ -51,6 +51,7 @@ function speakerOf(path: string | undefined, state: string): Speaker {
 
 /** `questbus mcp config`: what an MCP client's file has to say to start this server. */
 export function showMcpConfig(client: McpClient, credential: string | undefined, common: Common): number {
+  if (credential !== undefined) readCredential(resolve(credential));
   const program = fileURLToPath(new URL("../bin/questbus.cjs", import.meta.url));
   const named = credential === undefined ? [] : ["--credential", resolve(credential)];
   const args = [program, "mcp", "--state", resolve(common.state), ...named];

@@ -12,6 +12,7 @@ import {
   credentialPath,
   ensureCredentials,
   findBroker,
+  givenBroker,
   nodeDir,
   planBrokers,
   startBroker,
@@ -35,7 +36,6 @@ import { keepBackups } from "./backup-schedule.ts";
 import { type BrokerRefusals, tellRefusals } from "./broker-refusals.ts";
 import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
-import { givenBroker } from "./given-broker.ts";
 import { endWhenSilent } from "./heartbeat.ts";
 import { note, paintError } from "./output.ts";
 import { readSettings, sandboxPolicy } from "./setting.ts";

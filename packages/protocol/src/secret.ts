@@ -23,12 +23,25 @@ const inAddress = /\b([a-z][a-z0-9+.-]{1,15}:\/\/[^\s:/@"']{1,100}):[^\s/@"']{1,
 const triggers =
   /BEGIN |S[UAONCX][A-Z2-7]{56}|gh[pousr]_|github_pat_|glpat-|sk-|AKIA|ASIA|xox|npm_|AIza|eyJ|:\/\//;
 
+/** What each replaced secret begins with. */
+export const redactedMark = "[redacted: ";
+
 /** The text with `[redacted: …]` where a secret stood. */
 export function redactText(text: string): string {
   if (!triggers.test(text)) return text;
   let clean = text;
-  for (const [name, form] of forms) clean = clean.replace(form, `[redacted: ${name}]`);
+  for (const [name, form] of forms) clean = clean.replace(form, `${redactedMark}${name}]`);
   return clean.replace(inAddress, "$1:[redacted: password]@");
+}
+
+/** A line of a log, which stays JSON: a form that runs to the end of its text ends with that text. */
+export function redactLine(line: string): string {
+  if (!triggers.test(line)) return line;
+  try {
+    return `${JSON.stringify(redact(JSON.parse(line)))}\n`;
+  } catch {
+    return redactText(line);
+  }
 }
 
 /** A JSON value with every text in it redacted; itself, where there is no secret. */

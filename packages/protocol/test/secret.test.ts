@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { limit, redact, redactText } from "../src/index.ts";
+import { limit, redact, redactLine, redactText } from "../src/index.ts";
 
 // Put together here, so that no scanner takes this file for a leak.
 const seed = `SU${"AC4X7PQ2".repeat(7)}`;
@@ -61,4 +61,16 @@ test.each([
   const fromMs = performance.now();
   redactText(text);
   expect(performance.now() - fromMs).toBeLessThan(1_000);
+});
+
+test("a line of a log stays JSON, also with a key that has no end", () => {
+  const key = `-----BEGIN ${"PRIVATE"} KEY-----\nMIIEvQIBADANBgkq`;
+  const line = `${JSON.stringify({ level: 30, err: { message: key }, msg: "and on" })}\n`;
+  expect(JSON.parse(redactLine(line))).toEqual({
+    level: 30,
+    err: { message: "[redacted: private key]" },
+    msg: "and on",
+  });
+  expect(redactLine("plain\n")).toBe("plain\n");
+  expect(redactLine(`not JSON ${seed}\n`)).toBe("not JSON [redacted: nkey seed]\n");
 });

@@ -6,6 +6,7 @@ import {
   type EventBody,
   limit,
   type NewEvent,
+  redactedMark,
   type Verb,
 } from "@questbus/protocol";
 import { refuse } from "../quest/draft.ts";
@@ -25,6 +26,9 @@ export const isKept = (openOfSender: number): boolean => openOfSender < limit.de
 /** What only says something while its sender waits for the answer, or would act on dead letters itself. */
 const momentary: readonly Verb[] = [
   "hello",
+  "leave",
+  "revoke",
+  "refusals",
   "claim",
   "renew",
   "note",
@@ -59,6 +63,8 @@ export function textToRetry(letter: DeadLetter, body: EventBody["message.dead"] 
   }
   if (!isWhole(body)) {
     const next = `have its sender send it again, then: questbus dead drop ${id}`;
+    if (body.excerpt.includes(redactedMark))
+      refuse("DEAD_NOT_RETRYABLE", `a secret was taken out of ${id} before it was kept`, next);
     refuse("DEAD_NOT_RETRYABLE", `of ${id} only the first ${limit.deadLetterBytesMax} bytes were kept`, next);
   }
   return body.excerpt;

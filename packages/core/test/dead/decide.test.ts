@@ -95,3 +95,13 @@ test("what a retry found is recorded by the letter's id", () => {
     body: { letter: "d-17", faults: ["data: no"] },
   });
 });
+
+test("a letter out of which a secret was taken says so, and is not read again without it", () => {
+  const kept = bodyOf('{"text":"hunter2"}', '{"text":"[redacted: API key]"}');
+  expect(() => textToRetry(letter(), kept)).toThrow(
+    expect.objectContaining({
+      code: "DEAD_NOT_RETRYABLE",
+      message: expect.stringContaining("a secret was taken out"),
+    }),
+  );
+});
