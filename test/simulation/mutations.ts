@@ -10,6 +10,7 @@ const desk = "packages/orchestrator/src/desk.ts";
 const questBook = "packages/orchestrator/src/quest-book.ts";
 const projection = "packages/orchestrator/src/projection.ts";
 const decide = "packages/core/src/quest/decide.ts";
+const claim = "packages/core/src/quest/claim.ts";
 const machine = "packages/core/src/assignment/machine.ts";
 const client = "packages/bus/src/client.ts";
 const askDecide = "packages/core/src/ask/decide.ts";
@@ -81,7 +82,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "a claim does not raise the epoch",
-    file: decide,
+    file: claim,
     from: "epoch: assignment.epoch + 1,",
     to: "epoch: Math.max(1, assignment.epoch),",
   },
