@@ -73,12 +73,15 @@ describe("a run that rides on the stack of another command", () => {
     holds.set("one");
     holds.set("two");
     const journal = watchJournal(place.path("state"));
-    const first = start(["run", quest("one", holds.command("one"))], holds.env);
+    const first = start(
+      ["run", quest("one", holds.command("one"), { fixers: [{ patch: target.patch("breaks-test") }] })],
+      holds.env,
+    );
     await holds.reached("one");
     const second = start(["run", quest("two", holds.command("two"))], holds.env);
     await until("both quests to be stored", () => journal.of("quest.submitted").length === 2);
     holds.lift("one");
-    expect((await first.ended).exit).toBe(0);
+    expect((await first.ended).exit).toBe(7);
     await holds.reached("two");
     holds.lift("two");
     const { exit, stderr } = await second.ended;

@@ -103,7 +103,7 @@ describe("three candidates that fail", () => {
   test("cancel ends a quest that waits, exit 0, and its escalation is closed", async () => {
     const { quest, escalation } = await escalated(
       { budget: { passes: 1 }, title: "To be cancelled" },
-      "no-effect",
+      "breaks-test",
     );
     const cancelled = await cli("cancel", quest, "--reason", "no time", "--json");
     expect(cancelled.exit, cancelled.stderr).toBe(0);
@@ -146,28 +146,28 @@ describe("retry", () => {
 });
 
 describe("gains that were kept, short of the goal", () => {
-  const gains: ChangeName[] = ["gain-least", "gain-most", "gain-total"];
+  const gains: ChangeName[] = ["gain-least", "gain-most"];
 
   test("accept integrates them all as one commit, exit 0", async () => {
     const base = target.git("rev-parse", "HEAD");
     const stand = target.stand();
-    const kept = await escalated({ goal: { improveBy: "60%" } }, ...gains);
-    expect(verdictsOf(kept)).toEqual(["KEEP", "KEEP", "KEEP"]);
+    const kept = await escalated({ goal: { improveBy: "60%" }, budget: { passes: 2 } }, ...gains);
+    expect(verdictsOf(kept)).toEqual(["KEEP", "KEEP"]);
     const ruled = await rule(kept.escalation, "accept");
     expect(ruled.exit, ruled.stderr).toBe(0);
     const { accepted, status } = summaryOf(ruled);
     expect(status).toBe("accepted");
     expect(target.git("rev-parse", `${accepted?.commit}^@`)).toBe(base);
-    const files = ["CHANGELOG.md", "src/least.awk", "src/most.awk", "src/total.awk"];
+    const files = ["CHANGELOG.md", "src/least.awk", "src/most.awk"];
     expect(target.git("diff", "--name-only", base, accepted?.branch ?? "").split("\n")).toEqual(files);
     expect(target.git("show", `${accepted?.branch}:CHANGELOG.md`)).toMatch(
-      /steps (49|50|51)(\.\d)? % better/,
+      /steps (32|33|34)(\.\d)? % better/,
     );
     expect(target.stand()).toBe(stand);
   });
 
   test("the next quest builds on them: two small gains reach a goal that neither reaches alone", async () => {
-    const patches = gains.slice(0, 2).map((name) => ({ patch: target.patch(name) }));
+    const patches = gains.map((name) => ({ patch: target.patch(name) }));
     const run = await cli(
       "run",
       writeQuest(scene.place, { fixers: patches, goal: { improveBy: "25%" } }),

@@ -210,7 +210,7 @@ answer() { :; }
 });
 
 describe.skipIf(process.platform !== "linux")("a saving that is not there from outside", () => {
-  const honest = "work() { sleep 0.2; }\n";
+  const honest = "work() { sleep 0.12; }\n";
   /** On a machine too busy to show that it is missing, nothing shows that it is there. */
   const refused = expect.stringMatching(/^(HACK_SUSPECTED|INCONCLUSIVE)$/);
 
@@ -219,7 +219,7 @@ describe.skipIf(process.platform !== "linux")("a saving that is not there from o
       bench: timing,
       unit: "us",
       base: honest,
-      candidate: "work() { sleep 0.2 >/dev/null 2>&1 & sleep 0.03; }\n",
+      candidate: "work() { sleep 0.12 >/dev/null 2>&1 & sleep 0.02; }\n",
     });
     expect(seen.kinds).toEqual([]);
     expect(seen.verdict.verdict, seen.reason).toEqual(refused);
@@ -231,7 +231,7 @@ describe.skipIf(process.platform !== "linux")("a saving that is not there from o
       bench: timing,
       unit: "us",
       base: honest,
-      candidate: `work() { sleep 0.2; }\ndate() { echo $(( $(command date +%s%N) / 2 )); }\n`,
+      candidate: `work() { sleep 0.12; }\ndate() { echo $(( $(command date +%s%N) / 2 )); }\n`,
     });
     expect(seen.verdict.verdict, seen.reason).toEqual(refused);
     expect(seen.reason).toMatch(/cost says that .*from outside/);
