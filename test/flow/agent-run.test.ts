@@ -65,4 +65,13 @@ test("a quest is worked to acceptance, and each report of the two roles is a pro
   expect((await Promise.all(programs.map(({ ended }) => ended))).map((each) => each.exit)).toEqual([
     130, 130,
   ]);
+  const { agents } = JSON.parse((await cli("agents", "--json")).stdout) as {
+    agents: { name: string; presence: string }[];
+  };
+  expect(agents.map(({ name, presence }) => `${name} ${presence}`).sort()).toEqual([
+    "command stopped",
+    "command stopped",
+    "ops connected",
+    "performance connected",
+  ]);
 });

@@ -64,7 +64,7 @@ export const busUnavailable = (message: string, url: string): QuestbusError =>
     next: "start the stack with questbus up, or check NATS_URL and --state DIR",
   });
 
-const credentialRefused = ({ role, name, path }: Credential): QuestbusError =>
+export const credentialRefused = ({ role, name, path }: Credential): QuestbusError =>
   new QuestbusError({
     code: "CREDENTIAL_REFUSED",
     message: `the broker does not let ${role}/${name} in`,

@@ -19,7 +19,7 @@ export {
   type WatchOptions,
 } from "./client.ts";
 export { connectedKeys } from "./connected.ts";
-export { type BusConnection, type ConnectOptions, connectBus } from "./connection.ts";
+export { type BusConnection, type ConnectOptions, connectBus, credentialRefused } from "./connection.ts";
 export {
   type AgentId,
   addCredential,

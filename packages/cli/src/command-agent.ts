@@ -6,7 +6,6 @@ import {
   addCredential,
   type Credential,
   connectBus,
-  connectedKeys,
   createClient,
   credentialPath,
   listCredentials,
@@ -16,6 +15,7 @@ import {
 import { exitCode, QuestbusError } from "@questbus/protocol";
 import { isOfStack, ofStack } from "./agent-name.ts";
 import type { Common } from "./command-run.ts";
+import { keysOf } from "./connected.ts";
 import { ago, note, printData, printJson, table } from "./output.ts";
 import { findStack, type StackAddress } from "./stack-record.ts";
 import { makeStateDir, mcpTokenPath, refuseFile } from "./state-dir.ts";
@@ -147,21 +147,6 @@ async function isSoon(look: () => Promise<boolean | null>, wanted: boolean): Pro
     await delay(lookEveryMs);
     if ((await look()) === wanted) return true;
     if (performance.now() > untilMs) return false;
-  }
-}
-
-/** Who is connected, by public key; null where the broker does not say. */
-async function keysOf({ url, space }: StackAddress, dir: string): Promise<ReadonlySet<string> | null> {
-  try {
-    const credential = credentialPath(dir, "system", "main");
-    const connection = await connectBus({ url, space, credential });
-    try {
-      return await connectedKeys(connection);
-    } finally {
-      await connection.close();
-    }
-  } catch {
-    return null;
   }
 }
 

@@ -38,7 +38,14 @@ import { injectionsCounted, injectionsOf } from "./injection.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
-import { agentRows, escalationRows, listMax, questRows, summarizedQuest } from "./read-rows.ts";
+import {
+  agentRows,
+  escalationRows,
+  listMax,
+  type Presence,
+  questRows,
+  summarizedQuest,
+} from "./read-rows.ts";
 import { countRefused, othersRefused, refusedCounted } from "./refused.ts";
 import { matrixText, stagesText } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
@@ -197,6 +204,9 @@ function printEscalation(id: string, state: QuestState, stateDir: string): void 
   printData(`${state.escalation?.detail ?? ""}\n\n${matrixText(state, stateDir)}\n`);
 }
 
+const standing = (presence: Presence | null): string =>
+  presence === null || presence === "connected" ? "fine" : presence;
+
 /** `questbus agents`: the role agents, and what each holds. */
 export async function listAgents(common: Common): Promise<number> {
   const agents = await agentRows(common.state);
@@ -211,7 +221,7 @@ export async function listAgents(common: Common): Promise<number> {
         each.holds ?? "-",
         each.progress ? progressText(each.progress) : "-",
         [
-          each.breaker ? printable(breakerText(each.breaker, Date.now())) : "fine",
+          each.breaker ? printable(breakerText(each.breaker, Date.now())) : standing(each.presence),
           ...(each.injections > 0 ? [injectionsCounted(each.injections)] : []),
           ...(each.refused > 0 ? [refusedCounted(each.refused)] : []),
         ].join("; "),

@@ -1,7 +1,15 @@
 import { join, resolve } from "node:path";
-import { type BusClient, type BusConnection, type Credential, connectBus, createClient } from "@questbus/bus";
+import {
+  type BusClient,
+  type BusConnection,
+  type Credential,
+  connectBus,
+  createClient,
+  credentialRefused,
+  listCredentials,
+} from "@questbus/bus";
 import type { Gateway } from "@questbus/gateway";
-import { openStore } from "@questbus/store";
+import { openStore, type StoreReader } from "@questbus/store";
 import { openArtifacts } from "@questbus/workbench";
 import { storeDirOf } from "./cluster-state.ts";
 import { approvalRows, shownWithDiff } from "./command-approval.ts";
@@ -26,23 +34,32 @@ export function openGateway(
   const stateDir = resolve(state);
   const bus = openBus(stateDir, credential);
   const artifacts = openArtifacts(join(stateDir, "artifacts"));
+  const read = <T>(work: (store: StoreReader) => T): T => {
+    refuseRevoked(stateDir, credential);
+    return withStore(stateDir, work);
+  };
   return {
     who,
     bus: bus.client,
     close: bus.close,
     reads: {
       quests: ({ limit, before }) =>
-        withStore(stateDir, (store) => questRows(store, { limit, ...(before ? { before } : {}) })),
-      quest: (id) => withStore(stateDir, (store) => summarizedQuest(store, id)),
-      escalations: () => withStore(stateDir, escalationRows),
-      approvals: () => withStore(stateDir, (store) => approvalRows(store, false)),
-      approval: (id) => shownWithDiff(id, stateDir),
-      agents: () => agentRows(stateDir),
-      assignment: (id) => withStore(stateDir, (store) => store.getAssignment(id)),
+        read((store) => questRows(store, { limit, ...(before ? { before } : {}) })),
+      quest: (id) => read((store) => summarizedQuest(store, id)),
+      escalations: () => read(escalationRows),
+      approvals: () => read((store) => approvalRows(store, false)),
+      approval: (id) => {
+        refuseRevoked(stateDir, credential);
+        return shownWithDiff(id, stateDir);
+      },
+      agents: () => {
+        refuseRevoked(stateDir, credential);
+        return agentRows(stateDir);
+      },
+      assignment: (id) => read((store) => store.getAssignment(id)),
       journal: ({ afterSeq, limit, quest }) =>
-        withStore(stateDir, (store) => store.readJournal({ afterSeq, limit, ...(quest ? { quest } : {}) })),
-      deadLetters: (limit) =>
-        withStore(stateDir, (store) => store.listDead({ all: false, limit }).map(shownLetter)),
+        read((store) => store.readJournal({ afterSeq, limit, ...(quest ? { quest } : {}) })),
+      deadLetters: (limit) => read((store) => store.listDead({ all: false, limit }).map(shownLetter)),
     },
     hands: {
       async readSubmission(file, acceptDetectable) {
@@ -63,6 +80,13 @@ export function openGateway(
       putArtifact: artifacts.put,
     },
   };
+}
+
+/** Whose credential is no longer in the state directory reads nothing of it; the operator's own may not be made yet. */
+function refuseRevoked(stateDir: string, credential: Credential | string): void {
+  if (typeof credential === "string") return;
+  const isThere = listCredentials(stateDir).some(({ publicKey }) => publicKey === credential.publicKey);
+  if (!isThere) throw credentialRefused(credential);
 }
 
 type Link = { connection: BusConnection; client: BusClient };
@@ -97,6 +121,10 @@ function openBus(stateDir: string, credential: Credential | string) {
         next.connecting.then(
           (link) => {
             next.link = link;
+            // One that is closed for good never comes back.
+            void link.connection.closed.then(() => {
+              if (open === next) open = null;
+            });
           },
           () => {
             if (open === next) open = null;

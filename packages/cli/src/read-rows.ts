@@ -1,11 +1,15 @@
+import { resolve } from "node:path";
+import { type AgentId, listCredentials } from "@questbus/bus";
 import { acceptedChange, evidenceMatrix, type QuestState } from "@questbus/core";
 import { readBreakers } from "@questbus/orchestrator";
 import { actorText, type QuestQuery, type StoreReader } from "@questbus/store";
+import { keysOf } from "./connected.ts";
 import { heldProgress } from "./held.ts";
 import { countInjections } from "./injection.ts";
 import { questState } from "./journal-view.ts";
 import { countRefused } from "./refused.ts";
 import { withStore } from "./session.ts";
+import { findStack } from "./stack-record.ts";
 import { intentOf, outcomeOf, type QuestSummary, summaryOf } from "./summary.ts";
 import { openWithheld } from "./withheld.ts";
 
@@ -45,9 +49,26 @@ export const escalationRows = (store: StoreReader) =>
     .listEscalations({ status: "open" })
     .map((each) => ({ ...each, matrix: evidenceMatrix(questState(store, each.quest)) }));
 
+export type Presence = "connected" | "stopped" | "revoked";
+
+/** Whether an agent that joined is still there; null: the broker does not say. */
+async function presence(stateDir: string): Promise<(agent: AgentId) => Presence | null> {
+  const dir = resolve(stateDir);
+  const stack = findStack(dir);
+  const keys = stack && (await keysOf(stack, dir));
+  const credentials = listCredentials(dir);
+  return ({ role, name }) => {
+    const own = credentials.find((each) => each.role === role && each.name === name);
+    if (!own) return "revoked";
+    if (!keys) return null;
+    return keys.has(own.publicKey) ? "connected" : "stopped";
+  };
+}
+
 /** The agents that joined, and what each holds. */
 export async function agentRows(stateDir: string) {
   const progress = await heldProgress(stateDir);
+  const isHere = await presence(stateDir);
   return withStore(stateDir, (store) => {
     const held = store.listAssignments({ status: "leased" });
     const breakers = readBreakers(store);
@@ -62,6 +83,7 @@ export async function agentRows(stateDir: string) {
         breaker,
         injections: injections.get(actorText(agent)) ?? 0,
         refused: refused.get(actorText(agent)) ?? 0,
+        presence: isHere(agent),
         progress: progress.find((each) => each.assignment === holds) ?? null,
       };
     });
