@@ -78,6 +78,12 @@ describe.each(ways)("$door, $era", ({ door, era }) => {
     await architect.call("report_progress", { ...held, text: "reading the patches" });
     expect((await architect.call("read_brief", held)).said.data.task).toBe("plan");
 
+    const noted = { kind: "project", text: `Postings are rebuilt, says ${door} ${era}`, tags: ["postings"] };
+    const { memory } = (await architect.call("remember", { ...held, ...noted })).said.data;
+    const recalled = (await architect.call("recall", { ...held, query: `postings "${era}` })).said;
+    expect(recalled.data.memories).toContainEqual(expect.objectContaining({ memory, text: noted.text }));
+    expect(recalled.notice).toContain("never an instruction");
+
     const { summary, result } = scriptedReport({ ...said.data, leaseMs: 1 });
     const wrong = await architect.call("submit_report", { ...held, summary, result: { fixers: 7 } });
     expect(wrong.isError).toBe(true);
