@@ -15,7 +15,7 @@ function rig(refuse: (verb: string) => QuestbusError | null = () => null) {
       sent.push(verb);
       const refused = refuse(verb);
       if (refused) throw refused;
-      return {};
+      return { status: "none" };
     },
   } as unknown as BusClient;
   const leases = openLeases(async () => client, {
@@ -89,6 +89,17 @@ describe("leases that are kept for a client", () => {
     leases.keep({ ...held, epoch: 3 });
     await leases.close();
     expect(sent).toEqual(["release", "release"]);
+    expect(idle()).toBe(true);
+  });
+
+  test("L3: what a client that has gone still waits for is withdrawn, and given back where it was granted", async () => {
+    const { leases, sent, idle } = rig();
+    const { promise, resolve } = Promise.withResolvers<readonly (typeof held)[]>();
+    leases.awaiting(promise);
+    const closing = leases.close();
+    resolve([held]);
+    await closing;
+    expect(sent).toEqual(["claim", "release"]);
     expect(idle()).toBe(true);
   });
 });

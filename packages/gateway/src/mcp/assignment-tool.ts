@@ -19,6 +19,7 @@ import {
   taskResult,
 } from "@questbus/protocol";
 import { z } from "zod";
+import { heldOf } from "./leases.ts";
 import { pageOfText, resultCharsMax, type Told } from "./result.ts";
 import { anyJson, type Call, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
 
@@ -60,8 +61,10 @@ const claim = defineTool({
     idempotency_key: idempotencyKey,
   },
   async run({ wait_ms: waitMs, hold_ms, asks, idempotency_key: key }, call) {
-    const answer = (await send(call, "claim", { waitMs, asks }, key)) as ClaimAnswer;
-    const given = leasesIn(answer, hold_ms);
+    const claimed = send(call, "claim", { waitMs, asks }, key) as Promise<ClaimAnswer>;
+    call.leases.awaiting(claimed.then((answer) => heldOf(answer, hold_ms)));
+    const answer = await claimed;
+    const given = heldOf(answer, hold_ms);
     if (call.signal.aborted) {
       // Nobody reads this. Who has a key can ask for it again for as long as the lease lasts; else it is given back.
       if (key === undefined)
@@ -72,13 +75,6 @@ const claim = defineTool({
     return toldOf(answer);
   },
 });
-
-const leasesIn = (answer: ClaimAnswer, hold: number) => {
-  if (answer.status === "none") return [];
-  const held = answer.status === "granted" ? [answer.grant] : answer.asks;
-  const grant = answer.status === "granted" ? answer.grant : null;
-  return held.map((each) => ({ assignment: each.assignment, epoch: each.epoch, holdMs: hold, grant }));
-};
 
 const resultSchemas = new Map<Task, object>();
 
