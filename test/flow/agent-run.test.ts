@@ -31,6 +31,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
+  for (const program of programs ?? []) program.signal("SIGINT");
   up?.signal("SIGINT");
   await up?.ended;
   await place?.close();
