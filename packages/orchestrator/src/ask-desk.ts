@@ -1,6 +1,7 @@
 import {
   type AskState,
   applyAsk,
+  askAnswer,
   askGrant,
   askIdOf,
   askPhase,
@@ -18,6 +19,7 @@ import {
 } from "@questbus/core";
 import {
   type Actor,
+  type AskAnswer,
   type AskGrant,
   type AskReport,
   type AskReportAnswer,
@@ -47,6 +49,8 @@ type AskDeskParts = {
   refused(actor: Actor, error: QuestbusError, command: string): void;
   /** Throws where no new ask is taken. */
   admit(): void;
+  /** Whether an agent of the role waits for an ask. */
+  waits(role: string): boolean;
 };
 
 export class AskDesk {
@@ -97,8 +101,14 @@ export class AskDesk {
     return this.#offered.get(role)?.size ?? 0;
   }
 
-  isHeldIn(role: string): boolean {
-    return (this.#leased.get(role)?.size ?? 0) > 0;
+  /** Whether an agent of the role takes asks now: it waits for one, or holds one. */
+  takers(role: string): boolean {
+    return this.#parts.waits(role) || (this.#leased.get(role)?.size ?? 0) > 0;
+  }
+
+  /** What is answered to who asked, as it stands. */
+  told(ask: AskState): AskAnswer {
+    return askAnswer(ask, this.takers(ask.role));
   }
 
   /** The ask as it stands, with the same command as before too. */

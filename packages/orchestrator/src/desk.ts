@@ -1,4 +1,5 @@
 import {
+  type AskState,
   askWithheld,
   type DecideContext,
   type Draft,
@@ -79,6 +80,8 @@ import { TurnDesk } from "./turn-desk.ts";
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
 
+type DeskParts = { nowMs: () => number; waits: (role: string) => boolean; random?: Random | undefined };
+
 export class Desk {
   #tx: StoreWrites | null = null;
   readonly #nowMs: () => number;
@@ -98,7 +101,7 @@ export class Desk {
   readonly presence: PresenceDesk;
   readonly #memories: MemoryDesk;
 
-  constructor(store: Store, nowMs: () => number, random: Random = cryptoRandom) {
+  constructor(store: Store, { nowMs, waits, random = cryptoRandom }: DeskParts) {
     this.#nowMs = nowMs;
     this.#random = random;
     this.#quests = new QuestBook(store, (events, command, timeMs) => this.#append(events, command, timeMs));
@@ -107,6 +110,7 @@ export class Desk {
       append: (events, command) => this.#append(events.map(withoutSecrets), command, nowMs()),
       refused: (actor, error, id) => this.refusals.refused({ id, verb: "report", actor, quest: null }, error),
       admit: () => refuseInSafeMode(this.#pauses.all, "ask"),
+      waits,
     });
     const record = (event: NewEvent, command: string | null): JournalEvent => this.record(event, command);
     this.#pauses = new PauseDesk(store, { nowMs, record });
@@ -132,7 +136,8 @@ export class Desk {
       record,
       carryOut: (command) => {
         this.authorize(command);
-        return this.handle(command);
+        const data = this.handle(command);
+        return command.verb === "ask" ? this.asks.told(data as AskState) : data;
       },
     });
   }

@@ -1,5 +1,5 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream, Time } from "@questbus/bus";
-import { type AskState, askAnswer, isOver } from "@questbus/core";
+import { type AskState, isOver } from "@questbus/core";
 import {
   type Answer,
   type AskAnswer,
@@ -91,7 +91,8 @@ class Running {
 
   constructor(parts: OrchestratorParts) {
     this.#parts = parts;
-    this.#desk = new Desk(parts.store, parts.time.nowMs, parts.random);
+    const waits = (role: string): boolean => this.#waiting.takesAsks(role);
+    this.#desk = new Desk(parts.store, { waits, nowMs: parts.time.nowMs, random: parts.random });
     this.#publisher = openPublisher(parts);
   }
 
@@ -270,7 +271,7 @@ class Running {
   /** After the commit: who waits for an ask that ended is answered. */
   #endedAsks(): Settled[] {
     return this.#desk.asks.ended.flatMap((ask) => {
-      const answer: Answer = { ok: true, seq: this.#desk.lastSeq, data: this.#tellAsk(ask) };
+      const answer: Answer = { ok: true, seq: this.#desk.lastSeq, data: this.#desk.asks.told(ask) };
       return this.#waiting.takeAnswers(ask.id).map(({ command }) => ({ command, answer }));
     });
   }
@@ -309,7 +310,7 @@ class Running {
       const data = share === undefined && waits(command) ? null : this.#desk.handle(command, share);
       if (data === null) return this.#wait(received);
       if (command.verb === "ask" && this.#waitsOn(received, data as AskState)) return [];
-      const told = command.verb === "ask" ? this.#tellAsk(data as AskState) : data;
+      const told = command.verb === "ask" ? this.#desk.asks.told(data as AskState) : data;
       answer = { ok: true, seq: this.#desk.lastSeq, data: told };
     } catch (error) {
       if (!isRefusal(error)) throw error;
@@ -335,15 +336,6 @@ class Running {
     if (this.#waiting.answersCount >= limit.answersWaitingMax) return false;
     this.#waiting.parkAnswer(ask.id, received);
     return true;
-  }
-
-  #tellAsk(ask: AskState): AskAnswer {
-    return askAnswer(ask, this.#takers(ask.role));
-  }
-
-  /** Whether an agent of the role takes asks now: it waits for one, or holds one. */
-  #takers(role: string): boolean {
-    return this.#waiting.takesAsks(role) || this.#desk.asks.isHeldIn(role);
   }
 
   /** Answers are kept for some rows and some time, whichever is more: many asks fill rows fast. */
@@ -408,7 +400,7 @@ class Running {
     for (const received of monitors) this.#answerMonitor(received);
     for (const { ask, received } of asks) {
       const { role } = received.command.data as CommandData["ask"];
-      const data: AskAnswer = { ask, status: "pending", takers: this.#takers(role) };
+      const data: AskAnswer = { ask, status: "pending", takers: this.#desk.asks.takers(role) };
       received.command.respond({ ok: true, seq: this.#desk.lastSeq, data });
     }
   }
