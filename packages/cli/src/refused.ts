@@ -2,7 +2,7 @@ import { type EventBody, type JournalEvent, limit, plural } from "@questbus/prot
 import { actorText, type StoreReader } from "@questbus/store";
 
 /** Under `nobody`: attempts without a credential of this stack. */
-export const nobody = "nobody";
+const nobody = "nobody";
 
 const types = ["broker.refused", "refusals.counted"] as const;
 
