@@ -71,6 +71,23 @@ describe("a quest that waits for an approval", () => {
     await close(rig);
   });
 
+  it("denied again without anybody being asked, leaves the quest its deadline", async () => {
+    const rig = await openRig();
+    const fixers = [{ command: "./fix.sh" }, { human: "topic" }];
+    const quest = await submit(rig, { ...asking("one"), fixers, budget: { wallClock: "30m" } });
+    const same = { ...world[0], fixer: 0, tree: "2".repeat(40) };
+    const scripts = [same, same, { fixer: 1 }];
+    await play(rig, quest, scripts);
+    const approval = openIn(rig, quest);
+    dataOf(await send(rig, operator, "deny", { approval, reason: "no" }));
+    await play(rig, quest, scripts);
+    expect(rows(rig.store, "approval.denied")).toHaveLength(2);
+    expect(stateOf(rig, quest).passes[2]?.awaited).not.toBeNull();
+    await pass(rig, 1_800_000);
+    expect(rows(rig.store, "pass.judged")[2]?.body).toMatchObject({ cut: expect.any(String) });
+    await close(rig);
+  });
+
   it("is decided by an operator alone", async () => {
     const rig = await openRig();
     const approval = openIn(rig, await waiting(rig, "one"));

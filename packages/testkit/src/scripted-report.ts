@@ -58,7 +58,7 @@ export type PassScript = {
   nothing?: true;
   /** Signs of gaming that performance sees in what the fixer made. */
   suspicions?: Suspicion[];
-  /** The tree of the candidate; one of its own by default. */
+  /** The tree of the candidate, to which its diff leads; one of its own by default. */
   tree?: string;
   /** How long the fixer's quota is used up, each time it is asked. */
   quota?: number[];
@@ -123,7 +123,7 @@ function candidateOf({ brief }: Pick<Grant, "brief">, script: PassScript = {}): 
     files: script.files ?? ["src/search.js"],
     linesAdded: 3,
     linesRemoved: 1,
-    diff: { kind: "diff", sha256: sha(`diff ${name}`), sizeBytes: 40 },
+    diff: { kind: "diff", sha256: sha(`diff ${script.tree ?? name}`), sizeBytes: 40 },
   };
 }
 

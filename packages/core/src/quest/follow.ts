@@ -94,7 +94,9 @@ function offerApproved(draft: Draft, before: "produce" | "suite"): void {
   // Who said no to exactly this is not asked again.
   if (known?.word === "denied") {
     const reason = `denied before: ${known.reason ?? ""}`;
-    emit(draft, "approval.denied", { approval, hash, deadlineMs: null, reason });
+    // The clock stood for no time, and goes on.
+    const { deadlineMs } = draft.state;
+    emit(draft, "approval.denied", { approval, hash, deadlineMs, reason });
     judgeAndSettle(draft);
   }
 }
