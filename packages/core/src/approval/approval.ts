@@ -100,6 +100,21 @@ export function isUnapproved(state: QuestState, pass: PassState): boolean {
 export const grantedOperations = (state: QuestState): RestrictedOperation[] =>
   approvalsOf(state).flatMap(({ decision, operations }) => (decision?.word === "granted" ? operations : []));
 
+/** Whether the network was granted to these: what a fixer was granted before it ran is its own, and no other fixer's. */
+export function isNetworkGranted(state: QuestState, user: string): boolean {
+  const own = fixerOperations(state);
+  return approvalsOf(state).some(
+    ({ decision, before, operations }) =>
+      decision?.word === "granted" &&
+      operations.some(
+        (each) =>
+          each.kind === "network" &&
+          each.where === user &&
+          (before === null || own.some((other) => sameOperation(each, other))),
+      ),
+  );
+}
+
 /** Of these, what neither the quest file nor an approval allows. */
 export const notGranted = (
   operations: readonly RestrictedOperation[],

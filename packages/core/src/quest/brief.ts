@@ -1,5 +1,5 @@
 import { assignmentOf, type Brief, type Grant, limit, networkUsers, type Role } from "@questbus/protocol";
-import { grantedOperations } from "../approval/approval.ts";
+import { grantedOperations, isNetworkGranted } from "../approval/approval.ts";
 import { stepMachine } from "../assignment/machine.ts";
 import { stepOf } from "../assignment/schedule.ts";
 import { fixersTried, isFixerLeft } from "../fixer/left.ts";
@@ -13,10 +13,9 @@ const passLeft = (state: QuestState): boolean =>
   stepMachine(machineOf(state), { type: "PASS_STARTED" }) !== null && isFixerLeft(state);
 
 /** The quest, with the network for those of whom an operator has granted it since. */
-function grantedSpec({ spec, ...state }: QuestState): Brief["spec"] {
-  const users = networkUsers.filter((user) =>
-    grantedOperations({ spec, ...state }).some(({ kind, where }) => kind === "network" && where === user),
-  );
+function grantedSpec(state: QuestState): Brief["spec"] {
+  const { spec } = state;
+  const users = networkUsers.filter((user) => isNetworkGranted(state, user));
   if (users.length === 0) return spec;
   const network = networkUsers.filter((user) => users.includes(user) || spec.allow.network?.includes(user));
   return { ...spec, allow: { ...spec.allow, network } };

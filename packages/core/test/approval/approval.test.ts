@@ -301,6 +301,19 @@ describe("a fixer that asks for the network", () => {
     expect(count(play, "approval.opened")).toBe(1);
   });
 
+  test("has it for itself: another fixer of the quest has not, and it has it again", () => {
+    const play = held({ fixers: [part.fixers[0], { command: "./other.sh" }] });
+    grant(play);
+    goOn(play);
+    until(play, "plan", { fixer: 0, gain: 0 });
+    until(play, "produce", { fixer: 1 });
+    expect(network(claim(play))).toEqual([]);
+    report(play, scriptedReport(grantOf(play.state, "performance"), { gain: 0 }), agentOf("performance"));
+    until(play, "plan", { gain: 0 });
+    until(play, "produce", { fixer: 0 });
+    expect(network(claim(play))).toEqual(["fixers"]);
+  });
+
   test("denied, is not chosen again, and nobody else has it", () => {
     const play = held();
     deny(play);
