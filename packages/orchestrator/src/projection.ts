@@ -231,7 +231,7 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
       break;
     }
     case "pass.judged":
-      for (const { id } of state.approvals ?? []) store.deleteTimer(`approval:${id}`);
+      deleteApprovalTimers(store, state);
       break;
     case "turn.offered":
     case "turn.taken":
@@ -245,12 +245,17 @@ export function setTimers(store: StoreWrites, event: JournalEvent, state: QuestS
       break;
     case "quest.escalated":
     case "quest.ended":
+      if (event.type === "quest.ended") deleteApprovalTimers(store, state);
       for (const kind of ["deadline", "quota", "turn"]) store.deleteTimer(`${kind}:${state.id}`);
       for (const role of roles) store.deleteTimer(`lease:${assignmentOf(state.id, role)}`);
       break;
     default:
   }
 }
+
+const deleteApprovalTimers = (store: StoreWrites, { approvals = [] }: QuestState): void => {
+  for (const { id } of approvals) store.deleteTimer(`approval:${id}`);
+};
 
 /** The end of the turn that is somebody's now. */
 function setTurnTimer(store: StoreWrites, state: QuestState): void {

@@ -1,5 +1,5 @@
 import type { ApprovalAnswer, TouchedPath } from "@questbus/protocol";
-import type { PassScript } from "@questbus/testkit/scripted-report";
+import { type PassScript, scriptedReport } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
 import {
   agent,
@@ -101,6 +101,21 @@ describe("a quest that waits for an approval", () => {
 });
 
 describe("an agent that asks within its lease", () => {
+  it("after the last verdict is told nothing more: its approval is withdrawn with the quest", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    await until(rig, quest, "settle");
+    const grant = await granted(rig, agent("ops"));
+    const { assignment, epoch } = grant;
+    const asked = { assignment, epoch, kind: "mcp", what: "a server", why: "for the next time" } as const;
+    const { approval } = dataOf<ApprovalAnswer>(await send(rig, agent("ops"), "approval", asked));
+    dataOf(await send(rig, agent("ops"), "report", scriptedReport(grant)));
+    expect(stateOf(rig, quest).status).toBe("accepted");
+    expect(codeOf(await send(rig, operator, "grant", { approval }))).toBe("APPROVAL_CLOSED");
+    expect(rig.store.dueTimers(Number.MAX_SAFE_INTEGER, 9)).toEqual([]);
+    await close(rig);
+  });
+
   it("is answered how it stands; its words are redacted, looked at, and decide nothing", async () => {
     const rig = await openRig();
     const quest = await submit(rig);

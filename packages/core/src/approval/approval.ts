@@ -1,5 +1,5 @@
 import { type Approval, limit, type QuestSpec, type RestrictedOperation } from "@questbus/protocol";
-import { currentPass, type PassState, type QuestState } from "../quest/state.ts";
+import { currentPass, isEnded, type PassState, type QuestState } from "../quest/state.ts";
 import { gitWriteIn } from "../tool/command-line.ts";
 import { digestOf, namedOperations, operationsUnshown, sameOperation } from "./restricted.ts";
 
@@ -26,8 +26,9 @@ export function awaitedApproval(state: QuestState): Approval | null {
 /** What it waited for was granted, and its task was not offered yet. */
 export const isApproved = (state: QuestState): boolean => heldBy(state)?.decision?.word === "granted";
 
+/** What a quest left open that ended before its end withdrew them is open no more. */
 export const openApprovals = (state: QuestState): Approval[] =>
-  approvalsOf(state).filter(({ decision }) => decision === null);
+  isEnded(state) ? [] : approvalsOf(state).filter(({ decision }) => decision === null);
 
 type Allowed = Pick<QuestSpec, "allow" | "watch">;
 

@@ -93,8 +93,8 @@ export function approvalOf(state: QuestState, id: string): Approval {
 
 function openApproval(state: QuestState, id: string): Approval {
   const found = approvalOf(state, id);
-  if (found.decision === null) return found;
-  const { word, by } = found.decision;
+  if (openApprovals(state).includes(found)) return found;
+  const { word, by } = found.decision ?? { word: "withdrawn", by: "" };
   return refuse(
     "APPROVAL_CLOSED",
     `${id} is ${word}${word === "withdrawn" ? ": what it was about is over" : ` by ${by}`}`,

@@ -465,7 +465,8 @@ function applyTo(state: QuestState, event: Applied): QuestState {
     }
     case "quest.ended": {
       const { ending, reason, fault } = body as Of<"quest.ended">;
-      const closed = stepAll(closeAssignments(withoutHalt(withoutPause(state)), "done"), { type: "ENDED" });
+      const alone = withoutApprovals(withoutHalt(withoutPause(state)), event);
+      const closed = stepAll(closeAssignments(alone, "done"), { type: "ENDED" });
       return { ...closed, status: ending, ending: { ending, reason, fault, atMs: event.timeMs } };
     }
     case "approval.opened":

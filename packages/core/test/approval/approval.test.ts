@@ -1,4 +1,4 @@
-import { limit, type Report, type TouchedPath } from "@questbus/protocol";
+import { limit, type Report, type Role, type TouchedPath } from "@questbus/protocol";
 import { improving, scriptedReport, validating } from "@questbus/testkit/scripted-report";
 import { describe, expect, test } from "vitest";
 import { awaitedApproval } from "../../src/approval/approval.ts";
@@ -340,18 +340,17 @@ describe("a fixer that asks for the network", () => {
 });
 
 describe("an agent that asks, within its lease", () => {
-  const ask = (play: Play, more: object = {}) => {
-    const { performance } = play.state.assignments;
+  const ask = (play: Play, more: object = {}, role: Role = "performance") => {
     const data = {
-      assignment: `${play.state.id}.performance`,
-      epoch: performance.epoch,
+      assignment: `${play.state.id}.${role}`,
+      epoch: play.state.assignments[role].epoch,
       kind: "network",
       users: ["tests"],
       what: "the suite asks a time server",
       why: "it cannot be green without",
       ...more,
     } as Parameters<typeof decideApprovalAsk>[1];
-    act(play, agentOf("performance"), (state, context) => decideApprovalAsk(state, data, context));
+    act(play, agentOf(role), (state, context) => decideApprovalAsk(state, data, context));
     return approvalAnswer(askedApproval(play.state, data));
   };
   const held = (): Play => {
@@ -397,6 +396,20 @@ describe("an agent that asks, within its lease", () => {
     expect(codeOf(() => ask(play, { kind: "mcp" }))).toBe("MESSAGE_INVALID");
     for (let at = 0; at < limit.approvalsOfQuestMax; at += 1) ask(play, { what: `number ${at}` });
     expect(codeOf(() => ask(play, { what: "one more" }))).toBe("OVERLOADED");
+  });
+
+  test("what was asked for after the last verdict is withdrawn with the quest", () => {
+    const play = openPlay();
+    until(play, "settle");
+    const { role, brief } = claim(play);
+    const { approval } = ask(play, {}, role);
+    report(play, scriptedReport(grantOf(play.state, role)), agentOf(role));
+    expect([brief.task, play.state.status]).toEqual(["settle", "accepted"]);
+    expect(play.state.approvals?.[0]?.decision?.word).toBe("withdrawn");
+    expect(codeOf(() => grant(play, approval))).toBe("APPROVAL_CLOSED");
+    expect(codeOf(() => deny(play, "no", approval))).toBe("APPROVAL_CLOSED");
+    play.nowMs += limit.approvalMs;
+    expect(expire(play, approval).events).toEqual([]);
   });
 
   test("what was not decided on is withdrawn with its pass", () => {
