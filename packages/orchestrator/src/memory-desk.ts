@@ -224,7 +224,9 @@ export function completedOn(
 ): Grant {
   const given = state.passes.at(-1)?.given?.[grant.role];
   if (!given) return grant;
-  const memories = given.length > 0 ? store.getMemories(given.map(memorySeqOf)).map(givenOf) : [];
+  // What was looked up besides was answered with its texts, and is not sent again with every task.
+  const first = given.slice(0, limit.memoriesGivenMax);
+  const memories = first.length > 0 ? store.getMemories(first.map(memorySeqOf)).map(givenOf) : [];
   return { ...grant, brief: { ...grant.brief, context: documents(), memories } };
 }
 

@@ -154,6 +154,24 @@ describe("remember, recall, forget", () => {
     expect(replayed(rig.store)).toBe("same");
   });
 
+  test("whoever looks up much is answered, and neither grants nor the journal grow by all of it", async () => {
+    const rig = await openRig();
+    for (let at = 0; at < 80; at += 1) {
+      const text = `batch${at % 4} of hints, number ${at}`;
+      dataOf(await send(rig, operator, "remember", { kind: "team", text, tags: [] }));
+    }
+    const { quest, ...at } = await held(rig, "First");
+    for (let batch = 0; batch < 4; batch += 1) {
+      const query = { ...lease(at), query: `batch${batch}`, limit: 20 };
+      const found = dataOf<RecallAnswer>(await send(rig, agent("architect"), "recall", query));
+      expect(found.memories).toHaveLength(20);
+    }
+    expect(stateOf(rig, quest).passes[0]?.given?.architect).toHaveLength(limit.memoriesOfPassMax);
+    dataOf(await send(rig, agent("architect"), "release", { ...lease(at), reason: "stopping" }));
+    const again = await granted(rig, agent("architect"));
+    expect(again.brief.memories).toHaveLength(limit.memoriesGivenMax);
+  });
+
   test("nobody remembers or recalls without a lease of its own", async () => {
     const rig = await openRig();
     const { assignment, epoch } = await held(rig, "First");

@@ -192,6 +192,8 @@ export const limit = {
   /** Memories that an assignment is given in a pass, and that one search finds. */
   memoriesGivenMax: 5,
   memoriesFoundMax: 20,
+  /** Memories that count as given to a role in a pass, with those that it looked up. */
+  memoriesOfPassMax: 64,
   /** Memories that are ranked for it, by their words. */
   memoriesRankedMax: 64,
   /** Words of a search: more of them find no more, and take longer. */

@@ -1,4 +1,4 @@
-import { assignmentOf, type EventBody, type Role } from "@questbus/protocol";
+import { assignmentOf, type EventBody, limit, type Role } from "@questbus/protocol";
 import { type DecideContext, type Draft, emit } from "./draft.ts";
 import { currentPass, type QuestState } from "./state.ts";
 
@@ -34,7 +34,7 @@ function give(draft: Draft, role: Role, given: Given): void {
   emit(draft, "context.given", { assignment, pass: passes.length, commit: base.commit, ...given });
 }
 
-/** What the holder of an assignment looked up; what it was given before is not said again. */
+/** What the holder of an assignment looked up; what it was given before is not said again, nor what is beyond the bound. */
 export function decideGive(
   state: QuestState,
   role: Role,
@@ -43,7 +43,8 @@ export function decideGive(
 ): Draft {
   const draft: Draft = { state, events: [], context };
   const before = currentPass(state)?.given?.[role] ?? [];
-  const fresh = memories.filter((each) => !before.includes(each));
+  const room = Math.max(0, limit.memoriesOfPassMax - before.length);
+  const fresh = memories.filter((each) => !before.includes(each)).slice(0, room);
   if (fresh.length > 0) give(draft, role, { memories: fresh, files: [] });
   return draft;
 }
