@@ -102,9 +102,13 @@ function openApproval(state: QuestState, id: string): Approval {
   );
 }
 
-/** The head of a decision: the quest's time is as much later as it stood. */
+/**
+ * The head of a decision: the quest's time is as much later as it stood. What a pause keeps since is added at that pause's
+ * end.
+ */
 function decidedHead(state: QuestState, { id, hash, before, openedMs }: Approval, nowMs: number) {
-  const deadlineMs = before === null ? null : (state.deadlineMs ?? nowMs) + (nowMs - openedMs);
+  const stoodMs = Math.max(0, (state.halted?.atMs ?? nowMs) - openedMs);
+  const deadlineMs = before === null ? null : (state.deadlineMs ?? nowMs) + stoodMs;
   return { approval: id, hash, deadlineMs };
 }
 

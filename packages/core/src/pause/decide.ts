@@ -1,5 +1,5 @@
 import type { Actor, NewEvent, StackPause, StackScope } from "@questbus/protocol";
-import { isApproved } from "../approval/approval.ts";
+import { awaitedApproval, isApproved } from "../approval/approval.ts";
 import { type DecideContext, type Draft, emit, refuse } from "../quest/draft.ts";
 import { goOn, startPass } from "../quest/follow.ts";
 import { isEnded, type QuestState } from "../quest/state.ts";
@@ -8,7 +8,8 @@ import { isPassDue, type Withheld } from "./withheld.ts";
 
 /**
  * The decisions on pauses. Invariants: I1 pausing what is paused, and resuming what is not, changes nothing; I2 a halted
- * quest offers nothing and begins no pass; I3 the time for which it was halted is added to its deadline.
+ * quest offers nothing and begins no pass; I3 the time for which it was halted is added to its deadline, once
+ * where it waited for an approval in it, too.
  */
 
 export function decidePause(state: QuestState, why: string, context: DecideContext): Draft {
@@ -46,7 +47,9 @@ export function decideHalt(state: QuestState, withheld: Withheld, context: Decid
 export function decideContinue(state: QuestState, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
   if (!state.halted) return draft;
-  const stoodMs = context.nowMs - state.halted.atMs;
+  // What an approval keeps since is added when it is decided on.
+  const untilMs = awaitedApproval(state)?.openedMs ?? context.nowMs;
+  const stoodMs = Math.max(0, untilMs - state.halted.atMs);
   emit(draft, "quest.continued", { deadlineMs: (state.deadlineMs ?? context.nowMs) + stoodMs });
   if (isPassDue(draft.state)) startPass(draft);
   else if (isSupplied(draft.state) || isApproved(draft.state)) goOn(draft);

@@ -153,6 +153,33 @@ describe("a candidate with something restricted in it", () => {
     expect(idOf(play)).not.toBe("");
   });
 
+  test.each([
+    "open pause grant resume",
+    "open pause resume grant",
+    "open pause resume pause grant resume",
+    "pause open grant resume",
+    "pause open resume grant",
+  ])("time in which a pause holds it, too, is added once: %s", (order) => {
+    const play = openPlay(asking);
+    until(play, "review", script);
+    const held = claim(play);
+    const before = play.state.deadlineMs ?? 0;
+    const acts: Record<string, () => unknown> = {
+      open: () => report(play, scriptedReport(held, script), agentOf(held.role)),
+      pause: () => pause(play),
+      resume: () => resume(play),
+      grant: () => grant(play),
+    };
+    for (const each of order.split(" ")) {
+      play.nowMs += 1_000;
+      acts[each]?.();
+    }
+    const since = play.journal.find(({ type }) => type === "approval.opened" || type === "quest.halted");
+    expect(play.state.deadlineMs).toBe(before + play.nowMs - (since?.timeMs ?? 0));
+    goOn(play);
+    expect(play.state.task).toBe("suite");
+  });
+
   test("a quest that is cancelled withdraws what it asked", () => {
     const play = waiting();
     const id = idOf(play);
