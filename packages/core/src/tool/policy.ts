@@ -36,7 +36,7 @@ function optionsOf(args: readonly string[]): string[] {
   const options: string[] = [];
   for (const arg of args) {
     const last = options.length - 1;
-    if (arg.startsWith("-") || last < 0) options.push(arg);
+    if (arg.startsWith("-") || last < 0) options.push(arg.replace(/^(-[a-z])=?(?=.)/is, "$1="));
     else options[last] += `${options[last]?.includes("=") ? " " : "="}${arg}`;
   }
   return options;

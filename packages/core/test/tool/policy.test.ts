@@ -53,6 +53,8 @@ describe("arguments of coding CLIs", () => {
     ["codex", ["-c", "mcp_servers.x.command=sh"], 1],
     ["codex", ["--sandbox", "danger-full-access"], 1],
     ["codex", ["--sandbox", "workspace-write"], 0],
+    ["codex", ["-sdanger-full-access", "-cmcp_servers.x.command=sh"], 2],
+    ["codex", ["-sworkspace-write", "-cmodel_reasoning_effort=high"], 0],
     ["codex", ["--dangerously-bypass-approvals-and-sandbox"], 1],
     ["gemini", ["--yolo"], 1],
     ["gemini", ["--approval-mode", "yolo"], 1],
