@@ -8,18 +8,18 @@ const before = new Set(
   "! { } if then else elif fi do done while until time exec command env nice nohup".split(" "),
 );
 
-/** The simple commands of a line, each as its words; what is in quotes is one word. */
+/** The simple commands of one line of text, each as its words; what is in quotes is one word. */
 function commandsIn(line: string): string[][] {
-  const words = line.match(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s;&|()<>"'`\\])+|[;&|()`\n]|[<>]+/g) ?? [];
+  const words = line.match(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s;&|()<>"'`\\])+|[;&|()`]|[<>]+/g) ?? [];
   const commands: string[][] = [[]];
   for (const word of words) {
-    if (/^[;&|()`\n]$/.test(word)) commands.push([]);
+    if (/^[;&|()`]$/.test(word)) commands.push([]);
     else commands.at(-1)?.push(word.replaceAll(/["'\\]/g, ""));
   }
-  // A new line is space to the expression above, and ends a command to a shell.
   return commands.filter((each) => each.length > 0);
 }
 
+/** A new line ends a command to a shell. */
 const simple = (line: string): string[][] =>
   line.split("\n").flatMap((each) =>
     commandsIn(each).flatMap((words) => {
