@@ -416,7 +416,8 @@ class Running {
       this.#desk.refusals.nextMs(),
       this.#desk.breakers.nextMs(),
     );
-    if (!Number.isFinite(next)) return;
+    // What is due at once, as the first count of a sender is, says so with minus infinity.
+    if (next === Number.POSITIVE_INFINITY) return;
     const leastMs = this.#failed ? failedPauseMs : 0;
     const delayMs = Math.min(Math.max(leastMs, next - this.#parts.time.nowMs()) + 1, 60_000);
     this.#disarm = this.#parts.time.after(delayMs, () => this.#schedule());

@@ -70,6 +70,25 @@ test("the first refusals of a sender are recorded, those beyond counted: at once
   expect(rows(rig.store, "command.refused")).toHaveLength(limit.refusalsKeptMax + 1);
 });
 
+test("the first refusal of a sender that is only counted puts no timer to sleep", async () => {
+  const timers = new Set<() => void>();
+  const rig = await openRig({
+    after: (_, work) => {
+      timers.add(work);
+      return () => void timers.delete(work);
+    },
+  });
+  await submit(rig);
+  await granted(rig, mine);
+  const release = { assignment: "q-00000000.architect", epoch: 1, reason: "mine" };
+  for (let at = 0; at <= limit.refusalsKeptMax; at += 1) await send(rig, mine, "release", release);
+  rig.clock.nowMs += limit.leaseMs + 1;
+  for (const work of [...timers]) work();
+  await new Promise((done) => setImmediate(done));
+  expect(rows(rig.store, "lease.expired")).toHaveLength(1);
+  expect(rows(rig.store, "refusals.counted")).toHaveLength(1);
+});
+
 test("a command for which there is no room is recorded, too", async () => {
   const rig = await openRig();
   const sent = Array.from({ length: limit.queueOfSenderMax + 3 }, () =>
