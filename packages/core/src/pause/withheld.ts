@@ -1,5 +1,6 @@
 import { type PauseScope, type Role, roles, type StackPause, type StackScope } from "@questbus/protocol";
 import { awaitedApproval, isApproved } from "../approval/approval.ts";
+import { stepOf } from "../assignment/schedule.ts";
 import { currentPass, type QuestState } from "../quest/state.ts";
 import { isSupplied, quotaUntilMs, standsStill } from "../supply/supply.ts";
 import { standingOf } from "../turn/conversation.ts";
@@ -43,6 +44,8 @@ const needsMachine = (state: QuestState): boolean =>
 function rolesNext(state: QuestState): readonly Role[] {
   if (state.status === "queued" || isPassDue(state)) return roles;
   if (isSupplied(state) || quotaUntilMs(state) !== null) return ["performance"];
+  const held = isApproved(state) ? currentPass(state)?.held : null;
+  if (held) return [stepOf(held.before).role];
   const turn = standingOf(state);
   if (turn) return [turn.role];
   return roles.filter((role) => state.assignments[role].status === "offered");

@@ -27,8 +27,10 @@ import {
   operator,
   type Play,
   pause,
+  pauseStack,
   report,
   resume,
+  resumeStack,
   run,
   settle,
   step,
@@ -178,6 +180,19 @@ describe("a candidate with something restricted in it", () => {
     expect(play.state.deadlineMs).toBe(before + play.nowMs - (since?.timeMs ?? 0));
     goOn(play);
     expect(play.state.task).toBe("suite");
+  });
+
+  test("granted while its role is paused, waits for the end of that", () => {
+    const play = waiting();
+    pauseStack(play, "qa");
+    expect(whyWithheld(play.state, play.pauses, null)?.kind).toBe("approval");
+    grant(play);
+    expect(whyWithheld(play.state, play.pauses, null)).toMatchObject({ kind: "pause", scope: "qa" });
+    settle(play);
+    goOn(play);
+    expect([play.state.task, offeredRole(play.state)]).toEqual([null, null]);
+    resumeStack(play, "qa");
+    expect([play.state.task, offeredRole(play.state)]).toEqual(["suite", "qa"]);
   });
 
   test("a quest that is cancelled withdraws what it asked", () => {
