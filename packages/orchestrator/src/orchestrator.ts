@@ -258,14 +258,17 @@ class Running {
   }
 
   /** Whose turn it is, for one that has waited long enough. */
-  #answerMonitor({ command }: Received): void {
-    if (command.verb !== "monitor") return;
+  #monitorsAnswer({ actor, data }: Command): Answer {
     try {
-      const data = this.#desk.turns.waiting(command.actor, command.data);
-      command.respond({ ok: true, seq: this.#desk.lastSeq, data });
+      const told = this.#desk.turns.waiting(actor, data as CommandData["monitor"]);
+      return { ok: true, seq: this.#desk.lastSeq, data: told };
     } catch (error) {
-      command.respond(refusal(error));
+      return refusal(error);
     }
+  }
+
+  #answerMonitor({ command }: Received): void {
+    command.respond(this.#monitorsAnswer(command));
   }
 
   /** After the commit: who waits for an ask that ended is answered. */
@@ -322,12 +325,17 @@ class Running {
     return [...withdrawn, { command, answer }];
   }
 
-  /** The claim that somebody who starts anew, stops or is revoked waits with. */
+  /** What somebody who starts anew, stops or is revoked waits with: a claim, and a monitor. */
   #withdraw({ verb, actor, data }: Command): Settled[] {
     if (verb === "hello") this.#waiting.forgetClaim(actor);
     if (verb !== "leave" && verb !== "revoke") return [];
-    const waited = this.#waiting.forgetClaim(verb === "leave" ? actor : (data as CommandData["revoke"]));
-    return waited ? [{ command: waited.command, answer: none(this.#desk.lastSeq) }] : [];
+    const gone = verb === "leave" ? actor : (data as CommandData["revoke"]);
+    const claim = this.#waiting.forgetClaim(gone)?.command;
+    const monitor = this.#waiting.forgetMonitor(gone)?.command;
+    return [
+      ...(claim ? [{ command: claim, answer: none(this.#desk.lastSeq) }] : []),
+      ...(monitor ? [{ command: monitor, answer: this.#monitorsAnswer(monitor) }] : []),
+    ];
   }
 
   /** An ask that is not answered yet waits for it. */

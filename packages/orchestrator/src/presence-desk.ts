@@ -1,4 +1,11 @@
-import { type DecideContext, type Draft, decideExpire, decideRelease, isHeldBy } from "@questbus/core";
+import {
+  type DecideContext,
+  type Draft,
+  decideExpire,
+  decideFreeTurns,
+  decideRelease,
+  isHeldBy,
+} from "@questbus/core";
 import {
   type Actor,
   assignmentOf,
@@ -55,6 +62,7 @@ export class PresenceDesk {
     }
     for (const { id: assignment, epoch } of asks.heldBy(actor))
       asks.release(actor, { assignment, epoch, reason }, null);
+    this.#freeTurns(actor);
     return {};
   }
 
@@ -62,7 +70,14 @@ export class PresenceDesk {
     const body = { agent: actorText(agent) };
     this.#parts.record({ type: "agent.revoked", quest: null, actor, body }, id);
     this.#takeBack(agent, "its credential was revoked");
+    this.#freeTurns(agent);
     return {};
+  }
+
+  /** Its role's turns in conversations are another's: nobody waits for one that is gone. */
+  #freeTurns(agent: Actor): void {
+    const { quests, commit, context } = this.#parts;
+    for (const state of quests.all()) commit(decideFreeTurns(state, agent, context(orchestrator)), null);
   }
 
   isHolding(agent: Actor): boolean {

@@ -64,13 +64,18 @@ export class Waiting {
   /** An agent monitors once, beside its claim: gives the monitor that it waited with before. */
   parkMonitor(received: Received): Received | null {
     const key = actorText(received.command.actor);
-    const before = this.#monitors.get(key) ?? null;
     // One that was looked at, and waits on, keeps its place.
-    if (before === received) return null;
-    if (before) this.#dropMonitor(before);
+    if (this.#monitors.get(key) === received) return null;
+    const before = this.forgetMonitor(received.command.actor);
     this.#monitors.set(key, received);
     this.#monitorsDue.set(received, received.atMs, waitMsOf(received));
     return before;
+  }
+
+  forgetMonitor(actor: Actor): Received | null {
+    const found = this.#monitors.get(actorText(actor)) ?? null;
+    if (found) this.#dropMonitor(found);
+    return found;
   }
 
   /** Who monitors as one of these roles. */

@@ -1,4 +1,4 @@
-import type { MonitorAnswer, ReadAnswer, TurnGrant } from "@questbus/protocol";
+import type { CommandData, MonitorAnswer, ReadAnswer, TurnGrant } from "@questbus/protocol";
 import { turnsQuest } from "@questbus/testkit/turn-case";
 import { describe, expect, it } from "vitest";
 import { checkReplay } from "../src/replay.ts";
@@ -54,6 +54,14 @@ const give = (rig: Rig, quest: string, turn: number, message = "which files?") =
     change: null,
   });
 
+const workers: Omit<CommandData["respond"], "quest" | "turn"> = {
+  status: "blocked",
+  message: "no idea",
+  files: [],
+  next: null,
+  change: null,
+};
+
 describe("an agent that monitors", () => {
   it("is told as soon as the turn is its own, of a quest that it names or of any", async () => {
     const rig = await openRig();
@@ -100,6 +108,21 @@ describe("an agent that monitors", () => {
     expect(dataOf(await two.answer)).toEqual({ status: "waiting", turns: [] });
   });
 
+  it("no longer waits once it has left or was revoked, and the turn goes to another of its role", async () => {
+    const rig = await openRig();
+    const quest = await opened(rig);
+    await taken(rig);
+    const [one, gone] = [monitor(rig, reader, 120_000), monitor(rig, agent("qa", "gone"), 120_000)];
+    await poke(rig);
+    dataOf(await send(rig, reader, "leave", {}));
+    dataOf(await send(rig, operator, "revoke", { role: "qa", name: "gone" }));
+    for (const each of [one, gone]) expect(dataOf(await each.answer)).toMatchObject({ status: "waiting" });
+    const two = monitor(rig, agent("qa", "two"), 120_000);
+    dataOf(await give(rig, quest, 1));
+    expect(dataOf(await two.answer)).toMatchObject({ status: "yours", turn: { turn: 2, agent: "two" } });
+    expect(rows(rig.store, "turn.taken").at(-1)).toMatchObject({ actor: agent("qa", "two") });
+  });
+
   it("and takes no part is refused where it names the quest", async () => {
     const rig = await openRig();
     const quest = await opened(rig);
@@ -138,6 +161,27 @@ describe("a turn", () => {
     await close(again);
   });
 
+  it("is its agent's no longer when that leaves or is revoked: another of its role has it, and nobody broke a rule", async () => {
+    const rig = await openRig();
+    const quest = await opened(rig, { turnsMax: 8 });
+    await taken(rig);
+    dataOf(await give(rig, quest, 1));
+    await taken(rig, reader);
+    dataOf(await send(rig, reader, "respond", { ...workers, quest, turn: 2 }));
+    dataOf(await send(rig, reader, "leave", {}));
+    await taken(rig);
+    dataOf(await give(rig, quest, 3));
+    const two = agent("qa", "two");
+    expect(await taken(rig, two)).toMatchObject({ turn: 4, agent: "two" });
+    const three = monitor(rig, agent("qa", "three"), 120_000);
+    await poke(rig);
+    expect(three.answers).toEqual([]);
+    dataOf(await send(rig, operator, "revoke", { role: "qa", name: "two" }));
+    expect(dataOf(await three.answer)).toMatchObject({ status: "yours", turn: { turn: 4, agent: "three" } });
+    expect(rows(rig.store, "turn.breached")).toEqual([]);
+    expect(checkReplay(rig.store, freshStore()).difference).toBeNull();
+  });
+
   it("is held by a pause: it may be answered, the next one is given out after resume, with its whole time", async () => {
     const rig = await openRig();
     const quest = await opened(rig, { onBreach: "pause" });
@@ -169,16 +213,7 @@ describe("a conversation", () => {
       await taken(rig);
       dataOf(await give(rig, quest, turn, `question ${turn}`));
       await taken(rig, reader);
-      const said = {
-        quest,
-        turn: turn + 1,
-        status: "blocked",
-        message: "no idea",
-        files: [],
-        next: null,
-        change: null,
-      };
-      dataOf(await send(rig, reader, "respond", said as never));
+      dataOf(await send(rig, reader, "respond", { ...workers, quest, turn: turn + 1 }));
     }
     const seen: number[] = [];
     for (let after: number | null = 0; after !== null; ) {

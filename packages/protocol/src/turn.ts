@@ -62,6 +62,8 @@ export const turnEventBody = {
   "turn.offered": z.object({ pass, turn, role, untilMs: z.int(), said: z.string().nullable() }),
   /** An agent of that role has it: the conversation's current agent. */
   "turn.taken": z.object({ pass, turn, role, agent: z.string(), untilMs: z.int() }),
+  /** That agent has left or was revoked: its role's turns are another's, and nobody broke a rule. */
+  "turn.freed": z.object({ pass, turn, role, agent: z.string() }),
   "turn.answered": z.object({ pass, turn, answer: turnAnswer }),
   /** A rule of the conversation was broken by `by`, `role/name` or a role; what follows says `policy`. */
   "turn.breached": z.object({

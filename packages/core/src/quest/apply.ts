@@ -491,6 +491,7 @@ function applyTo(state: QuestState, event: Applied): QuestState {
     }
     case "turn.offered":
     case "turn.taken":
+    case "turn.freed":
     case "turn.answered":
     case "turn.breached":
       return withTurn(state, event);

@@ -111,8 +111,8 @@ function awaitCandidate(draft: Draft, refused: Fault | null): void {
   emit(draft, "candidate.awaited", { pass: n, fixer: fixer as number, refused });
   const turns = turnsFixer(draft.state);
   if (!turns) return;
-  const { conversation } = draft.state;
-  const by = conversation ? `${turns.leader}/${conversation.agents[turns.leader]}` : turns.leader;
+  const agent = draft.state.conversation?.agents[turns.leader];
+  const by = agent ? `${turns.leader}/${agent}` : turns.leader;
   if (refused?.code === "TURN_FILES_WRONG") breach(draft, by, refused);
   const said = refused
     ? `the change was not taken: ${refused.code}: ${refused.message}`

@@ -16,9 +16,9 @@ import {
 import { clarificationOf } from "../certainty/certainty.ts";
 import { type DecideContext, type Draft, emit, refuse } from "../quest/draft.ts";
 import { breach, failCandidate, offerTurn } from "../quest/follow.ts";
-import { isEnded, type QuestState } from "../quest/state.ts";
+import { currentPass, isEnded, type QuestState } from "../quest/state.ts";
 import { nameList } from "../verdict/phrase.ts";
-import { isTurnOf, openConversation, participantsIn } from "./conversation.ts";
+import { isTurnOf, openConversation, participantsIn, turnsFixer } from "./conversation.ts";
 import { filesFault } from "./files.ts";
 import type { ConversationState } from "./state.ts";
 
@@ -52,6 +52,17 @@ export function decideTakeTurn(state: QuestState, context: DecideContext): Draft
   const untilMs = context.nowMs + open.fixer.turnMs;
   const body = { pass: open.pass, turn, role, agent: context.actor.name, untilMs };
   emit(draft, "turn.taken", body, "caller");
+  return draft;
+}
+
+/** An agent is gone: of the conversation that goes on, or may again, it has no turn any more. */
+export function decideFreeTurns(state: QuestState, { role, name }: Actor, context: DecideContext): Draft {
+  const draft: Draft = { state, events: [], context };
+  const { conversation } = state;
+  if (!conversation || !turnsFixer(state) || conversation.pass !== currentPass(state)?.n) return draft;
+  const { pass, turn, agents } = conversation;
+  const found = participantsIn(state).find((each) => each === role && agents[each] === name);
+  if (found) emit(draft, "turn.freed", { pass, turn, role: found, agent: name });
   return draft;
 }
 

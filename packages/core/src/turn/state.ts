@@ -8,7 +8,7 @@ export type ConversationState = {
   /** Turns of this pass before it. */
   turnsBefore: number;
   role: Role;
-  /** The agent of each role that took its last turn; another one may when it let one go by. */
+  /** The agent of each role that took its last turn; another one may when it let one go by, or is gone. */
   agents: Partial<Record<Role, string>>;
   /** Its agent has seen that it has the turn. */
   taken: boolean;
@@ -42,6 +42,12 @@ const turnTaken = (
   untilMs,
 });
 
+/** What the role had taken, another agent of it may take. */
+function turnFreed(before: ConversationState, { role }: EventBody["turn.freed"]): ConversationState {
+  const { [role]: _, ...agents } = before.agents;
+  return { ...before, agents, taken: before.taken && before.role !== role };
+}
+
 function turnAnswered(
   before: ConversationState,
   { turn, answer }: EventBody["turn.answered"],
@@ -72,6 +78,7 @@ export function applyTurn(
   if (type === "turn.offered") return turnOffered(before, body as EventBody["turn.offered"]);
   if (!before) throw new RangeError(`${type} without a conversation`);
   if (type === "turn.taken") return turnTaken(before, body as EventBody["turn.taken"]);
+  if (type === "turn.freed") return turnFreed(before, body as EventBody["turn.freed"]);
   if (type === "turn.answered") return turnAnswered(before, body as EventBody["turn.answered"], actor);
   return turnBreached(before, body as EventBody["turn.breached"]);
 }
