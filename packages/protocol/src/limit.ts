@@ -178,6 +178,8 @@ export const limit = {
   turnsMax: 200,
   /** How often in a row a leader may let its turn go by before the conversation ends. */
   turnsMissedMax: 3,
+  /** Breaches of one agent in one turn that are recorded; those beyond are refused only. */
+  turnBreachesMax: 16,
   /** Entries of one page of a conversation, and its characters; a longer entry comes alone. */
   turnsReadMax: 100,
   turnsReadCharsMax: 262_144,

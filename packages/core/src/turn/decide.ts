@@ -25,8 +25,9 @@ import type { ConversationState } from "./state.ts";
 /**
  * The decisions on turns. Invariants: I1 only the agent whose turn it is moves a conversation on; I2 every turn ends:
  * with its answer, or when its time is over; I3 what breaks a rule is refused, recorded as a breach, and the quest's
- * policy is carried out; I4 who takes no part can do none of that, and so cannot have a quest paused or cancelled; I5 a
- * conversation ends with a change or with a fault, and accepts nothing: a change is a candidate like any other.
+ * policy is carried out, at most `turnBreachesMax` times of one agent and turn; I4 who takes no part can do none of that,
+ * and so cannot have a quest paused or cancelled; I5 a conversation ends with a change or with a fault, and accepts
+ * nothing: a change is a candidate like any other.
  *
  * | the answer is | code | a breach |
  * |---|---|---|
@@ -108,7 +109,7 @@ export function decideRespond(
   // It was sent back, and broke no rule: the turn goes on.
   if (unsure) throw new QuestbusError(unsure);
   if (fault) {
-    breach(draft, `${context.actor.role}/${context.actor.name}`, fault);
+    breachOfSender(draft, fault);
     return { draft, refused: new QuestbusError(fault) };
   }
   emit(draft, "turn.answered", { pass: open.pass, turn, answer }, "caller");
@@ -117,6 +118,14 @@ export function decideRespond(
   else if (patch) supplied(draft, open.pass, { turn, patch });
   else failCandidate(draft, blocked(answer));
   return { draft, refused: null };
+}
+
+/** A storm of one sender in one turn is refused as ever, and costs the journal so many rows. */
+function breachOfSender(draft: Draft, fault: Fault): void {
+  const { role, name } = draft.context.actor;
+  const by = `${role}/${name}`;
+  const count = openConversation(draft.state)?.conversation.breaches?.[by] ?? 0;
+  if (count < limit.turnBreachesMax) breach(draft, by, fault);
 }
 
 const code = (of: ErrorCode, message: string, next: string, where?: string): Fault => ({
@@ -215,10 +224,8 @@ const blocked = ({ message }: TurnAnswer): Fault => ({
 /** A message of a participant that could not be read at all; who takes no part changes nothing. */
 export function decideUnreadable(state: QuestState, message: string, context: DecideContext): Draft {
   const draft: Draft = { state, events: [], context };
-  const { role, name } = context.actor;
-  const open = openConversation(state);
-  if (!open || !participantsIn(state).includes(role as Role)) return draft;
-  breach(draft, `${role}/${name}`, { code: "MESSAGE_INVALID", message });
+  if (!openConversation(state) || !participantsIn(state).includes(context.actor.role as Role)) return draft;
+  breachOfSender(draft, { code: "MESSAGE_INVALID", message });
   return draft;
 }
 

@@ -17,6 +17,8 @@ export type ConversationState = {
   missed: number;
   /** Who answered which turn of this pass, and which of them brought a change. */
   answered: readonly { turn: number; by: string; change: boolean }[];
+  /** How often who broke a rule in this turn; nobody did without it. */
+  breaches?: Readonly<Record<string, number>>;
   /** The files that the leader claimed for the change that is the candidate. */
   claimed: readonly string[] | null;
 };
@@ -64,10 +66,14 @@ function turnAnswered(
 }
 
 /** A turn that went by frees its role for another agent. */
-function turnBreached(before: ConversationState, { code }: EventBody["turn.breached"]): ConversationState {
-  if (code !== "TURN_MISSED") return before;
+function turnBreached(
+  before: ConversationState,
+  { by, code }: EventBody["turn.breached"],
+): ConversationState {
+  const counted = { ...before, breaches: { ...before.breaches, [by]: (before.breaches?.[by] ?? 0) + 1 } };
+  if (code !== "TURN_MISSED") return counted;
   const { [before.role]: _, ...agents } = before.agents;
-  return { ...before, agents, missed: before.missed + 1 };
+  return { ...counted, agents, missed: before.missed + 1 };
 }
 
 /** The conversation after one of its events. */

@@ -234,6 +234,27 @@ describe("a breach", () => {
     expect(words(play.state)).toEqual(["INCONCLUSIVE"]);
   });
 
+  it("is recorded so often of one agent and turn, and refused ever after: a storm costs no row each", () => {
+    const play = at("turn 2");
+    const storm = (by: Actor): void => {
+      for (let n = 0; n < 250; n++) {
+        expect(respond(play, by, { turn: 1, status: "completed", message: "again" })).toBe("TURN_STALE");
+        expect(respond(play, by, {})).toBe("MESSAGE_INVALID");
+      }
+    };
+    storm(reader);
+    expect(count(play, "turn.breached")).toBe(limit.turnBreachesMax);
+    storm(agentOf("qa", "other"));
+    expect(count(play, "turn.breached")).toBe(2 * limit.turnBreachesMax);
+    play.nowMs += 5 * 60_000;
+    act(play, agentOf("ops"), decideTurnMissed);
+    expect(play.journal.at(-2)?.body, "its miss is recorded all the same").toMatchObject({
+      code: "TURN_MISSED",
+    });
+    expect(reply(play, { turn: 2 })).toBe("TURN_STALE");
+    expect(count(play, "turn.breached"), "of another turn").toBe(2 * limit.turnBreachesMax + 2);
+  });
+
   it("is none of who takes no part: it can have nothing paused or cancelled", () => {
     for (const onBreach of ["pause", "cancel"]) {
       const play = opened({ onBreach });
