@@ -25,6 +25,7 @@ import {
   type MonitorAnswer,
   parseCommandSubject,
   type ReadAnswer,
+  redactText,
 } from "@questbus/protocol";
 import type { StoreReader } from "@questbus/store";
 import { inOrderOfArrival, type QuestBook } from "./quest-book.ts";
@@ -119,7 +120,7 @@ export class TurnDesk {
     const [, quest = ""] = /"quest"\s*:\s*"(q-[a-z0-9]{8})"/.exec(excerpt) ?? [];
     const state = from?.verb === "respond" ? this.#parts.quests.find(quest) : undefined;
     if (!from || !state) return;
-    const message = (faults[0] ?? "the message cannot be read").slice(0, limit.reasonCharsMax);
+    const message = redactText(faults[0] ?? "the message cannot be read").slice(0, limit.reasonCharsMax);
     this.#parts.commit(decideUnreadable(state, message, this.#parts.context(from.actor)), null);
   }
 

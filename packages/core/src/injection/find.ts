@@ -49,6 +49,7 @@ const spoken: readonly JournalEvent["type"][] = [
   "candidate.supplied",
   "quota.awaited",
   "turn.answered",
+  "turn.breached",
   "message.dead",
   "memory.kept",
   "broker.refused",
@@ -116,12 +117,20 @@ export function withoutSecrets(event: NewEvent): NewEvent {
 const isTurnsCandidate = ({ type, actor }: JournalEvent): boolean =>
   type === "candidate.supplied" && roles.some((role) => role === actor.role);
 
+/** A breach by a message that could not be read, which was looked at as a dead letter. */
+const isLettersBreach = (row: JournalEvent): boolean =>
+  row.type === "turn.breached" && row.body.code === "MESSAGE_INVALID";
+
+/** Whose words a row quotes. */
+const speakerOf = (row: JournalEvent): string =>
+  row.type === "turn.breached" ? row.body.by : `${row.actor.role}/${row.actor.name}`;
+
 /** What follows from rows that were appended: one event for each in which somebody speaks to a reader. It decides nothing. */
 export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
   rows.flatMap((row): NewEvent[] => {
     // What the orchestrator asks approval of was looked at where it came from.
     const isOwn = row.type === "approval.opened" && row.actor.role === "orchestrator";
-    if (isOwn || isTurnsCandidate(row)) return [];
+    if (isOwn || isTurnsCandidate(row) || isLettersBreach(row)) return [];
     const texts = spoken.includes(row.type) ? textsIn(row.body, []) : documentsIn(row);
     const signs = [...reportedSigns(row)];
     for (const said of texts) {
@@ -130,7 +139,7 @@ export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
       if (sign) signs.push(sign);
     }
     if (signs.length === 0) return [];
-    const agent = `${row.actor.role}/${row.actor.name}`;
+    const agent = speakerOf(row);
     const actor = { role: "orchestrator", name: "orchestrator" } as const;
     const body = { agent, row: row.seq, signs: signs.slice(0, limit.injectionSignsMax) };
     return [{ type: "injection.suspected", quest: row.quest, actor, body }];

@@ -5,6 +5,7 @@ import {
   type Fault,
   limit,
   type Role,
+  redact,
   type SettleOrder,
   type Task,
 } from "@questbus/protocol";
@@ -142,9 +143,11 @@ export function offerTurn(draft: Draft, role: Role, said: string | null): void {
 }
 
 /** The record of a rule of the conversation that was broken, and what the quest's policy makes of it. */
-export function breach(draft: Draft, by: string, { code, message }: Fault): void {
+export function breach(draft: Draft, by: string, fault: Fault): void {
   const open = openConversation(draft.state);
   if (!open) return;
+  // It quotes what was sent, and what follows quotes it.
+  const { code, message } = redact(fault);
   const { fixer, conversation, pass } = open;
   const policy = fixer.onBreach;
   emit(draft, "turn.breached", { pass, turn: conversation.turn, by, code, message, policy });

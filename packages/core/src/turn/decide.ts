@@ -10,6 +10,7 @@ import {
   QuestbusError,
   type Role,
   redact,
+  redactText,
   type TurnAnswer,
   type TurnsSpec,
 } from "@questbus/protocol";
@@ -195,7 +196,7 @@ function faultOfFiles({ files }: TurnAnswer, patch: string | null, authority: Au
     const real = patch === null ? [] : inspectPatch(patch, { name: "the change" }).files;
     const outside = forbiddenPaths(real, authority);
     if (outside.length === 0) return filesFault(files, real);
-    const paths = outside.join(", ").slice(0, limit.placeCharsMax);
+    const paths = redactText(outside.join(", ")).slice(0, limit.placeCharsMax);
     return code(
       "PATH_FORBIDDEN",
       `the change touches what may not be written: ${paths}`,
