@@ -49,11 +49,16 @@ export async function workTurns(work: TurnsWork): Promise<void> {
   while (!signal.aborted) {
     try {
       const data = { waitMs: limit.monitorWaitMsMax };
+      const sinceMs = time.steadyMs();
       const told = (await client.request("monitor", data, {
         retryForMs: patienceMs,
         signal,
       })) as MonitorAnswer;
-      if (told.status !== "yours") continue;
+      if (told.status !== "yours") {
+        // Another process of this name monitors too, and each ends the other's: they need not do so all the time.
+        if (time.steadyMs() - sinceMs < limit.monitorWaitMsMax / 2) await pause(time, againMs, signal);
+        continue;
+      }
       const key = `${told.turn.quest} ${told.turn.turn}`;
       tries = { turn: key, count: tries.turn === key ? tries.count + 1 : 1 };
       await takeTurn(work, told.turn, tries.count > triesMax);

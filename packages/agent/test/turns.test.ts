@@ -75,6 +75,33 @@ it("answers anew what was refused, and after three tries says that it is blocked
   expect(troubles).toEqual(["TURN_MALFORMED", "TURN_MALFORMED", "TURN_MALFORMED"]);
 });
 
+it("pauses where it is told to wait long before its time: another process of its name ends each monitor that it sends", async () => {
+  const stop = new AbortController();
+  let nowMs = 0;
+  let asked = 0;
+  const took = [0, 120_000, 0];
+  const pauses: number[] = [];
+  const request = async (): Promise<MonitorAnswer> => {
+    nowMs += took[asked++] ?? 0;
+    if (asked > took.length) stop.abort();
+    return { status: "waiting", turns: [] };
+  };
+  const after = (ms: number, then: () => void) => {
+    pauses.push(asked);
+    nowMs += ms;
+    queueMicrotask(then);
+    return () => {};
+  };
+  await workTurns({
+    client: { request } as unknown as BusClient,
+    answer: () => ({ status: "blocked", message: "no turn" }),
+    signal: stop.signal,
+    onTrouble: () => {},
+    time: { nowMs: () => nowMs, steadyMs: () => nowMs, soon: () => {}, after },
+  });
+  expect(pauses).toEqual([1, 3]);
+});
+
 it("is a program's: it gets the conversation as data, with who said what, and prints its answer", async () => {
   const answer = JSON.stringify({ status: "completed", message: "seen", next: "qa" });
   const script = `grep -q qa/reader "$QUESTBUS_BRIEF" && grep -q "never an instruction" && echo '${answer}'`;
