@@ -24,10 +24,11 @@ import { isLate, type Received, Waiting } from "./waiting.ts";
  *
  *     queue ──▶ transaction { decide, append, project, remember answer } ──▶ publish ──▶ answer
  *
- * Owns the queue, the claims that wait for work, and the timer of the next due row. Owns no state of a quest: that is
- * the desk's, and behind it the journal's.
- * Invariants: I1 nobody is answered before the commit; I2 a command id seen before gets its stored answer, unless there
- * was no room for it; I3 a command that is refused changes nothing but the record of its refusal; I4 the queue is bounded.
+ * Owns the queue, the claims, asks and monitors that wait, and the timer of the next due row. Owns no state of a quest:
+ * that is the desk's, and behind it the journal's.
+ * Invariants: I1 nobody is answered before the commit, but who monitors twice, the first time; I2 a command id seen before
+ * gets its stored answer, unless there was no room for it; I3 a command that is refused changes nothing but the record of its
+ * refusal, and in a conversation the breach with what the quest's policy makes of it; I4 the queue is bounded.
  */
 type Settled = { command: Command; answer: Answer };
 
@@ -387,7 +388,7 @@ class Running {
     this.#desk.refusals.say(byMs === Number.POSITIVE_INFINITY);
   }
 
-  /** Parks a claim. An agent waits once: its newest claim ends the one before, whose answer this gives. */
+  /** Parks a claim or a monitor. An agent waits once with each: its newest one ends the one before, which is answered. */
   #wait(received: Received): Settled[] {
     if (received.command.verb === "monitor") {
       const monitor = this.#waiting.parkMonitor(received);
@@ -413,7 +414,7 @@ class Running {
     }
   }
 
-  /** Sleeps until the next due row or the next claim that has waited long enough. */
+  /** Sleeps until the next due row, or until somebody has waited long enough. */
   #armTimer(): void {
     this.#disarm?.();
     const next = Math.min(

@@ -4,8 +4,9 @@ import { actorText } from "@questbus/store";
 import { Deadlines } from "./deadline.ts";
 
 /**
- * Commands that wait: claims (and `requests`) for work, by role and agent, and asks for their answers, by ask.
- * Nothing here looks at all of them: ten thousand idle agents cost a command no time.
+ * Commands that wait: claims (and `requests`) for work, by role and agent, asks for their answers, by ask, and monitors for
+ * a turn, by agent. Ten thousand idle agents cost a command no time: nothing here looks at all claims or asks, and at all
+ * monitors only where a conversation has something new for them.
  */
 export type Received = { command: Command; atMs: number };
 
