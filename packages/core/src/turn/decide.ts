@@ -50,8 +50,9 @@ export function decideTakeTurn(state: QuestState, context: DecideContext): Draft
   const draft: Draft = { state, events: [], context };
   const open = openConversation(state);
   if (!open || open.conversation.taken || state.halted || !isTurnOf(state, context.actor)) return draft;
-  const { turn, role } = open.conversation;
-  const untilMs = context.nowMs + open.fixer.turnMs;
+  const { turn, role, freed } = open.conversation;
+  // One that agents take and leave in turn must end, too (I2).
+  const untilMs = freed ? open.conversation.untilMs : context.nowMs + open.fixer.turnMs;
   const body = { pass: open.pass, turn, role, agent: context.actor.name, untilMs };
   emit(draft, "turn.taken", body, "caller");
   return draft;

@@ -13,6 +13,8 @@ export type ConversationState = {
   /** Its agent has seen that it has the turn. */
   taken: boolean;
   untilMs: number;
+  /** Who had taken it is gone. */
+  freed?: true;
   /** Turns in a row that went by. */
   missed: number;
   /** Who answered which turn of this pass, and which of them brought a change. */
@@ -47,7 +49,8 @@ const turnTaken = (
 /** What the role had taken, another agent of it may take. */
 function turnFreed(before: ConversationState, { role }: EventBody["turn.freed"]): ConversationState {
   const { [role]: _, ...agents } = before.agents;
-  return { ...before, agents, taken: before.taken && before.role !== role };
+  if (!before.taken || before.role !== role) return { ...before, agents };
+  return { ...before, agents, taken: false, freed: true };
 }
 
 function turnAnswered(

@@ -13,6 +13,7 @@ import { injectionsIn } from "../../src/injection/find.ts";
 import { whyWithheld } from "../../src/pause/withheld.ts";
 import { openConversation, standingOf, turnGrantOf } from "../../src/turn/conversation.ts";
 import {
+  decideFreeTurns,
   decideRespond,
   decideTakeTurn,
   decideTurnMissed,
@@ -298,6 +299,20 @@ describe("a turn ends", () => {
     play.nowMs += 4 * 60_000;
     act(play, agentOf("ops"), decideTurnMissed);
     expect(turnOf(play)).toBe(1);
+  });
+
+  it("also where its agents leave one after the other: who takes it then has what is left of its time", () => {
+    const play = at("turn 2");
+    const until = play.state.conversation?.untilMs;
+    for (const name of ["qa", "other", "qa"]) {
+      play.nowMs += 60_000;
+      act(play, agentOf("ops"), (state, context) => decideFreeTurns(state, agentOf("qa", name), context));
+      take(play, agentOf("qa", name === "qa" ? "other" : "qa"));
+    }
+    expect(count(play, "turn.freed")).toBe(3);
+    expect(play.state.conversation).toMatchObject({ agents: { qa: "other" }, untilMs: until });
+    miss(play);
+    expect(turnOf(play)).toBe(3);
   });
 
   it("with the pass, when nobody comes for it three times", () => {
