@@ -1,4 +1,12 @@
-import { type AskState, askGrant, grantOf, memoryIdOf, type QuestState } from "@questbus/core";
+import {
+  type AskState,
+  approvalAnswer,
+  approvalOf,
+  askGrant,
+  grantOf,
+  memoryIdOf,
+  type QuestState,
+} from "@questbus/core";
 import {
   type Answer,
   type JournalEvent,
@@ -16,7 +24,8 @@ import { isFinal } from "./refusal.ts";
  * again is answered all the same, and never done a second time.
  *
  * Not every answer follows from the first row: `ask`, and a report on asks, are answered from the ask as it stands, and a
- * letter that was retried or dropped is refused because it is not open any more.
+ * letter that was retried or dropped is refused because it is not open any more. What the broker refused stands under
+ * the name of whom it refused, not of who told it: told again, it is recorded again.
  */
 type Past = { state: QuestState | null; asks: readonly AskState[] };
 
@@ -47,7 +56,6 @@ function dataOf(event: JournalEvent, { state, asks }: Past, tx: StoreWrites): ob
     case "agent.joined":
     case "agent.left":
     case "agent.revoked":
-    case "broker.refused":
     case "assignment.noted":
     case "assignment.released":
     case "ask.released":
@@ -83,6 +91,12 @@ function ofQuest(event: JournalEvent, state: QuestState, tx: StoreWrites): objec
       return { quest: state.id, pass: state.passes.length };
     case "ruling.made":
       return { quest: state.id, escalation: event.body.escalation, decision: event.body.decision };
+    case "turn.answered":
+      return { quest: state.id, turn: event.body.turn };
+    case "approval.opened":
+    case "approval.granted":
+    case "approval.denied":
+      return approvalAnswer(approvalOf(state, event.body.approval));
     case "quest.paused":
     case "quest.resumed":
       return pauseAnswer(state.id, event);

@@ -1,8 +1,10 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ApprovalAnswer } from "@questbus/protocol";
 import { projectionLines, type Store, type StoredAnswer } from "@questbus/store";
-import { improving } from "@questbus/testkit/scripted-report";
+import { improving, scriptedReport } from "@questbus/testkit/scripted-report";
+import { turnsQuest, workersChange, workersFiles } from "@questbus/testkit/turn-case";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rememberPast } from "../src/past-answer.ts";
 import { checkReplay, openFollower, replayInto } from "../src/replay.ts";
@@ -10,8 +12,10 @@ import {
   agent,
   arbiter,
   close,
+  dataOf,
   freshDir,
   freshStore,
+  granted,
   openRig,
   operator,
   play,
@@ -127,17 +131,57 @@ describe("replaying the journal into an empty store", () => {
   });
 });
 
+/** What was answered to each command that left a row, and what its rows give where the answers are lost. */
+function answersIn(store: Store) {
+  const into = freshStore();
+  openFollower(into).transact((take, tx) => {
+    for (const row of rows(store)) rememberPast(tx, row, take(row));
+  });
+  const ids = [...new Set(rows(store).flatMap(({ command }) => command ?? []))];
+  const answersOf = (of: Store) => of.transact((tx) => ids.map((id) => coreOf(tx.answerOf(id))));
+  return { stored: answersOf(store), restored: answersOf(into), ids };
+}
+
 describe("the answers of a journal", () => {
   it("are what was answered, for every command that left a row", async () => {
     const { rig } = await lived();
-    const into = freshStore();
-    openFollower(into).transact((take, tx) => {
-      for (const row of rows(rig.store)) rememberPast(tx, row, take(row));
-    });
-    const ids = new Set(rows(rig.store).flatMap(({ command }) => command ?? []));
-    const answersOf = (store: Store) => store.transact((tx) => [...ids].map((id) => coreOf(tx.answerOf(id))));
-    expect(answersOf(into)).toEqual(answersOf(rig.store));
-    expect(ids.size).toBeGreaterThan(80);
+    const { stored, restored, ids } = answersIn(rig.store);
+    expect(restored).toEqual(stored);
+    expect(ids.length).toBeGreaterThan(80);
+  });
+
+  it("are what was answered of approvals and of turns", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig, turnsQuest);
+    await until(rig, quest, "prepare");
+    const grant = await granted(rig, agent("ops"));
+    const { assignment, epoch } = grant;
+    for (const verb of ["grant", "deny"] as const) {
+      const asked = { assignment, epoch, kind: "mcp", what: `to ${verb}`, why: "it is wanted" } as const;
+      const { approval } = dataOf<ApprovalAnswer>(await send(rig, agent("ops"), "approval", asked));
+      dataOf(await send(rig, operator, verb, { approval, reason: "so it is" }));
+    }
+    dataOf(await send(rig, agent("ops"), "report", scriptedReport(grant)));
+    const asking = { status: "clarification" as const, files: [], next: "qa" as const, change: null };
+    const sure = { files: workersFiles, certainty: 1, sources: ["src/search.js"], next: null };
+    const done = { status: "completed" as const, ...sure };
+    const turns = [asking, { ...done, change: workersChange }, { ...done, change: { turn: 2 } }];
+    for (const [at, answer] of turns.entries()) {
+      const who = agent(at === 1 ? "qa" : "performance");
+      dataOf(await send(rig, who, "monitor", { waitMs: 0 }));
+      dataOf(await send(rig, who, "respond", { quest, turn: at + 1, message: "so it is", ...answer }));
+    }
+    expect(rows(rig.store, "candidate.supplied")).toHaveLength(1);
+    const { stored, restored } = answersIn(rig.store);
+    expect(restored).toEqual(stored);
+  });
+
+  it("are nobody's where the broker's refusals were told: the row names another than who told it", async () => {
+    const rig = await openRig();
+    const told = { kind: "publish", agent: { role: "qa", name: "qa" }, detail: "x", count: 1 } as const;
+    dataOf(await send(rig, operator, "refusals", { refusals: [told] }));
+    expect(rows(rig.store, "broker.refused")).toHaveLength(1);
+    expect(answersIn(rig.store).restored).toEqual([coreOf(null)]);
   });
 });
 
