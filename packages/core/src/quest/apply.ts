@@ -351,10 +351,7 @@ function opened(state: QuestState, body: Of<"approval.opened">, event: Applied):
   return before === null ? next : withPass(next, () => ({ held: { approval: id, before } }));
 }
 
-const decisionFault = {
-  denied: "APPROVAL_DENIED",
-  expired: "APPROVAL_EXPIRED",
-} as const;
+const decisionFault = { denied: "APPROVAL_DENIED", expired: "APPROVAL_EXPIRED" } as const;
 
 /** What was held goes on, or its pass is lost: a no of the operator is told as what kept the pass from being finished. */
 function decided(state: QuestState, word: "granted" | "denied" | "expired", event: Applied): QuestState {
