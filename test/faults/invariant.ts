@@ -45,8 +45,7 @@ function repeatedEffects(rows: readonly JournalEvent[]): string[] {
   return rows
     .filter(({ type }) => !type.startsWith("breaker."))
     .flatMap((row, at) => {
-      // Outcomes of one report on asks are refused each for itself, and again when the report comes again.
-      if (row.command === null || isRefusedReport(row) || isPutOff(row)) return [];
+      if (row.command === null || isRefusedEachTime(row) || isPutOff(row)) return [];
       const before = lastOf.get(row.command);
       lastOf.set(row.command, { at, seq: row.seq });
       return before && before.at !== at - 1
@@ -55,8 +54,14 @@ function repeatedEffects(rows: readonly JournalEvent[]): string[] {
     });
 }
 
-const isRefusedReport = (row: JournalEvent): boolean =>
-  row.type === "command.refused" && row.body.verb === "report";
+/**
+ * What is refused again when it comes again, and recorded each time: outcomes of one report on asks are refused each for
+ * itself, and of the other verbs no answer is kept.
+ */
+const refusedEachTime = ["report", "renew", "requests", "progress", "monitor", "read", "recall"];
+
+const isRefusedEachTime = (row: JournalEvent): boolean =>
+  row.type === "command.refused" && refusedEachTime.includes(row.body.verb);
 
 /** What came in safe mode is sent again as the same command, and has its effect then. */
 const isPutOff = (row: JournalEvent): boolean =>
