@@ -4,6 +4,7 @@ import {
   type Answer,
   type ClaimAnswer,
   commandSubject,
+  limit,
   type MonitorAnswer,
   type Role,
   roles,
@@ -21,7 +22,14 @@ import {
 } from "@questbus/testkit/turn-case";
 
 /** The table of turns on a real broker and orchestrator, by agents that have nothing but a connection. */
-export type Tried = { case: TurnCase; code: string; breaches: number; isMoved: boolean };
+export type Tried = {
+  case: TurnCase;
+  code: string;
+  breaches: number;
+  /** How many there should be: of one agent so many are recorded in one turn, and no more. */
+  breachesWanted: number;
+  isMoved: boolean;
+};
 export type Table = {
   tried: Tried[];
   /** The turn that was answered, and the answer to the same command again. */
@@ -58,6 +66,7 @@ async function play(dir: string, { url }: BareStack): Promise<Table> {
       ask(connections.get(by) as BusConnection, verb, { id, data });
   const tried: Tried[] = [];
   const tryAll = async (quest: string, stage: TurnCase["at"]): Promise<void> => {
+    const recorded = new Map<string, number>();
     for (const each of turnCases.filter(({ at }) => at === stage)) {
       const before = journal.rows();
       const { answer, by } = each;
@@ -66,7 +75,11 @@ async function play(dir: string, { url }: BareStack): Promise<Table> {
       const since = journal.rows().slice(before.length);
       const breaches = since.filter(({ type }) => type === "turn.breached").length;
       const isMoved = since.some(({ type }) => type === "turn.offered" || type === "turn.answered");
-      tried.push({ case: each, code: given.ok ? "ok" : (given.faults[0]?.code ?? ""), breaches, isMoved });
+      const already = recorded.get(by) ?? 0;
+      const breachesWanted = each.isBreach && already < limit.turnBreachesMax ? 1 : 0;
+      recorded.set(by, already + breachesWanted);
+      const code = given.ok ? "ok" : (given.faults[0]?.code ?? "");
+      tried.push({ case: each, code, breaches, breachesWanted, isMoved });
     }
   };
   try {

@@ -5,8 +5,8 @@ import type { Area } from "../promise.ts";
 export const proveTurns: Area = async function* ({ note }) {
   const { tried, repeated } = await playTable();
   const wrong = tried.filter(
-    ({ case: { code: wanted, isBreach }, code, breaches, isMoved }) =>
-      code !== wanted || breaches !== (isBreach ? 1 : 0) || isMoved,
+    ({ case: { code: wanted }, code, breaches, breachesWanted, isMoved }) =>
+      code !== wanted || breaches !== breachesWanted || isMoved,
   );
   for (const { case: each, code } of tried) note(`${each.row}: ${each.name}: ${code}`);
   const same = JSON.stringify(repeated.first) === JSON.stringify(repeated.again) && repeated.rows === 0;
