@@ -19,6 +19,7 @@ import {
   type JournalEvent,
   limit,
   type NewEvent,
+  orchestratorActor,
   type RetryAnswer,
 } from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
@@ -41,8 +42,7 @@ type DeadDeskParts = {
 type Count = { actor: Actor; body: EventBody["dead.counted"]; dueMs: number };
 type Asked<V extends "retry" | "drop"> = { id: string; actor: Actor; data: CommandData[V] };
 
-const nobody: Actor = { role: "orchestrator", name: "orchestrator" };
-const senderOf = ({ actor }: DeadMessage): Actor => actor ?? nobody;
+const senderOf = ({ actor }: DeadMessage): Actor => actor ?? orchestratorActor;
 
 export class DeadDesk {
   readonly #store: Store;

@@ -39,6 +39,7 @@ import {
   type JournalEvent,
   limit,
   type NewEvent,
+  orchestratorActor,
   type PauseAnswer,
   type PauseScope,
   type Principal,
@@ -116,7 +117,7 @@ export class Desk {
     this.#pauses = new PauseDesk(store, { nowMs, record });
     const quests = {
       questOf: (id: string) => this.#questOf(id),
-      context: (actor: Actor | null) => this.#context(actor ?? orchestrator),
+      context: (actor: Actor | null) => this.#context(actor ?? orchestratorActor),
       reader: () => this.#store,
       commit: (draft: Draft, command: string | null) => this.#commit(draft, command),
     };
@@ -284,7 +285,7 @@ export class Desk {
     };
     for (const state of states.filter(({ halted }) => halted).sort(inOrderOfArrival)) {
       if (!isFree(state)) continue;
-      const after = this.#commit(decideContinue(state, this.#context(orchestrator)), null);
+      const after = this.#commit(decideContinue(state, this.#context(orchestratorActor)), null);
       if (holdsMachine(after)) machine = after.id;
     }
     if (machine !== null) return;
@@ -292,7 +293,7 @@ export class Desk {
     const next = this.#quests.all().filter(isNext).sort(inOrderOfArrival)[0];
     if (!next) return;
     const decide = next.status === "queued" ? decideStart : decideGoOn;
-    this.#commit(decide(next, this.#context(orchestrator)), null);
+    this.#commit(decide(next, this.#context(orchestratorActor)), null);
   }
 
   /** What runs and is paused, itself or with others, stands. */
@@ -300,7 +301,7 @@ export class Desk {
     for (const state of this.#quests.all()) {
       if (state.status !== "running" || state.halted) continue;
       const stopped = pausedBy(state, this.#pauses.all);
-      if (stopped) this.#commit(decideHalt(state, stopped, this.#context(orchestrator)), null);
+      if (stopped) this.#commit(decideHalt(state, stopped, this.#context(orchestratorActor)), null);
     }
   }
 
@@ -309,14 +310,14 @@ export class Desk {
     const quest = this.#quests.find(subject.split(".")[0] ?? "");
     if (!quest) return;
     const role = roles.find((each) => subject.endsWith(`.${each}`));
-    const context = this.#context(orchestrator);
+    const context = this.#context(orchestratorActor);
     if (kind === "lease" && role)
       this.#commit(decideExpire(quest, role, "the lease was not renewed", context), null);
     if (kind === "still" && role)
       this.#commit(decideExpire(quest, role, this.#progress.reasonOf(subject), context), null);
     if (kind === "turn") this.turns.missed(quest);
     if (kind === "quota") this.#changed = true;
-    if (kind === "approval") this.#approvals.expire(subject, orchestrator);
+    if (kind === "approval") this.#approvals.expire(subject, orchestratorActor);
     if (kind === "deadline") this.#commit(decideDeadline(quest, context), null);
   }
 
@@ -490,5 +491,3 @@ export class Desk {
 }
 
 const isStackScope = (scope: PauseScope): scope is StackScope => stackScope.safeParse(scope).success;
-
-const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };

@@ -29,6 +29,7 @@ import {
   limit,
   type Memory,
   type NewEvent,
+  orchestratorActor,
   QuestbusError,
   type RecallAnswer,
   type RememberAnswer,
@@ -55,8 +56,6 @@ type Asked<V extends "remember" | "recall" | "forget"> = { id: string; actor: Ac
 
 /** Quests whose documents are kept at hand. */
 const questsAtHand = 64;
-
-const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
 
 export class MemoryDesk {
   readonly #parts: MemoryDeskParts;
@@ -116,9 +115,12 @@ export class MemoryDesk {
       const pass = state.passes.find(({ n }) => n === event.body.pass);
       const counted = pass && countedOf(state, pass, event.body.cut);
       if (counted)
-        this.#parts.record({ type: "memory.counted", quest: null, actor: orchestrator, body: counted }, null);
+        this.#parts.record(
+          { type: "memory.counted", quest: null, actor: orchestratorActor, body: counted },
+          null,
+        );
       const learned = pass && event.body.cut === null ? learnedOf(state, pass) : null;
-      if (learned) this.#keep(learned, orchestrator, null);
+      if (learned) this.#keep(learned, orchestratorActor, null);
     }
   }
 
@@ -141,7 +143,7 @@ export class MemoryDesk {
       this.#drop(
         least.seq,
         `${actor.role} has no room for more, and this was the least useful`,
-        orchestrator,
+        orchestratorActor,
         null,
       );
     return { memory: memoryIdOf(seq), isNew: true, suspected: body.suspected };

@@ -12,6 +12,7 @@ import {
   type CommandData,
   type JournalEvent,
   type NewEvent,
+  orchestratorActor,
   type Role,
   roles,
 } from "@questbus/protocol";
@@ -32,8 +33,6 @@ type Lease = { assignment: string };
 
 /** Quests and asks have ids of different kinds. */
 export const isAsk = ({ assignment }: Lease): boolean => assignment.startsWith("a-");
-
-const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
 
 export class PresenceDesk {
   readonly #parts: PresenceDeskParts;
@@ -77,7 +76,7 @@ export class PresenceDesk {
   /** Its role's turns in conversations are another's: nobody waits for one that is gone. */
   #freeTurns(agent: Actor): void {
     const { quests, commit, context } = this.#parts;
-    for (const state of quests.all()) commit(decideFreeTurns(state, agent, context(orchestrator)), null);
+    for (const state of quests.all()) commit(decideFreeTurns(state, agent, context(orchestratorActor)), null);
   }
 
   isHolding(agent: Actor): boolean {
@@ -107,7 +106,7 @@ export class PresenceDesk {
     const role = roles.find((each) => each === agent.role);
     if (!role) return;
     for (const state of quests.all())
-      if (isHeldBy(state, agent)) commit(decideExpire(state, role, reason, context(orchestrator)), null);
+      if (isHeldBy(state, agent)) commit(decideExpire(state, role, reason, context(orchestratorActor)), null);
     asks.forget(agent, reason);
   }
 }

@@ -6,6 +6,7 @@ import {
   type JournalEvent,
   limit,
   type NewEvent,
+  orchestratorActor,
   type QuestbusError,
   type Verb,
 } from "@questbus/protocol";
@@ -23,8 +24,6 @@ type Body = EventBody["command.refused"];
 /** `quest`: the one that the command named, where there is such a quest. */
 export type RefusedCommand = { id: string; verb: Verb; actor: Actor; quest: string | null };
 type Refused = { command: RefusedCommand; body: Body };
-
-const nobody: Actor = { role: "orchestrator", name: "orchestrator" };
 
 export class RefusalDesk {
   readonly #parts: RefusalDeskParts;
@@ -80,7 +79,10 @@ export class RefusalDesk {
   /** What the broker refused, as it says. */
   told(refusals: readonly BrokerRefusal[], command: string): void {
     for (const { agent, ...body } of refusals)
-      this.#parts.record({ type: "broker.refused", quest: null, actor: agent ?? nobody, body }, command);
+      this.#parts.record(
+        { type: "broker.refused", quest: null, actor: agent ?? orchestratorActor, body },
+        command,
+      );
   }
 
   /** When something is to be recorded. */

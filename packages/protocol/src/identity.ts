@@ -19,6 +19,9 @@ export const agentName = z
 export const actor = z.object({ role: z.union([principal, z.literal("orchestrator")]), name: agentName });
 export type Actor = z.infer<typeof actor>;
 
+/** Who acts where nobody that is known sent a command. */
+export const orchestratorActor: Actor = { role: "orchestrator", name: "orchestrator" };
+
 export const questId = z.string().regex(/^q-[a-z0-9]{8}$/, { error: "a quest id looks like q-7k3m9x2p" });
 export const assignmentId = z.string().regex(/^q-[a-z0-9]{8}\.(architect|performance|qa|ops)$/);
 export const escalationId = z

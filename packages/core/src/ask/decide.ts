@@ -6,6 +6,7 @@ import {
   type Fault,
   limit,
   type NewEvent,
+  orchestratorActor,
 } from "@questbus/protocol";
 import { clarificationOf, statedOf } from "../certainty/certainty.ts";
 import { refuse } from "../quest/draft.ts";
@@ -18,8 +19,6 @@ import { type AskState, askPhase, isOver } from "./state.ts";
  * command is the same ask; I3 an ask that is over stays over; I4 no answer counts that is less sure than it may be without a
  * source, and none is sent back more than `askReturnsMax` times before the ask ends.
  */
-
-const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
 
 /** I2: the id follows from the command, so that one that comes again needs no answer of its own to be stored. */
 export const askIdOf = ({ role, name }: Actor, command: string): string =>
@@ -127,7 +126,7 @@ export function decideExpireAsks(asks: readonly AskState[], reason: string): New
     asks: asks.map(({ id, epoch, role, agent }) => ({ ask: id, epoch, holder: `${role}/${agent}` })),
     reason,
   };
-  return [{ type: "ask.expired", quest: null, actor: orchestrator, body }, ...lost(asks)];
+  return [{ type: "ask.expired", quest: null, actor: orchestratorActor, body }, ...lost(asks)];
 }
 
 const lost = (asks: readonly AskState[]): NewEvent[] =>
@@ -156,6 +155,6 @@ export const decideTooOld = (asks: readonly AskState[]): NewEvent[] =>
 const ended = (ask: AskState, fault: Fault): NewEvent => ({
   type: "ask.ended",
   quest: null,
-  actor: orchestrator,
+  actor: orchestratorActor,
   body: { ask: ask.id, fault },
 });

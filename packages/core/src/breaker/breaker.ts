@@ -1,4 +1,11 @@
-import { type EventBody, type Fault, type JournalEvent, limit, type NewEvent } from "@questbus/protocol";
+import {
+  type EventBody,
+  type Fault,
+  type JournalEvent,
+  limit,
+  type NewEvent,
+  orchestratorActor,
+} from "@questbus/protocol";
 
 /**
  * A circuit breaker for each agent. Whose work ends badly several times in a row is offered nothing for a while, then
@@ -90,7 +97,7 @@ const pauseOf = (times: number): number =>
 
 type BreakerType = Extract<JournalEvent["type"], `breaker.${string}`>;
 const event = <T extends BreakerType>(type: T, body: EventBody[T]): NewEvent =>
-  ({ type, quest: null, actor: { role: "orchestrator", name: "orchestrator" }, body }) as NewEvent;
+  ({ type, quest: null, actor: orchestratorActor, body }) as NewEvent;
 
 /** I1: the breaker of an agent after one of its events; null: nothing is held against it. */
 export function applyBreaker(

@@ -5,6 +5,7 @@ import {
   type JournalEvent,
   limit,
   type NewEvent,
+  orchestratorActor,
   pathText,
   redact,
   roles,
@@ -140,7 +141,7 @@ export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
     }
     if (signs.length === 0) return [];
     const agent = speakerOf(row);
-    const actor = { role: "orchestrator", name: "orchestrator" } as const;
+    const actor = orchestratorActor;
     const body = { agent, row: row.seq, signs: signs.slice(0, limit.injectionSignsMax) };
     return [{ type: "injection.suspected", quest: row.quest, actor, body }];
   });

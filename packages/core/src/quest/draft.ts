@@ -4,6 +4,7 @@ import {
   type EventType,
   type Fault,
   type NewEvent,
+  orchestratorActor,
   QuestbusError,
 } from "@questbus/protocol";
 import { withoutSecrets } from "../injection/find.ts";
@@ -23,8 +24,6 @@ export type DecideContext = {
 /** Events decided so far, and the state they lead to. */
 export type Draft = { state: QuestState; events: NewEvent[]; readonly context: DecideContext };
 
-const orchestrator: Actor = { role: "orchestrator", name: "orchestrator" };
-
 /** Adds one event and moves the draft's state on. `by` is the caller, or the orchestrator acting on its own. */
 export function emit<T extends EventType>(
   draft: Draft,
@@ -32,7 +31,7 @@ export function emit<T extends EventType>(
   body: EventBody[T],
   by: "caller" | "self" = "self",
 ): void {
-  const actor = by === "caller" ? draft.context.actor : orchestrator;
+  const actor = by === "caller" ? draft.context.actor : orchestratorActor;
   // Before what follows is decided: its reasons repeat these words, and are recomputed from what was kept.
   const event = withoutSecrets({ type, quest: draft.state.id, actor, body } as NewEvent);
   const next = applyEvent(draft.state, { ...event, timeMs: draft.context.nowMs });
