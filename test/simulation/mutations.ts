@@ -167,7 +167,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "what was resumed stays halted",
     file: desk,
-    from: "this.#commit(decideContinue(state, this.#context(orchestrator)), null);",
+    from: "this.#commit(decideContinue(state, this.#context(orchestratorActor)), null);",
     to: "state;",
   },
   {
