@@ -91,10 +91,12 @@ export function approvalOf(state: QuestState, id: string): Approval {
   return refuse("APPROVAL_NOT_FOUND", `there is no approval ${id}`, "list them: questbus approvals list");
 }
 
-function openApproval(state: QuestState, id: string): Approval {
+/** One that may be decided on: a word that comes after its end is none, also before its timer was due (P3). */
+function openApproval(state: QuestState, id: string, nowMs: number): Approval {
   const found = approvalOf(state, id);
-  if (openApprovals(state).includes(found)) return found;
-  const { word, by } = found.decision ?? { word: "withdrawn", by: "" };
+  const isOver = nowMs >= found.expiresMs;
+  if (openApprovals(state).includes(found) && !isOver) return found;
+  const { word, by } = found.decision ?? { word: isOver ? "expired" : "withdrawn", by: "the clock" };
   return refuse(
     "APPROVAL_CLOSED",
     `${id} is ${word}${word === "withdrawn" ? ": what it was about is over" : ` by ${by}`}`,
@@ -119,7 +121,7 @@ export function decideGrant(
   context: DecideContext,
 ): Draft {
   const draft: Draft = { state, events: [], context };
-  const found = openApproval(state, approval);
+  const found = openApproval(state, approval, context.nowMs);
   const head = decidedHead(state, found, context.nowMs);
   emit(draft, "approval.granted", { ...head, reason: reason ?? null }, "caller");
   return draft;
@@ -131,7 +133,7 @@ export function decideDeny(
   context: DecideContext,
 ): Draft {
   const draft: Draft = { state, events: [], context };
-  const found = openApproval(state, approval);
+  const found = openApproval(state, approval, context.nowMs);
   emit(draft, "approval.denied", { ...decidedHead(state, found, context.nowMs), reason }, "caller");
   if (found.before !== null) judgeAndSettle(draft);
   return draft;
