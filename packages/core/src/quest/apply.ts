@@ -1,5 +1,6 @@
 import {
   type Approval,
+  canonicalText,
   type EventBody,
   type JournalEvent,
   limit,
@@ -261,8 +262,8 @@ function shownBy({ shown }: PassState, report: Report): Partial<PassState> {
   const fresh = touched.map((each) => ({ path: each.path, operations: operationsIn([each]) }));
   const before = report.task === "review" ? (shown ?? []) : [];
   // Who found the same adds nothing to it.
-  const known = new Set(fresh.map((each) => JSON.stringify(each)));
-  const others = before.filter((each) => !known.has(JSON.stringify(each)));
+  const known = new Set(fresh.map((each) => canonicalText(each)));
+  const others = before.filter((each) => !known.has(canonicalText(each)));
   return { shown: [...others, ...fresh] };
 }
 

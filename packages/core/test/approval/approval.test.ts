@@ -1,4 +1,4 @@
-import { limit, type Report, type Role, type TouchedPath } from "@questbus/protocol";
+import { canonicalText, limit, type Report, type Role, type TouchedPath } from "@questbus/protocol";
 import { improving, scriptedReport, validating } from "@questbus/testkit/scripted-report";
 import { describe, expect, test } from "vitest";
 import { awaitedApproval } from "../../src/approval/approval.ts";
@@ -252,6 +252,15 @@ describe("what an agent says of its candidate grants nothing", () => {
       touched: [...touched("1.0.0"), { path: ".mcp.json", oid: null, before: null, after: null }],
     });
     expect(awaitedApproval(play.state)?.operations.map(({ kind }) => kind)).toEqual(["mcp", "dependencies"]);
+  });
+
+  test("what both roles show stands there once, also after a restart between them", () => {
+    const play = openPlay(asking);
+    until(play, "review", script);
+    // What a store gives back has its keys in another order.
+    play.state = JSON.parse(canonicalText(play.state));
+    step(play, script);
+    expect(play.state.passes[0]?.shown).toHaveLength(1);
   });
 
   test("a verdict on what was not approved accepts nothing", () => {
