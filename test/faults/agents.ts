@@ -75,7 +75,7 @@ type Life = {
   /** What it says of itself; this process by default. */
   pid?: number;
   /** How long a task takes; false: it is forgotten, and never reported. */
-  work?: () => Promise<boolean>;
+  work?: (grant: Grant) => Promise<boolean>;
 };
 
 /** Says hello, then claims and reports until the signal aborts. */
@@ -108,7 +108,7 @@ export async function liveAsAgent({
     forgotten = null;
     // It comes back to mind when the work is held anew: under a lease that is over.
     if (stale) await report(stale, newId());
-    if (!(await work())) forgotten = found.grant;
+    if (!(await work(found.grant))) forgotten = found.grant;
     if (forgotten || signal.aborted) return;
     const id = newId();
     await Promise.all([report(found.grant, id), ...(count % 5 === 0 ? [report(found.grant, id)] : [])]);

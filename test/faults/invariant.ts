@@ -1,4 +1,5 @@
 import { type JournalEvent, limit, type Phase, type Verb } from "@questbus/protocol";
+import { approvalProblems } from "./approval-invariant.ts";
 
 /**
  * What must hold of a journal, whatever was killed, lost or repeated while it was written. Pure: rows and answers in,
@@ -16,6 +17,7 @@ export function journalProblems(rows: readonly JournalEvent[]): string[] {
     ...tooManyPasses(rows),
     ...begunWhilePaused(rows),
     ...askProblems(rows),
+    ...approvalProblems(rows),
   ];
 }
 

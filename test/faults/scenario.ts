@@ -1,5 +1,5 @@
 import type { Grant, Report } from "@questbus/protocol";
-import { type PassScript, scriptedReport } from "@questbus/testkit/scripted-report";
+import { oid, type PassScript, scriptedReport } from "@questbus/testkit/scripted-report";
 
 /** What happens in a quest of a fault run. Its title begins with one of these names, so that any agent finds it there. */
 type Scenario = {
@@ -27,5 +27,15 @@ export const endingScenarios = scenarioNames.filter((name) => !("hangs" in scena
 export function reportIn(grant: Grant): Report | null {
   const { spec, task, pass } = grant.brief;
   const scenario: Scenario = scenarios[spec.title.split(":")[0] as ScenarioName];
-  return scenario.hangs && task === "gate" ? null : scriptedReport(grant, scenario.pass(pass));
+  if (scenario.hangs && task === "gate") return null;
+  const asks = spec.allow.dependencies === "ask";
+  return scriptedReport(grant, { ...(asks ? withDependency(grant) : {}), ...scenario.pass(pass) });
 }
+
+/** The candidate brings a dependency, and is the same in each pass until something was kept. */
+const withDependency = ({ brief: { quest, lastGood } }: Grant): PassScript => ({
+  tree: oid(`tree with a dependency of ${quest} on ${lastGood.tree}`),
+  touched: [
+    { path: "package.json", oid: oid("package.json"), before: "{}", after: '{"dependencies":{"fast":"1"}}' },
+  ],
+});

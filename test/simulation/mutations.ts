@@ -18,6 +18,9 @@ const askDesk = "packages/orchestrator/src/ask-desk.ts";
 const pauseDesk = "packages/orchestrator/src/pause-desk.ts";
 const withheld = "packages/core/src/pause/withheld.ts";
 const journal = "packages/store/src/journal.ts";
+const approval = "packages/core/src/approval/approval.ts";
+const approvalDecide = "packages/core/src/approval/decide.ts";
+const follow = "packages/core/src/quest/follow.ts";
 
 export const mutations: readonly Mutation[] = [
   {
@@ -175,6 +178,42 @@ export const mutations: readonly Mutation[] = [
     file: pauseDesk,
     from: "this.#now = stackPauses(store);",
     to: "this.#now = [];",
+  },
+  {
+    name: "an approval is decided again",
+    file: approvalDecide,
+    from: "if (openApprovals(state).includes(found) && !isOver) return found;",
+    to: "if (found) return found;",
+  },
+  {
+    name: "an approval is of any content",
+    file: approval,
+    from: "diff: candidate?.diff.sha256 ?? null,\n  });",
+    to: "diff: null, ...{ tree: null } });",
+  },
+  {
+    name: "an approval has no end",
+    file: desk,
+    from: 'if (kind === "approval") this.#approvals.expire(subject, orchestratorActor);',
+    to: "",
+  },
+  {
+    name: "who asks is told yes before anybody said it",
+    file: approvalDecide,
+    from: 'status: decision?.word ?? "open",',
+    to: 'status: decision?.word ?? "granted",',
+  },
+  {
+    name: "what was denied is asked for again",
+    file: follow,
+    from: 'if (known?.word === "denied") {',
+    to: "if (known === undefined) {",
+  },
+  {
+    name: "a lease that is over may ask for an approval",
+    file: approvalDecide,
+    from: "const held = heldAssignment(state, data.assignment, data.epoch, context);\n  const operations",
+    to: 'const held = state.assignments[context.actor.role as "qa"] ?? heldAssignment;\n  const operations',
   },
 ];
 

@@ -3,6 +3,7 @@ import {
   armCrashPoints,
   type CommandData,
   endings,
+  type Grant,
   type JournalEvent,
   limit,
   type Principal,
@@ -16,6 +17,7 @@ import { auditProblems } from "../faults/audit.ts";
 import { type Answered, answerProblems, effectsIn, journalProblems } from "../faults/invariant.ts";
 import { type Numbers, numbersOf } from "../faults/numbers.ts";
 import { scenarioNames } from "../faults/scenario.ts";
+import { approvalToldProblems, openApprovals, type SimulatedApprovals } from "./approvals.ts";
 import { openAsks, type SimulatedAsks, toldProblems } from "./asks.ts";
 import { openSimulatedBus } from "./bus.ts";
 import { isCrash, openSimulatedOrchestrator } from "./orchestrator.ts";
@@ -59,8 +61,24 @@ export async function playWorld(seed: number): Promise<World> {
   const newReportId = (): string => reportNumbers.hex(16);
   const clientAs = (role: Principal, name: string = role, isAlive = () => true): BusClient =>
     mortal(createClient(bus.connectionOf(role, name), { time: scheduler.timeOf(isAlive), newId }), isAlive);
-  const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown });
-  const quests = submitQuests({ scheduler, numbers, client: clientAs("operator"), answered, newId });
+  const approvals = openApprovals({
+    scheduler,
+    numbers: numbersOf(seed ^ 0xa9920),
+    clientAs,
+    answered,
+    published: stream.rows,
+    thrown,
+  });
+  const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown, approvals });
+  const { document } = approvals;
+  const quests = submitQuests({
+    scheduler,
+    numbers,
+    client: clientAs("operator"),
+    answered,
+    newId,
+    document,
+  });
   ruleNowAndThen({ scheduler, numbers, client: clientAs("arbiter"), store, newId });
 
   const asks = openAsks({ scheduler, numbers, clientAs, newId, newReportId, thrown });
@@ -80,6 +98,7 @@ export async function playWorld(seed: number): Promise<World> {
     crew.calm();
     asks.calm();
     pauses.calm();
+    approvals.calm();
   });
   let seenRows = -1;
   /** The quests are read again only when there are rows that were not seen yet. */
@@ -101,6 +120,7 @@ export async function playWorld(seed: number): Promise<World> {
     ...journalProblems(rows),
     ...answerProblems(answered, new Set(effectsIn(rows))),
     ...toldProblems(asks.told, store),
+    ...approvalToldProblems(approvals.told, rows),
     ...streamProblems(stream.rows, rows),
     ...auditProblems(store),
   ];
@@ -133,15 +153,19 @@ type Crew = {
   answered: Answered[];
   newId: () => string;
   thrown: unknown[];
+  approvals: SimulatedApprovals;
 };
 
 /** One agent a role; in the storm they die, and come back under their names. */
-function openCrew({ scheduler, numbers, clientAs, answered, newId, thrown }: Crew): { calm(): void } {
+function openCrew({ scheduler, numbers, clientAs, answered, newId, thrown, approvals }: Crew): {
+  calm(): void;
+} {
   let stormy = true;
   const [slow, forgets] = [numbers.one([0, 0.05, 0.3]), numbers.one([0, 0.02])];
   const livesMs = numbers.one([Number.POSITIVE_INFINITY, 30_000, 5_000]);
   /** Now and then a task outlasts its lease, or is forgotten. */
-  const work = async (): Promise<boolean> => {
+  const work = async (grant: Grant, client: BusClient): Promise<boolean> => {
+    approvals.ask(grant, client);
     if (!stormy) return true;
     if (numbers.chance(slow)) await scheduler.pause(numbers.below(2 * limit.leaseMs));
     return !numbers.chance(forgets);
@@ -149,9 +173,10 @@ function openCrew({ scheduler, numbers, clientAs, answered, newId, thrown }: Cre
   const live = (role: Role): void => {
     const life = new AbortController();
     const client = clientAs(role);
-    liveAsAgent({ client, answered, signal: life.signal, newId, pid: 1, work }).catch((error: unknown) =>
-      thrown.push(error),
-    );
+    liveAsAgent({
+      ...{ client, answered, signal: life.signal, newId, pid: 1 },
+      work: (grant) => work(grant, client),
+    }).catch((error: unknown) => thrown.push(error));
     if (!Number.isFinite(livesMs)) return;
     scheduler.after(numbers.below(livesMs), () => {
       if (!stormy) return;
@@ -167,17 +192,24 @@ function openCrew({ scheduler, numbers, clientAs, answered, newId, thrown }: Cre
   };
 }
 
-type Submitting = Omit<Crew, "clientAs" | "thrown"> & { client: BusClient };
+type Submitting = Omit<Crew, "clientAs" | "thrown" | "approvals"> & { client: BusClient; document: object };
 
 /** One to three quests; some of them are cancelled on the way. */
-function submitQuests({ scheduler, numbers, client, answered, newId }: Submitting): { id: string | null }[] {
+function submitQuests({
+  scheduler,
+  numbers,
+  client,
+  answered,
+  newId,
+  document,
+}: Submitting): { id: string | null }[] {
   return Array.from({ length: 1 + numbers.below(2) }, (_, at) => {
     const quest: { id: string | null } = { id: null };
     const scenario = numbers.one(scenarioNames);
     // Who hangs for ever would take longer than the quiet lasts.
     const wallClock = scenario === "no time left" ? "20s" : numbers.one(["30m", "30m", "20s"]);
     const title = `${scenario}: ${at}`;
-    const data = submission({ title, budget: { passes: 1 + numbers.below(3), wallClock } });
+    const data = submission({ title, budget: { passes: 1 + numbers.below(3), wallClock }, ...document });
     const cancels = numbers.chance(0.2);
     const follow = async (): Promise<void> => {
       const id = newId();
