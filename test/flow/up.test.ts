@@ -67,6 +67,21 @@ test.each(["qa", "orchestrator", "broker"] as const)(
   },
 );
 
+test("a quest that was handed over has its report, like one that was run", async () => {
+  const cli = (...args: string[]) => questbus(place, [...args, "--state", state()]);
+  const submitted = await cli("submit", writeQuest(place, { fixers: [{ patch: target.patch("gain") }] }));
+  const quest = submitted.stdout.trim();
+  await cli("cancel", quest, "--reason", "seen\u001b[2J enough");
+  const { stdout, stderr, exit } = await cli("report", quest);
+  expect(exit, stderr).toBe(0);
+  expect(stdout).toMatch(new RegExp(`^# .+\n\n- Quest: \`${quest}\`, intent optimize\n`));
+  expect(stdout).toContain("\n- Outcome: cancelled: seen\\u{1b}[2J enough\n");
+  expect(JSON.parse((await cli("report", quest, "--json")).stdout)).toEqual({
+    quest,
+    report: stdout.trimEnd(),
+  });
+});
+
 test("when it is gone, the list of quests says that nobody works on those that have not ended", async () => {
   const file = writeQuest(place, {
     fixers: [{ patch: target.patch("gain") }],

@@ -35,7 +35,7 @@ import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { followHeld, heardAgo, heldProgress, progressText } from "./held.ts";
 import { injectionsCounted, injectionsOf } from "./injection.ts";
-import { isAtRest, openJournalView, questState } from "./journal-view.ts";
+import { isAtRest, newestQuest, openJournalView, questState } from "./journal-view.ts";
 import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import {
@@ -59,15 +59,7 @@ import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
 export async function showStatus(quest: string | undefined, common: Common): Promise<number> {
   const held = common.json ? [] : await heldProgress(common.state);
   return withStore(common.state, (store) => {
-    const id = quest ?? store.listQuests({ limit: 1 })[0]?.id;
-    if (!id) {
-      const fault = {
-        code: "QUEST_NOT_FOUND",
-        message: "there is no quest here yet",
-        next: "start one: questbus run FILE",
-      } as const;
-      throw new QuestbusError(fault);
-    }
+    const id = quest ?? newestQuest(store);
     const { state, watches, summary } = summarizedQuest(store, id);
     if (common.json) printJson(summary);
     else printStatus(state, { watches, held, store, stateDir: resolve(common.state) });

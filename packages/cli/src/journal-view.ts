@@ -78,5 +78,16 @@ export function questState(store: StoreReader, quest: string): QuestState {
   });
 }
 
+/** The id of the newest quest. @throws QuestbusError QUEST_NOT_FOUND */
+export function newestQuest(store: StoreReader): string {
+  const [newest] = store.listQuests({ limit: 1 });
+  if (newest) return newest.id;
+  throw new QuestbusError({
+    code: "QUEST_NOT_FOUND",
+    message: "there is no quest here yet",
+    next: "start one: questbus run FILE",
+  });
+}
+
 /** True when nothing more happens without a person. */
 export const isAtRest = (state: QuestState): boolean => state.ending !== null || state.status === "escalated";

@@ -82,6 +82,9 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
   add("status", "show a quest (the newest by default)", async (common, quest) =>
     (await import("./command-read.ts")).showStatus(quest, common),
   ).argument("[quest]", "its id", valid(questId));
+  add("report", "print a quest's report (the newest by default) as Markdown", async (common, quest) =>
+    (await import("./report.ts")).showReport(quest, common),
+  ).argument("[quest]", "its id", valid(questId));
   add("list", "list the quests, newest first", async (common) =>
     (await import("./command-read.ts")).listQuests(common),
   );

@@ -1,8 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { evidenceMatrix, type MatrixRow, type QuestState, stageReports } from "@questbus/core";
-import { percent, signedPercent } from "@questbus/protocol";
-import { table } from "./output.ts";
+import { exitCode, percent, signedPercent } from "@questbus/protocol";
+import { newestQuest, questState } from "./journal-view.ts";
+import { printable, printData, printJson, table } from "./output.ts";
+import { withStore } from "./session.ts";
 import { reportsDir } from "./state-dir.ts";
 
 const effectText = (effect: MatrixRow["effect"]): string =>
@@ -75,8 +77,11 @@ export function stagesText(state: QuestState, watches: readonly QuestState[]): s
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 const row = (each: readonly string[]): string => `| ${each.map(escaped).join(" | ")} |`;
 
-/** The quest's report in Markdown, from stored evidence only. */
-function reportMarkdown(state: QuestState): string {
+/** The quest's report in Markdown, from stored evidence only, fit for a terminal. */
+const reportMarkdown = (state: QuestState): string =>
+  reportLines(state).join("\n").trimEnd().split("\n").map(printable).join("\n");
+
+function reportLines(state: QuestState): string[] {
   const { rows } = evidenceMatrix(state);
   const { spec } = state;
   const goal = spec.goal.improveBy === null ? "any proven gain" : `${percent(spec.goal.improveBy)} better`;
@@ -126,7 +131,21 @@ function reportMarkdown(state: QuestState): string {
       `Evidence: ${each.artifacts.map((one) => `${one.kind} \`${one.sha256}\``).join(", ") || "none"}`,
       "",
     ]),
-  ].join("\n");
+  ];
+}
+
+/** `questbus report [ID]`: of one quest, or the newest; from the journal, so that there is one of each at any time. */
+export function showReport(
+  named: string | undefined,
+  { state: dir, json }: { state: string; json: boolean },
+): number {
+  return withStore(dir, (store) => {
+    const state = questState(store, named ?? newestQuest(store));
+    const report = reportMarkdown(state);
+    if (json) printJson({ quest: state.id, report });
+    else printData(report);
+    return exitCode.ok;
+  });
 }
 
 /** Writes the report beside the state, and answers with its path. */
@@ -134,6 +153,6 @@ export function writeReport(stateDir: string, state: QuestState): string {
   const dir = reportsDir(stateDir);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, `${state.id}.md`);
-  writeFileSync(path, reportMarkdown(state));
+  writeFileSync(path, `${reportMarkdown(state)}\n`);
   return path;
 }
