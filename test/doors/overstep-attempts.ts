@@ -226,6 +226,9 @@ export const attemptsOf: Readonly<Record<string, readonly Attempt[]>> = {
     listens("listen to the system", "$SYS.>"),
     listens("listen to JetStream", "$JS.>", "$KV.>", "$O.>"),
     listens("listen to dead letters and batches", "local.dead.>", "local.batch"),
+    listens("listen to every event", "local.event.>"),
+    listens("listen to what is asked, kept and said elsewhere", "local.event.stack.>"),
+    listens("listen to what a quest's agents say in turns", "local.event.*.turn.>"),
   ],
   "JetStream and the system": [
     publishes("list the streams", "$JS.API.STREAM.LIST"),

@@ -214,8 +214,12 @@ const records: readonly EventType[] = [
   "breaker.counted",
   "breaker.opened",
 ];
-/** What `qa/mine` may hear: its own inbox, events, and the word that an orchestrator serves. */
-const own = ["_INBOX_qa-mine.", "local.event.", "local.notice."];
+/** What `qa/mine` may hear: its own inbox, what may end its lease, and the word that an orchestrator serves. */
+const own = [
+  /^_INBOX_qa-mine\./,
+  /^local\.event\.[^.]+\.(quest\.ended|pass\.judged|lease\.expired)$/,
+  /^local\.notice\./,
+];
 
 export type Outcome = { effects: string[]; isSeen: boolean };
 
@@ -229,7 +233,7 @@ export async function play(stage: Stage, { run, seen }: Attempt): Promise<Outcom
     () => false,
   );
   const heard = [...socket.heard().matchAll(/\r\nH?MSG (\S+)/g)].map(([, subject = ""]) => subject);
-  const foreign = heard.filter((subject) => !own.some((each) => subject.startsWith(each)));
+  const foreign = heard.filter((subject) => !own.some((each) => each.test(subject)));
   const effects = rows().flatMap((row) => (isEffect(row) ? [`${row.type} ${JSON.stringify(row.body)}`] : []));
   socket.close();
   return { effects: [...effects, ...foreign.map((each) => `heard ${each}`)], isSeen };

@@ -4,6 +4,7 @@ import {
   faultsOf,
   type Grant,
   type JournalRow,
+  leaseEvents,
   limit,
   QuestbusError,
 } from "@questbus/protocol";
@@ -34,9 +35,6 @@ export type Lease = {
   /** Renews no more. */
   end(): void;
 };
-
-/** What may end a lease that its holder did not give back itself. */
-const mayEnd: readonly JournalRow["type"][] = ["quest.ended", "pass.judged", "lease.expired"];
 
 /** Where an agent says what became of its work. */
 export type Log = Pick<Logger, "info" | "warn" | "error">;
@@ -80,7 +78,8 @@ export function keepLease(
   };
   const renew = (): Promise<void> => ask().catch(() => {});
   const hear = ({ type }: JournalRow): void => {
-    if (over || !mayEnd.includes(type)) return;
+    // A bus of one's own may tell more than this.
+    if (over || !leaseEvents.some((each) => each === type)) return;
     questEnded ||= type === "quest.ended";
     void renew();
   };

@@ -2,6 +2,7 @@ import {
   commandSubject,
   commandsOf,
   eventsAll,
+  eventsHeardBy,
   limit,
   type Principal,
   principals,
@@ -16,7 +17,8 @@ import type { Credential, Credentials } from "./credential.ts";
  * - A2: a role's account reaches the bus through a service import, so that the server replaces the reply subject:
  *   a forged one (another role's command, the JetStream API) leads nowhere. In one shared account it would not,
  *   because reply subjects are not checked against permissions.
- * - A3: a user hears its own inbox, the events and the notices, nothing else; JetStream is the orchestrator's alone.
+ * - A3: a user hears its own inbox and the notices; of the events those that its role may (`eventsHeardBy`); nothing else;
+ *   JetStream is the orchestrator's alone.
  */
 
 /**
@@ -58,7 +60,7 @@ export const inboxPrefixOf = (role: string, name: string): string => `_INBOX_${r
 function userText(space: string, role: Principal, credential: Credential): string {
   const { name, publicKey } = credential;
   const publish = verbsOf[role].map((verb) => commandSubject(space, { role, name }, verb));
-  const subscribe = [`${inboxPrefixOf(role, name)}.>`, eventsAll(space), noticesAll(space)];
+  const subscribe = [`${inboxPrefixOf(role, name)}.>`, ...eventsHeardBy(role, space), noticesAll(space)];
   return `      { nkey: ${publicKey}, permissions: {
         publish: { allow: [${list(publish)}] }
         subscribe: { allow: [${list(subscribe)}] } } }`;

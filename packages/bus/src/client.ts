@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { errors } from "@nats-io/transport-node";
+import { errors, type Msg } from "@nats-io/transport-node";
 import {
   type Answer,
   answer,
@@ -10,7 +10,7 @@ import {
   envelope,
   errorRegistry,
   eventPage,
-  eventsAll,
+  eventsHeardBy,
   type Fault,
   type JournalRow,
   journalRow,
@@ -56,7 +56,7 @@ export type WatchOptions = {
 export type BusClient = {
   /** Sends a command and returns the data of its answer; a refusal is thrown with all its faults. */
   request<V extends Verb>(verb: V, data: CommandData[V], options?: RequestOptions): Promise<unknown>;
-  /** Calls `handler` with every event committed from now on; the result stops it. */
+  /** Calls `handler` with every event committed from now on that its role may hear; the result stops it. */
   watchEvents(options: WatchOptions, handler: (row: JournalRow) => void): Promise<() => void>;
 };
 
@@ -200,26 +200,30 @@ export function createClient(connection: BusConnection, inputs: ClientInputs = {
 
     async watchEvents({ quest, onInvalid }, handler) {
       const recent = new Set<string>();
-      const subscription = nats.subscribe(quest ? `${space}.event.${quest}.>` : eventsAll(space), {
-        callback: (error, message) => {
-          if (error) return onInvalid?.([{ code: "INTERNAL", message: error.message }]);
-          const { rows, faults } = readEvents(message.data);
-          for (const row of rows) {
-            if (recent.has(row.id)) continue;
-            recent.add(row.id);
-            if (recent.size > recentRowsMax) recent.delete(recent.values().next().value as string);
-            handler(row);
-          }
-          if (faults.length > 0) onInvalid?.(faults);
-        },
-      });
+      const callback = (error: Error | null, message: Msg): void => {
+        if (error) return onInvalid?.([{ code: "INTERNAL", message: error.message }]);
+        const { rows, faults } = readEvents(message.data);
+        for (const row of rows) {
+          if (recent.has(row.id)) continue;
+          recent.add(row.id);
+          if (recent.size > recentRowsMax) recent.delete(recent.values().next().value as string);
+          handler(row);
+        }
+        if (faults.length > 0) onInvalid?.(faults);
+      };
+      const subscriptions = eventsHeardBy(connection.role, space, quest).map((subject) =>
+        nats.subscribe(subject, { callback }),
+      );
+      const stop = (): void => {
+        for (const subscription of subscriptions) subscription.unsubscribe();
+      };
       try {
         await connection.orDown(nats.flush());
       } catch (error) {
-        subscription.unsubscribe();
+        stop();
         throw error;
       }
-      return () => subscription.unsubscribe();
+      return stop;
     },
   };
 }

@@ -1,5 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Answer, envelope, eventSubject, type JournalRow, limit, wrap } from "@questbus/protocol";
+import {
+  type Answer,
+  envelope,
+  eventSubject,
+  type JournalEvent,
+  type JournalRow,
+  limit,
+  wrap,
+} from "@questbus/protocol";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   type BusClient,
@@ -273,16 +281,20 @@ test("Q3: what one client has open is bounded; one more is refused at once, and 
 });
 
 describe("R4: events", () => {
-  test("a role sees what was committed, all of it or one quest's, once each", async () => {
+  let watching: BusConnection;
+  let operator: BusClient;
+  beforeAll(async () => {
+    watching = await rig.connect("me");
+    operator = createClient(watching);
+  });
+
+  test("an operator sees what was committed, all of it or one quest's, once each", async () => {
     const all: JournalRow[] = [];
     const one: JournalRow[] = [];
-    const stopAll = await qa.watchEvents({}, (row) => void all.push(row));
-    const stopOne = await createClient(await rig.connect("ops1")).watchEvents(
-      { quest: "q-bbbbbbbb" },
-      (row) => {
-        one.push(row);
-      },
-    );
+    const stopAll = await operator.watchEvents({}, (row) => void all.push(row));
+    const stopOne = await operator.watchEvents({ quest: "q-bbbbbbbb" }, (row) => {
+      one.push(row);
+    });
     const stream = await openJournalStream(orchestrator);
     const rows = [eventAt(1), eventAt(2, "q-bbbbbbbb"), eventAt(3)];
     await stream.publish(rows);
@@ -297,13 +309,37 @@ describe("R4: events", () => {
     expect(all).toHaveLength(3);
   });
 
+  test("an agent hears what may end its lease, and nothing else", async () => {
+    const heard: JournalRow[] = [];
+    const stop = await qa.watchEvents({}, (row) => void heard.push(row));
+    const stream = await openJournalStream(orchestrator);
+    const body = { assignment: "q-bbbbbbbb.qa", epoch: 1, agent: "qa1", reason: "gone" };
+    const ended: JournalEvent = { ...eventAt(8, "q-bbbbbbbb"), type: "lease.expired", body };
+    await stream.publish([eventAt(6), eventAt(7, "q-bbbbbbbb"), ended]);
+    await eventually(() => heard.length > 0);
+    expect(await qa.request("hello", hello)).toBe("hello");
+    expect(heard).toEqual([ended]);
+    stop();
+    const { nats } = agent;
+    for (const wanted of [
+      "local.event.>",
+      "local.event.stack.>",
+      "local.event.q-bbbbbbbb.>",
+      "local.event.*.turn.*",
+    ]) {
+      const refused = Promise.withResolvers<string>();
+      nats.subscribe(wanted, { callback: (error) => void refused.resolve(String(error)) });
+      expect(await refused.promise).toMatch(/permissions violation/i);
+    }
+  });
+
   test("a watcher hears again after a restart of the broker", async () => {
     const seen: number[] = [];
-    await qa.watchEvents({}, (row) => void seen.push(row.seq));
+    await operator.watchEvents({}, (row) => void seen.push(row.seq));
     const stream = await openJournalStream(orchestrator);
     await rig.restart();
-    expect(await agent.whenUp(10_000)).toBe(true);
-    await agent.nats.flush();
+    expect(await watching.whenUp(10_000)).toBe(true);
+    await watching.nats.flush();
     await stream.publish([eventAt(11)], { retryForMs: 20_000 });
     await eventually(() => seen.length === 1);
     expect(seen).toEqual([11]);
@@ -314,7 +350,10 @@ describe("R4: events", () => {
     const row = { ...eventAt(5), hash: "short" };
     const message = wrap("event.quest.started", { id: "5", source: "x", timeMs: 5 }, row);
     expect(envelope.safeParse(message).success).toBe(true);
-    const stop = await qa.watchEvents({ onInvalid: (faults) => void invalid.push(...faults) }, () => {});
+    const stop = await operator.watchEvents(
+      { onInvalid: (faults) => void invalid.push(...faults) },
+      () => {},
+    );
     orchestrator.nats.publish(eventSubject("local", null, "x"), JSON.stringify(message));
     orchestrator.nats.publish(eventSubject("local", null, "x"), "{");
     await eventually(() => invalid.length === 2);

@@ -19,6 +19,17 @@ export const commandsOf = (space: string, role: string): string => `${space}.cmd
 export const commandsAll = (space: string): string => `${space}.cmd.>`;
 export const eventSubject = (space: string, quest: string | null, type: string): string =>
   `${space}.event.${quest ?? "stack"}.${type}`;
+/** What may end a lease that its holder did not give back itself. */
+export const leaseEvents = ["quest.ended", "pass.judged", "lease.expired"] as const;
+/**
+ * The events that a role may hear, of one quest or of all: an operator and an arbiter every one, an agent those that may
+ * end its lease. The others tell what is asked, said and remembered elsewhere.
+ */
+export function eventsHeardBy(role: string, space: string, quest?: string): string[] {
+  const hearsAll = ["operator", "arbiter", "orchestrator"].includes(role);
+  if (hearsAll) return [quest ? `${space}.event.${quest}.>` : eventsAll(space)];
+  return leaseEvents.map((type) => eventSubject(space, quest ?? "*", type));
+}
 /** Stands for the type of an event in what carries several. */
 export const eventPage = "rows";
 export const eventsAll = (space: string): string => `${space}.event.>`;
