@@ -84,7 +84,7 @@ test("the benchmark draws its workload from the seed, and prints figure and dige
 
 test("the quest file is admitted, with its patch", async () => {
   const { command } = await readSubmission(place.path("quest.yaml"), { acceptDetectable: false });
-  expect(command.document).toMatchObject({ intent: "optimize", goal: { improveBy: "20%" } });
+  expect(command.document).toMatchObject({ intent: "optimize", goal: { improveBy: "50%" } });
   expect(command.resolved).toEqual([{ name: "faster.patch", sha256: expect.stringMatching(/^\w{64}$/) }]);
 });
 
