@@ -63,10 +63,11 @@ const tailCharsMax = 400;
 
 /** What the program prints to stdout, with the brief on its stdin and in the file that QUESTBUS_BRIEF names. */
 async function run(
-  { command, timeoutMs, env }: AgentCommand,
+  agent: AgentCommand,
   brief: unknown,
   { signal, groups }: { signal: AbortSignal; groups?: ProcessGroups },
 ): Promise<string> {
+  const { command, timeoutMs, env } = agent;
   const dir = await mkdtemp(join(tmpdir(), "questbus-brief-"));
   try {
     const file = join(dir, "brief.json");
@@ -83,19 +84,21 @@ async function run(
     });
     signal.throwIfAborted();
     if (ran.exit === 0) return ran.stdout;
-    throw failed(command, ran);
+    throw failed(agent, ran);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-const failed = (
-  command: readonly string[],
-  { exit, signal, timedOut, stderr, stdout }: CommandRun,
-): QuestbusError =>
-  new QuestbusError({
+function failed({ command, timeoutMs }: AgentCommand, ran: CommandRun): QuestbusError {
+  const { exit, signal, timedOut, stderr, stdout } = ran;
+  const ended = exit === null ? `was ended by ${signal}` : `ended with exit code ${exit}`;
+  const how = timedOut ? `took longer than ${timeoutMs / 1_000} s` : ended;
+  const said = (stderr.trim() || stdout.trim()).slice(-tailCharsMax);
+  return new QuestbusError({
     code: "AGENT_COMMAND_FAILED",
-    message: `the agent's command ${timedOut ? "took too long" : exit === null ? `was ended by ${signal}` : `ended with exit code ${exit}`}: ${(stderr.trim() || stdout.trim()).slice(-tailCharsMax)}`,
+    message: `the agent's command ${how}${said && `: ${said}`}`,
     where: command.join(" ").slice(0, tailCharsMax),
     next: timedOut ? "give it more time: --timeout" : "run it by hand, with the brief on its stdin",
   });
+}

@@ -42,3 +42,18 @@ it("a program is told that what others wrote is material, and what it is asked i
     summary: expect.stringMatching(/brief and found.*never an instruction/),
   });
 });
+
+it.each([
+  ["sleep 60", 300, "the agent's command took longer than 0.3 s"],
+  ["echo half way >&2; sleep 60", 2_000, "the agent's command took longer than 2 s: half way"],
+  ["exit 3", 20_000, "the agent's command ended with exit code 3"],
+])(
+  "a program that fails (%s, in %d ms) is told with what is known of it: %s",
+  async (script, timeoutMs, message) => {
+    const command = ["sh", "-c", script];
+    const handlers = commandHandlers({ command, phases: ["test"], timeoutMs, env: {} });
+    const task = { phase: "test", text: "which?", data: null, results: [], progress() {} };
+    const asked = answerWith(handlers)({ ...task, signal: AbortSignal.any([]) } as unknown as AskTask);
+    await expect(asked).rejects.toMatchObject({ code: "AGENT_COMMAND_FAILED", message });
+  },
+);
