@@ -123,6 +123,14 @@ test("denied, the next pass is told; granted after the orchestrator was killed, 
   expect(ended.stderr).toContain("that one is unmaintained");
   const all = await cli("approvals", "list", "--all", "--json");
   expect((JSON.parse(all.stdout) as Shown[]).map(({ status }) => status)).toEqual(["denied", "granted"]);
+  const [head, ...lines] = (await cli("approvals", "list", "--all")).stdout.trimEnd().split("\n");
+  expect(head).toMatch(/^approval +asked by +what +state$/);
+  expect(lines.map((line) => line.trimEnd())).toEqual(
+    (JSON.parse(all.stdout) as { decision: { atMs: number } }[]).map(({ decision: { atMs } }, at) => {
+      const word = at === 0 ? "denied by operator" : "granted by operator";
+      return expect.stringMatching(new RegExp(`  ${word}, ${new Date(atMs).toISOString()}: \\w`));
+    }),
+  );
   const verified = await cli("audit", "verify", "--json");
   expect(verified.exit, verified.stderr).toBe(0);
 });

@@ -7,7 +7,7 @@ import { openArtifacts } from "@questbus/workbench";
 import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { questState } from "./journal-view.ts";
-import { ago, note, paint, printable, printData, printJson, table } from "./output.ts";
+import { note, paint, printable, printData, printJson, table } from "./output.ts";
 import { listMax } from "./read-rows.ts";
 import { withStack, withStore } from "./session.ts";
 
@@ -42,12 +42,11 @@ export function listApprovals(all: boolean, common: Common): number {
         each.approval,
         each.asker,
         operationsText(each.operations),
-        each.status,
-        each.status === "open" ? new Date(each.expiresMs).toISOString() : ago(each.openedMs, Date.now()),
+        decisionText(each.status, each.decision, each.expiresMs),
       ]);
       printData(
         table(
-          ["approval", "asked by", "what", "state", "until"],
+          ["approval", "asked by", "what", "state"],
           rows.map((row) => row.map(printable)),
         ),
       );
