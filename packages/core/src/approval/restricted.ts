@@ -25,12 +25,18 @@ const gitPaths = [
 /** What gives coding agents their tools, programs and permissions. */
 const mcpPaths = [
   /(?:^|\/)\.?mcp\.json$/,
-  /(?:^|\/)\.claude\/(?:settings(?:\.local)?\.json|(?:hooks|plugins)\/.*)$/,
-  /(?:^|\/)\.(?:codex|gemini|qwen|zed|kiro|amazonq)\/(?:.*\/)?(?:config\.toml|settings\.json|mcp\.json)$/,
-  /(?:^|\/)\.(?:cursor|vscode|roo|windsurf)\/(?:.*\/)?mcp[\w-]*\.json$/,
-  /(?:^|\/)\.continue\/(?:config\.(?:ya?ml|json|ts)|mcpservers\/.*)$/,
+  /(?:^|\/)\.claude\/(?:settings(?:\.local)?\.json$|(?:hooks|plugins)\/)/,
+  /(?:^|\/)\.continue\/(?:config\.(?:ya?ml|json|ts)$|mcpservers\/)/,
   /(?:^|\/)(?:opencode\.jsonc?|claude_desktop_config\.json|\.aider\.conf\.yml)$/,
 ];
+/** Files that do, anywhere below a folder: two expressions, as one that has both takes a path's length squared. */
+const mcpBelow = [
+  [/(?:^|\/)\.(?:codex|gemini|qwen|zed|kiro|amazonq)\//, /\/(?:config\.toml|settings\.json|mcp\.json)$/],
+  [/(?:^|\/)\.(?:cursor|vscode|roo|windsurf)\//, /\/mcp[\w-]*\.json$/],
+] as const;
+const isMcp = (path: string): boolean =>
+  mcpPaths.some((each) => each.test(path)) ||
+  mcpBelow.some(([folder, name]) => name.test(path) && folder.test(path));
 
 type PathKind = "dependencies" | "git" | "mcp";
 
@@ -39,7 +45,7 @@ function kindsOf(path: string): PathKind[] {
   const kinds: PathKind[] = [];
   if (isDependencyFile(path) || isDependencyFile(lower)) kinds.push("dependencies");
   if (gitPaths.some((each) => each.test(lower))) kinds.push("git");
-  if (mcpPaths.some((each) => each.test(lower))) kinds.push("mcp");
+  if (isMcp(lower)) kinds.push("mcp");
   return kinds;
 }
 

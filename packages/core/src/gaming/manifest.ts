@@ -53,15 +53,33 @@ export const isDependencyFile = (path: string): boolean =>
 const isManifest = (path: string): boolean =>
   ["package.json", "Cargo.toml", "pyproject.toml"].includes(fileName(path));
 
+const listHead = /^(?:[\w-]*dependencies|requires-python)\s*=\s*/gm;
+const lineEnd = /^[\n\r\u2028\u2029]?$/;
+
+/** Lists of dependencies with their names: to the bracket that ends a line, or to the line's end. A bracket is looked for once. */
+function* listsIn(text: string): Generator<string> {
+  const line = /.*/y;
+  let end = 0;
+  let close = 0;
+  for (const { 0: head, index } of text.matchAll(listHead)) {
+    if (index < end) continue;
+    const from = index + head.length;
+    const opens = text[from] === "[";
+    if (opens && close >= 0 && close < from) close = text.indexOf("]", from);
+    line.lastIndex = from;
+    const isList = opens && close >= 0 && lineEnd.test(text.slice(close + 1, close + 2));
+    end = isList ? close + 1 : from + (line.exec(text)?.[0].length ?? 0);
+    yield text.slice(index, end);
+  }
+}
+
 /** The sections of a TOML file that are about dependencies, and lists of that name in others. */
 const tomlDependencies = (text: string): string =>
   [
     ...text
       .split(/^(?=\[)/m)
       .filter((part) => /^\[{1,2}[^\]]*(?:dependencies|build-system|patch|replace)/.test(part)),
-    ...[...text.matchAll(/^(?:[\w-]*dependencies|requires-python)\s*=\s*(?:\[[^\]]*\]|.*)$/gm)].map(
-      (each) => each[0],
-    ),
+    ...listsIn(text),
   ]
     .join("\n")
     .replaceAll(/[ \t]+|#.*/g, "");

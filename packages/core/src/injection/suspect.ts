@@ -6,7 +6,10 @@ const told =
   "(?:instructions?|prompts?|guidelines?|directives?|guardrails|brief(?:ing)?|orders|polic(?:y|ies)|restrictions|authority rules|rules (?:above|you were given|of (?:your|the) role)|role|system message)";
 const addressed = "(?:you (?:must|should|shall|will|have to|need to)|please|immediately|always)";
 
-/** Held against the text as it reads, in lower case and with single spaces. */
+/**
+ * Held against the text as it reads, in lower case and with single spaces. A part that repeats is bounded, or begins once a
+ * word: everyone waits while a text is looked at.
+ */
 const forms: readonly (readonly [InjectionKind, RegExp])[] = [
   [
     "override",
@@ -84,10 +87,7 @@ const forms: readonly (readonly [InjectionKind, RegExp])[] = [
     /\bquestbus (?:rule e-\w+|rule\b[^.!?]{0,60}--decision|approvals? (?:grant|deny)|agent (?:add|revoke|run)|cancel q-\w+|resume\b|dead (?:retry|drop))/,
   ],
   ["command", /\bnats (?:pub|publish|req|request|sub)\b/],
-  [
-    "command",
-    /\b[a-z][a-z0-9-]*\.cmd\.(?:operator|arbiter|orchestrator|architect|performance|qa|ops|worker)\b/,
-  ],
+  ["command", /[a-z0-9-]\.cmd\.(?:operator|arbiter|orchestrator|architect|performance|qa|ops|worker)\b/],
   ["command", /"?type"? ?: ?"?questbus\.(?:command|event)\./],
   ["command", /\$js\.api\./],
   ["command", /\b(?:curl|wget)\b[^|]{0,200}\| ?(?:sudo )?(?:ba|z|da)?sh\b/],
@@ -159,7 +159,7 @@ function asRead(text: string): string {
   const plain = isAscii(text)
     ? text
     : [...text.normalize("NFKC").replace(unseen, "")].map((each) => lookalikes.get(each) ?? each).join("");
-  return plain
+  return bounded(plain)
     .toLowerCase()
     .replaceAll("’", "'")
     .replace(/[\s*_`>#]+/g, " ");
