@@ -12,8 +12,12 @@ export type Publisher = { kick(): void; settled(): Promise<void> };
 
 /** The last row that is known to be on the journal stream. */
 export const publishedCursor = "journal-stream";
-/** Each mark is a commit of its own; what was published since the last one is published again after a crash. */
-const markEveryMs = 50;
+/**
+ * Each mark is a commit of its own, and commands wait while it is flushed; what was published since the last one is
+ * published again after a crash, and watchers remember a few thousand rows to drop it by.
+ */
+const markEveryMs = 250;
+const markEveryRows = 1_000;
 
 type Parts = { store: Store; stream: JournalStream; log: Logger; time: Time };
 
@@ -36,7 +40,8 @@ export function openPublisher({ store, stream, log, time }: Parts): Publisher {
         await stream.publish(rows);
         crashPoint("publish.done");
         atSeq = last.seq;
-        unplan ??= time.after(markEveryMs, mark);
+        if (atSeq - markedSeq >= markEveryRows) mark();
+        else unplan ??= time.after(markEveryMs, mark);
       }
     } while (again);
   }

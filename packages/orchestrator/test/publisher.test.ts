@@ -78,6 +78,34 @@ describe("the journal stream", () => {
     expect(most).toBe(1);
   });
 
+  it("moves its cursor once for many commits, and at once after as many rows as a watcher can drop", async () => {
+    const store = freshStore();
+    const due: (() => void)[] = [];
+    const after = (_: number, work: () => void) => {
+      due.push(work);
+      return () => {};
+    };
+    const publisher = openPublisher({
+      store,
+      stream: fakeStream(),
+      log: silent,
+      time: { ...systemTime, after },
+    });
+    const publish = async (rowsMore: number): Promise<number> => {
+      const events = Array.from({ length: rowsMore }, (_, at) => event(at + 1));
+      store.transact((tx) => tx.append(events, { timeMs: 1, command: null }));
+      publisher.kick();
+      await new Promise(setImmediate);
+      return store.getCursor(cursor);
+    };
+    expect([await publish(1), await publish(1)]).toEqual([0, 0]);
+    expect(due).toHaveLength(1);
+    expect(await publish(1_000)).toBe(1_002);
+    expect(await publish(1)).toBe(1_002);
+    due.at(-1)?.();
+    expect(store.getCursor(cursor)).toBe(1_003);
+  });
+
   it("publishes what a row of before was, when the cursor could not be moved", async () => {
     const { store, stream, append, seqs } = rig();
     append(1);
