@@ -81,6 +81,12 @@ const pageCharsMax = 262_144;
 const encoder = new TextEncoder();
 const encode = (message: unknown): Uint8Array => encoder.encode(JSON.stringify(message));
 
+/** The message of an event whose data is JSON already. */
+function encodeEvent(type: string, head: Parameters<typeof wrap>[1], json: string): Uint8Array {
+  const text = JSON.stringify(wrap(`event.${type}`, head, 0));
+  return encoder.encode(`${text.slice(0, -"0}".length)}${json}}`);
+}
+
 /** Makes the stream, or gives the one that is there these settings. */
 export async function ensureStream(
   connection: BusConnection,
@@ -118,9 +124,8 @@ function piecesOf(connection: BusConnection, rows: readonly JournalEvent[]): Pie
     const isAlone = texts.length === 1;
     const eventId = isAlone ? first.id : `${first.id}..${last.seq}`;
     const type = isAlone ? first.type : eventPage;
-    const head = JSON.stringify(wrap(`event.${type}`, { id: eventId, source, timeMs: first.timeMs }, 0));
-    const data = isAlone ? texts[0] : `{"rows":[${texts.join(",")}]}`;
-    const message = encoder.encode(`${head.slice(0, -2)}${data}}`);
+    const json = isAlone ? texts.join() : `{"rows":[${texts.join(",")}]}`;
+    const message = encodeEvent(type, { id: eventId, source, timeMs: first.timeMs }, json);
     const subject = eventSubject(connection.space, null, type);
     pieces.push({ id: `${eventId}-${last.hash}`, subject, message, rows: texts.length });
     page = null;
@@ -130,7 +135,7 @@ function piecesOf(connection: BusConnection, rows: readonly JournalEvent[]): Pie
     if (row.quest !== null) {
       endPage();
       const { id, quest, timeMs, type } = row;
-      const message = encode(wrap(`event.${type}`, { id, source, timeMs, subject: quest }, row));
+      const message = encodeEvent(type, { id, source, timeMs, subject: quest }, text);
       const subject = eventSubject(connection.space, quest, type);
       pieces.push({ id: `${id}-${row.hash}`, subject, message, rows: 1 });
       continue;

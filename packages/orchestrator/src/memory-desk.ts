@@ -41,7 +41,7 @@ import type { StoreReads, StoreWrites } from "@questbus/store";
  * The part of the desk that gives assignments what is known beyond their task, and keeps what is learned. What was given is
  * part of its quest's state; what became of memories are rows of the journal that are of no quest.
  *
- * Owns nothing but the documents that it read back from the journal, which never change.
+ * Owns nothing but the documents of quests, as they came or as it read them back from the journal; they never change.
  */
 type MemoryDeskParts = {
   record(event: NewEvent, command: string | null): JournalEvent;
@@ -102,15 +102,22 @@ export class MemoryDesk {
   #documentsOf(quest: string): readonly ContextFile[] {
     const known = this.#documents.get(quest);
     if (known) return known;
-    const documents = documentsOf(this.#store, quest);
+    return this.#atHand(quest, documentsOf(this.#store, quest));
+  }
+
+  #atHand(quest: string, documents: readonly ContextFile[]): readonly ContextFile[] {
     if (this.#documents.size >= questsAtHand) this.#documents.clear();
     this.#documents.set(quest, documents);
     return documents;
   }
 
-  /** What follows from verdicts: what was learned, and what they say of the memories that were given. */
+  /**
+   * What follows from verdicts: what was learned, and what they say of the memories that were given. What a quest brings is
+   * kept at hand: its first claim comes at once, and would read it back.
+   */
   learn(events: Draft["events"], state: QuestState): void {
     for (const event of events) {
+      if (event.type === "quest.submitted") this.#atHand(state.id, harmless(event.body.context));
       if (event.type !== "pass.judged") continue;
       const pass = state.passes.find(({ n }) => n === event.body.pass);
       const counted = pass && countedOf(state, pass, event.body.cut);
@@ -213,9 +220,11 @@ const givenOf = (memory: Memory): GivenMemory => {
 /** The documents that came with a quest, but those that speak to their reader. */
 function documentsOf(store: Pick<StoreReads, "readJournal">, quest: string): readonly ContextFile[] {
   const [row] = store.readJournal({ quest, limit: 1 });
-  const brought = row?.type === "quest.submitted" ? row.body.context : undefined;
-  return (brought ?? []).filter(({ text }) => suspectText(text).length === 0);
+  return harmless(row?.type === "quest.submitted" ? row.body.context : undefined);
 }
+
+const harmless = (brought: readonly ContextFile[] = []): readonly ContextFile[] =>
+  brought.filter(({ text }) => suspectText(text).length === 0);
 
 /** A grant with the texts of what its role was given; those of memories that were forgotten since are not there. */
 export function completedOn(

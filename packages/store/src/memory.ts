@@ -60,6 +60,8 @@ export const memoryReaderOn = (sql: Sql): MemoryReader => ({
     return sql.all<Stored<Memory>>(text, { seqs: JSON.stringify(seqs) }).map(rowOf);
   },
   findMemories({ match, project, kind = null, harmless = false, notOf = null, limit }) {
+    // A search among none opens all that the words are kept in: 70 us, a third of a claim's whole work.
+    if (!sql.get("SELECT 1 FROM memory LIMIT 1")) return [];
     const values = { project, kind, harmless: harmless ? 1 : 0, notOf, limit };
     const rows =
       match === null
