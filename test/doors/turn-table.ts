@@ -98,6 +98,8 @@ async function play(dir: string, { url }: BareStack): Promise<Table> {
     await tryAll(quest, "turn 2");
     const done = { quest, status: "completed", message: "done", files: workersFiles };
     dataOf(await reader("respond", { ...done, turn: 2, change: workersChange }));
+    await tryAll(quest, "turn 3 offered");
+    await untilTurn(as, lead, quest);
     await tryAll(quest, "turn 3");
     dataOf(await lead("respond", { ...done, turn: 3, change: { turn: 2 } }));
     await tryAll(quest, "over");

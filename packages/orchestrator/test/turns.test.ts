@@ -197,6 +197,8 @@ describe("a turn", () => {
     expect(await taken(rig), "it has it still").toMatchObject({ turn: 1 });
     expect(codeOf(await give(rig, quest, 1))).toBe("ok");
     expect(await told(rig, reader)).toMatchObject({ status: "waiting", turns: [{ turn: 2, paused: true }] });
+    const early = await send(rig, reader, "respond", { ...workers, quest, turn: 2 });
+    expect(codeOf(early)).toBe("TURN_NOT_TAKEN");
     await pass(rig, 60 * minuteMs);
     expect(rows(rig.store, "turn.breached")).toHaveLength(1);
     const waiting = monitor(rig, reader, 120_000);

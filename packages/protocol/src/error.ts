@@ -94,6 +94,7 @@ export const errorRegistry = {
   TURN_OUT_OF_TURN: terminal(exitCode.conflict),
   TURN_STALE: terminal(exitCode.conflict),
   TURN_ANSWERED: terminal(exitCode.conflict),
+  TURN_NOT_TAKEN: terminal(exitCode.conflict),
   TURN_MALFORMED: terminal(exitCode.usage),
   TURN_FILES_WRONG: terminal(exitCode.usage),
   TURN_MISSED: person(exitCode.failure),

@@ -5,9 +5,10 @@ import type { ErrorCode } from "@questbus/protocol";
  * docs/turns.md, which is tried on the decision alone and on the real bus.
  *
  * The conversation is this: `performance` leads and has given turn 2 to `qa`, which answers it with a change; turn 3 is
- * the leader's again, and the last that may be. Then the leader ends it, and in the end the quest is cancelled.
+ * the leader's again, offered and then taken, and the last that may be. Then the leader ends it, and in the end the quest
+ * is cancelled.
  */
-export type TurnStage = "turn 2" | "turn 3" | "over" | "cancelled";
+export type TurnStage = "turn 2" | "turn 3 offered" | "turn 3" | "over" | "cancelled";
 export type TurnCase = {
   /** What an answer is; several cases may be one row of the table. */
   row: string;
@@ -83,6 +84,13 @@ export const turnCases: readonly TurnCase[] = [
       answer: { turn: 1, ...asking, next: "qa" },
     },
     { name: "the worker's", at: "turn 3", by: "qa/qa", answer: { turn: 2, ...done } },
+  ),
+  ...of(
+    { row: "a turn that was not taken: no `monitor` has given it", code: "TURN_NOT_TAKEN", isBreach: false },
+    {
+      ...leader("the leader's, which it was not told of", { turn: 3, ...blocked }),
+      at: "turn 3 offered",
+    },
   ),
   ...of(
     { row: "malformed: breaks the contract of the message", code: "MESSAGE_INVALID", isBreach: true },

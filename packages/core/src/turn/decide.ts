@@ -28,7 +28,8 @@ import type { ConversationState } from "./state.ts";
  * with its answer, or when its time is over; I3 what breaks a rule is refused, recorded as a breach, and the quest's
  * policy is carried out, at most `turnBreachesMax` times of one agent and turn; I4 who takes no part can do none of that,
  * and so cannot have a quest paused or cancelled; I5 a conversation ends with a change or with a fault, and accepts
- * nothing: a change is a candidate like any other.
+ * nothing: a change is a candidate like any other; I6 a turn is answered by who has taken it, and none is given out while the
+ * quest is halted, so that a pause holds the conversation.
  *
  * | the answer is | code | a breach |
  * |---|---|---|
@@ -37,6 +38,7 @@ import type { ConversationState } from "./state.ts";
  * | of an earlier turn that its sender answered | TURN_ANSWERED | yes |
  * | of an earlier turn otherwise | TURN_STALE | yes |
  * | not of the current agent, or of a turn that never was | TURN_OUT_OF_TURN | yes |
+ * | of the current role, before one of its agents has taken the turn | TURN_NOT_TAKEN | no |
  * | well-formed, and no move of the conversation | TURN_MALFORMED | yes |
  * | with other files than its diff, or ones that may not be written | TURN_FILES_WRONG, PATH_FORBIDDEN | yes |
  * | unsure, without a source | SOURCE_MISSING | no |
@@ -103,8 +105,10 @@ export function decideRespond(
     "turn" in change &&
     conversation.answered.some((each) => each.change && each.turn === change.turn);
   const patch = !change ? null : "patch" in change ? change.patch : known ? patchOf(change.turn) : undefined;
+  const outOfTurn = faultOfTurn(conversation, turn, context.actor);
+  if (!outOfTurn && !conversation.taken) refuseUntaken(conversation, state.halted !== undefined);
   const fault =
-    faultOfTurn(conversation, turn, context.actor) ??
+    outOfTurn ??
     faultOfMove(open, context.actor, answer, patch) ??
     faultOfFiles(answer, patch ?? null, state.spec.authority);
   const unsure = fault === null && answer.status === "completed" ? clarificationOf(answer) : null;
@@ -153,6 +157,12 @@ function faultOfTurn(conversation: ConversationState, turn: number, actor: Actor
     return code("TURN_OUT_OF_TURN", `turn ${turn} never was: ${now}`, lookAgain, "turn");
   if (role === actor.role && (agents[role] ?? actor.name) === actor.name) return null;
   return code("TURN_OUT_OF_TURN", `it is not the turn of ${by}: ${now}`, lookAgain);
+}
+
+/** I6: it broke no rule, and learns what to do. */
+function refuseUntaken({ turn, role }: ConversationState, isHalted: boolean): never {
+  const why = isHalted ? "the quest stands, and gives it out when it goes on" : `no ${role} has monitored it`;
+  refuse("TURN_NOT_TAKEN", `turn ${turn} is not taken: ${why}`, "monitor the quest: that gives the turn");
 }
 
 type Open = { conversation: ConversationState; fixer: TurnsSpec };

@@ -32,6 +32,7 @@ const nextByCode: Partial<Record<ErrorCode, string>> = {
   NOT_A_PARTICIPANT: "leave this quest's conversation: its operator named other roles",
   CONVERSATION_ENDED: "call monitor_turn: another pass may begin one",
   TURN_OUT_OF_TURN: "call monitor_turn, and answer the turn that is yours",
+  TURN_NOT_TAKEN: "call monitor_turn: that gives the turn",
   TURN_STALE: "call monitor_turn, and answer the turn that is yours",
   TURN_ANSWERED: "call monitor_turn for the next; a lost answer is asked for with the same idempotency_key",
   QUEST_ENDED: "drop this work; call claim_assignment for the next",
