@@ -177,4 +177,35 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
     const verified = await questbus(place, ["audit", "verify", "--state", "state", "--json"]);
     expect(verified.exit, verified.stderr).toBe(0);
   });
+
+  test("a command that no credential may send is refused at once, in Python and in shell", async () => {
+    const python = `import sys
+sys.path.insert(0, sys.argv[1])
+from bus import Bus, Refused
+bus = Bus("state", "qa", "qa")
+try:
+    bus.request("claimm", {}, patience_s=2)
+except Refused as refused:
+    print(refused, refused.retryable)
+bus.request("hello", {"incarnation": "after", "pid": 1})
+print("went on")`;
+    const shell = `. "$1"/bus.sh
+bus_open state qa qa && bus_request claimm '{}'
+echo "$?: $answer"`;
+    const said = async (program: string, script: string, folder: string): Promise<string> => {
+      start(program, "-c", script, ...(program === "bash" ? ["bash"] : []), join(workers, folder));
+      const child = children.at(-1) as ChildProcess;
+      const chunks: string[] = [];
+      child.stdout?.on("data", (chunk: string) => chunks.push(chunk));
+      await once(child, "close");
+      return chunks.join("");
+    };
+    const [inPython, inShell] = await Promise.all([
+      said("python3", python, "python"),
+      said("bash", shell, "shell"),
+    ]);
+    const violation = `'Permissions Violation for Publish to "local.qa.qa.claimm"'`;
+    expect(inPython).toBe(`ROLE_FORBIDDEN: qa/qa: -ERR ${violation} False\nwent on\n`);
+    expect(inShell).toContain(`1: -ERR ${violation}`);
+  });
 });

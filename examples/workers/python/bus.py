@@ -15,7 +15,7 @@ BACKOFF_S = (0.05, 0.5)
 
 
 class Refused(Exception):
-    """An answer that says no. `faults` has every reason; `retryable` says whether the same command may be sent again."""
+    """An answer that says no, or the broker's own no. `faults` has every reason; `retryable` says whether the same command may be sent again."""
 
     def __init__(self, answer):
         self.faults, self.retryable = answer["faults"], answer["retryable"]
@@ -163,9 +163,11 @@ class Bus:
                 return line
 
     def _refuse(self, line):
-        if "Authorization" in line or "Permissions" in line:
-            raise PermissionError(f"{self.role}/{self.name}: {line}") from None
-        raise EOFError(line)
+        if "Permissions Violation" in line:
+            fault = {"code": "ROLE_FORBIDDEN", "message": f"{self.role}/{self.name}: {line}"}
+            raise Refused({"faults": [fault], "retryable": False})
+        # A credential that was just made may not be known yet: whoever is not let in tries again.
+        raise EOFError(f"{self.role}/{self.name}: {line}")
 
     def _exactly(self, size, due):
         while len(self._buffer) < size:

@@ -77,6 +77,8 @@ bus_request() {
     line=${line%$'\r'}
     case $line in
       PING) printf 'PONG\r\n' >&3 ;;
+      # What this credential may not send is refused for good.
+      -ERR*Permissions\ Violation*) answer=$line; return 1 ;;
       -ERR*) echo "$line" >&2; return 2 ;;
       MSG\ * | HMSG\ *)
         read -r -a words <<< "$line"
