@@ -1,5 +1,6 @@
 import {
   type EventBody,
+  type EventType,
   type InjectionKind,
   type InjectionSign,
   type JournalEvent,
@@ -38,36 +39,88 @@ function* textsIn(value: unknown, path: readonly PropertyKey[]): Generator<Said>
   }
 }
 
-/** Events whose bodies hold words from outside. An operator's quest is the instruction, and not looked at. */
-const spoken: readonly JournalEvent["type"][] = [
-  "task.reported",
-  "approval.opened",
-  "assignment.noted",
-  "assignment.released",
-  "ask.reported",
-  "ask.returned",
-  "ask.released",
-  "candidate.supplied",
-  "quota.awaited",
-  "turn.answered",
-  "turn.breached",
-  "message.dead",
-  "memory.kept",
-  "broker.refused",
-];
+/**
+ * Whose words the body of each event holds. `spoken`: somebody's from outside, looked at and kept without secrets. `quoting`:
+ * it repeats some, and is kept without secrets. `neither`: ours, an operator's or an arbiter's, who instruct, or what repeats
+ * rows that were kept.
+ */
+export const wordsOfEvents: Readonly<Record<EventType, "spoken" | "quoting" | "neither">> = {
+  "task.reported": "spoken",
+  "approval.opened": "spoken",
+  "assignment.noted": "spoken",
+  "assignment.released": "spoken",
+  // At which step its holder said it was.
+  "lease.expired": "spoken",
+  // Only its data: the text is the instruction.
+  "ask.submitted": "spoken",
+  "ask.reported": "spoken",
+  "ask.returned": "spoken",
+  "ask.released": "spoken",
+  "candidate.supplied": "spoken",
+  "quota.awaited": "spoken",
+  "turn.answered": "spoken",
+  "turn.breached": "spoken",
+  "message.dead": "spoken",
+  "memory.kept": "spoken",
+  "broker.refused": "spoken",
+  "agent.joined": "spoken",
 
-/** What quotes such words, to say what was wrong with them. */
-const quoting: readonly JournalEvent["type"][] = [
-  "command.refused",
-  "refusals.counted",
-  "dead.counted",
-  "dead.retried",
-];
+  "command.refused": "quoting",
+  "refusals.counted": "quoting",
+  "dead.counted": "quoting",
+  "dead.retried": "quoting",
+  "task.failed": "quoting",
+  "candidate.awaited": "quoting",
+  "turn.offered": "quoting",
+  "quest.escalated": "quoting",
+  "quest.paused": "quoting",
+  "quest.halted": "quoting",
+  "quest.ended": "quoting",
+  "change.integrated": "quoting",
 
-/** Documents of the project that came with a quest. */
-function* documentsIn({ type, body }: NewEvent): Generator<Said> {
-  if (type !== "quest.submitted") return;
-  for (const { path, text } of body.context ?? []) yield { from: "repository", where: path, text };
+  // But the documents of the project that come with it.
+  "quest.submitted": "neither",
+  "ruling.made": "neither",
+  "approval.granted": "neither",
+  "approval.denied": "neither",
+  "stack.paused": "neither",
+  "stack.resumed": "neither",
+  "dead.dropped": "neither",
+  "memory.forgotten": "neither",
+  // Made anew from other rows, word for word.
+  "pass.judged": "neither",
+  "injection.suspected": "neither",
+  "breaker.counted": "neither",
+  "breaker.opened": "neither",
+  "breaker.closed": "neither",
+  "context.given": "neither",
+  "quest.started": "neither",
+  "quest.resumed": "neither",
+  "quest.continued": "neither",
+  "pass.started": "neither",
+  "assignment.offered": "neither",
+  "assignment.claimed": "neither",
+  "good.moved": "neither",
+  "workspace.restored": "neither",
+  "ask.claimed": "neither",
+  "ask.expired": "neither",
+  "ask.ended": "neither",
+  "approval.expired": "neither",
+  "turn.taken": "neither",
+  "turn.freed": "neither",
+  "agent.left": "neither",
+  "agent.revoked": "neither",
+  "memory.counted": "neither",
+  "leader.began": "neither",
+};
+
+/** What is looked at in a row; of a quest, the documents of the project that came with it. */
+function* saidIn(row: JournalEvent): Generator<Said> {
+  const { type, body } = row;
+  if (type === "quest.submitted")
+    for (const { path, text } of body.context ?? []) yield { from: "repository", where: path, text };
+  else if (type === "ask.submitted") yield* textsIn(body.data, ["data"]);
+  else if (wordsOfEvents[type] === "spoken") yield* textsIn(body, []);
 }
 
 function reportedSigns({ type, body }: JournalEvent): readonly InjectionSign[] {
@@ -101,7 +154,7 @@ export function injectionSignOf(
 export function withoutSecrets(event: NewEvent): NewEvent {
   if (event.type === "quest.submitted" && event.body.context)
     return { ...event, body: { ...event.body, context: redact(event.body.context) } };
-  if (!spoken.includes(event.type) && !quoting.includes(event.type)) return event;
+  if (wordsOfEvents[event.type] === "neither") return event;
   const clean = { ...event, body: redact(event.body) } as NewEvent;
   if (event.type === "candidate.supplied" && clean.type === "candidate.supplied") {
     const { change } = event.body.supplied;
@@ -123,8 +176,11 @@ const isLettersBreach = (row: JournalEvent): boolean =>
   row.type === "turn.breached" && row.body.code === "MESSAGE_INVALID";
 
 /** Whose words a row quotes. */
-const speakerOf = (row: JournalEvent): string =>
-  row.type === "turn.breached" ? row.body.by : `${row.actor.role}/${row.actor.name}`;
+function speakerOf({ type, body, actor }: JournalEvent): string {
+  if (type === "turn.breached") return body.by;
+  if (type === "lease.expired") return `${body.assignment.split(".")[1]}/${body.agent}`;
+  return `${actor.role}/${actor.name}`;
+}
 
 /** What follows from rows that were appended: one event for each in which somebody speaks to a reader. It decides nothing. */
 export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
@@ -132,9 +188,8 @@ export const injectionsIn = (rows: readonly JournalEvent[]): NewEvent[] =>
     // What the orchestrator asks approval of was looked at where it came from.
     const isOwn = row.type === "approval.opened" && row.actor.role === "orchestrator";
     if (isOwn || isTurnsCandidate(row) || isLettersBreach(row)) return [];
-    const texts = spoken.includes(row.type) ? textsIn(row.body, []) : documentsIn(row);
     const signs = [...reportedSigns(row)];
-    for (const said of texts) {
+    for (const said of saidIn(row)) {
       if (signs.length >= limit.injectionSignsMax) break;
       const sign = injectionSignOf(said, ordinaryIn(row.type));
       if (sign) signs.push(sign);
