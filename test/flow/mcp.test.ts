@@ -261,16 +261,28 @@ test("a client takes turns in a conversation: it waits for one, reads, and answe
   const written = submission({ fixers: [{ turns }], title: "in turns" });
   const { quest } = (await operator.request("submit", written)) as { quest: string };
   const agents = await Promise.all(roles.map((role) => stack.clientAs(role)));
-  const leader = await openMcp(place, { stateDir, role: "qa", era: "modern", door: "stdio" });
+  const turnsIn = (): string[] => {
+    const store = openStore({ dir: stateDir, mode: "read" });
+    const rows = store.readJournal({ afterSeq: 0, quest, limit: 100 });
+    store.close();
+    return rows.map(({ type }) => type).filter((type) => type.startsWith("turn."));
+  };
+  const as = { stateDir, role: "qa", era: "modern", door: "stdio" } as const;
+  const [gone, leader] = await Promise.all([openMcp(place, as), openMcp(place, as)]);
   try {
-    let told = { status: "waiting", turn: { turn: 0 } };
-    for (let round = 0; told.status === "waiting" && round < 20; round++) {
+    // What is asked after it is answered: it waits there.
+    const waiting = gone.call("monitor_turn", { wait_ms: 45_000 }).catch(() => null);
+    expect((await gone.call("read_conversation", { quest })).said.data).toEqual([]);
+    await gone.close();
+    await waiting;
+    for (let round = 0; turnsIn().length === 0 && round < 20; round++) {
       for (const agent of agents) {
         const claimed = (await agent.request("claim", { waitMs: 0 })) as ClaimAnswer;
         if (claimed.status === "granted") await agent.request("report", scriptedReport(claimed.grant));
       }
-      told = (await leader.call("monitor_turn", { quest, wait_ms: 0 })).said.data;
     }
+    expect(turnsIn(), "nobody takes a turn for a client that has gone").toEqual(["turn.offered"]);
+    const told = (await leader.call("monitor_turn", { quest, wait_ms: 0 })).said.data;
     expect(told).toMatchObject({ status: "yours", turn: { quest, turn: 1, part: "leader", agent: "qa" } });
     const said = { quest, turn: 1, status: "clarification", message: "Where is it slow?" };
     const wrong = await leader.call("answer_turn", said);

@@ -21,7 +21,7 @@ import {
 import { z } from "zod";
 import { heldOf } from "./leases.ts";
 import { pageOfText, resultCharsMax, type Told } from "./result.ts";
-import { anyJson, type Call, defineTool, idempotencyKey, send, type Tool } from "./tool.ts";
+import { anyJson, type Call, defineTool, idempotencyKey, send, sendAndWait, type Tool } from "./tool.ts";
 
 /** The tools of an agent that holds a role: claim, work, report. */
 
@@ -60,21 +60,31 @@ const claim = defineTool({
       .describe("questions taken where no task is offered"),
     idempotency_key: idempotencyKey,
   },
-  async run({ wait_ms: waitMs, hold_ms, asks, idempotency_key: key }, call) {
-    const claimed = send(call, "claim", { waitMs, asks }, key) as Promise<ClaimAnswer>;
-    call.leases.awaiting(claimed.then((answer) => heldOf(answer, hold_ms)));
-    const answer = await claimed;
-    const given = heldOf(answer, hold_ms);
-    if (call.signal.aborted) {
-      // Nobody reads this. Who has a key can ask for it again for as long as the lease lasts; else it is given back.
-      if (key === undefined)
-        for (const each of given) await release(call, each, "the MCP client gave the call up");
-      return { data: { status: "none" } };
-    }
-    for (const each of given) call.leases.keep(each);
-    return toldOf(answer);
+  async run({ wait_ms: waitMs, hold_ms: holdMs, asks, idempotency_key: key }, call) {
+    const claimed = claimFor(call, { waitMs, asks }, holdMs, key);
+    call.leases.awaiting(claimed);
+    return toldOf(await claimed);
   },
 });
+
+async function claimFor(
+  call: Call,
+  data: CommandData["claim"],
+  holdMs: number,
+  key: string | undefined,
+): Promise<ClaimAnswer> {
+  const [answer, last] = (await sendAndWait(call, "claim", data, key)) as [ClaimAnswer, ClaimAnswer | null];
+  const given = heldOf(answer, holdMs);
+  if (!call.signal.aborted) {
+    for (const each of given) call.leases.keep(each);
+    return answer;
+  }
+  // Nobody reads this. Who has a key can ask for it again for as long as the lease lasts; else it is given back.
+  if (key !== undefined) for (const each of given) call.leases.keep({ ...each, holdMs: 0 });
+  const unread = [...(key === undefined ? given : []), ...(last ? heldOf(last, 0) : [])];
+  for (const each of unread) await release(call, each, "the MCP client gave the call up");
+  return { status: "none" };
+}
 
 const resultSchemas = new Map<Task, object>();
 

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { BusClient, Time } from "@questbus/bus";
 import { type ClaimAnswer, errorRegistry, type Grant, limit, QuestbusError } from "@questbus/protocol";
 
@@ -7,8 +6,8 @@ import { type ClaimAnswer, errorRegistry, type Grant, limit, QuestbusError } fro
  *
  * - L1: a lease is renewed until its client has not spoken of it for as long as it asked for, and no longer.
  * - L2: one that was reported, given back or lost is renewed no more.
- * - L3: an orderly end gives back what is held, so that another agent has it at once; what is still waited for is
- *   withdrawn, and given back where it was granted meanwhile.
+ * - L3: an orderly end gives back what is held, so that another agent has it at once; it waits for the calls that
+ *   withdraw what they wait for.
  */
 export type Held = { assignment: string; epoch: number; holdMs: number; grant: Grant | null };
 
@@ -17,8 +16,8 @@ export type Leases = {
   /** The client spoke of it: it is kept anew. Null: it is not kept here. */
   touch(assignment: string, epoch: number, holdMs?: number | undefined): Held | null;
   forget(assignment: string, epoch: number): void;
-  /** A claim on its way: what it is granted, kept for its client or given back at the end. */
-  awaiting(claimed: Promise<readonly Held[]>): void;
+  /** A call that waits for something to do, and withdraws when its client has gone. */
+  awaiting(call: Promise<unknown>): void;
   close(): Promise<void>;
 };
 
@@ -27,7 +26,7 @@ const keyOf = (assignment: string, epoch: number): string => `${assignment} ${ep
 
 export function openLeases(bus: () => Promise<BusClient>, time: Time): Leases {
   const kept = new Map<string, Kept>();
-  const claims = new Set<Promise<readonly Held[]>>();
+  const calls = new Set<Promise<unknown>>();
   let cancel: (() => void) | null = null;
 
   const renew = async ({ assignment, epoch }: Kept): Promise<void> => {
@@ -60,15 +59,18 @@ export function openLeases(bus: () => Promise<BusClient>, time: Time): Leases {
       found.untilMs = time.steadyMs() + found.holdMs;
       return found;
     },
-    awaiting(claimed) {
-      claims.add(claimed);
-      claimed.catch(() => {}).finally(() => claims.delete(claimed));
+    awaiting(call) {
+      calls.add(call);
+      call.catch(() => {}).finally(() => calls.delete(call));
     },
     forget: (assignment, epoch) => void kept.delete(keyOf(assignment, epoch)),
     async close() {
+      const late = Promise.withResolvers<void>();
+      const inTime = time.after(closeMsMax, late.resolve);
+      await Promise.race([Promise.allSettled(calls), late.promise]);
+      inTime();
       cancel?.();
-      const granted = await withdrawn(claims, bus, time);
-      const left = [...kept.values(), ...granted];
+      const left = [...kept.values()];
       kept.clear();
       const giveBack = async ({ assignment, epoch }: Held): Promise<void> => {
         const data = { assignment, epoch, reason: "the MCP client has gone" };
@@ -78,24 +80,6 @@ export function openLeases(bus: () => Promise<BusClient>, time: Time): Leases {
       await Promise.allSettled(left.map(giveBack));
     },
   };
-}
-
-type Claims = ReadonlySet<Promise<readonly Held[]>>;
-
-/** Ends the claims that wait: an agent waits once, so that one that waits for nothing ends them. Gives what was granted. */
-async function withdrawn(claims: Claims, bus: () => Promise<BusClient>, time: Time): Promise<Held[]> {
-  const waiting = [...claims];
-  if (waiting.length === 0) return [];
-  const options = { timeoutMs: closeMsMax, retryForMs: 0 };
-  const last = async (): Promise<Held[]> =>
-    heldOf((await (await bus()).request("claim", { waitMs: 0 }, options)) as ClaimAnswer, 0);
-  const late = new AbortController();
-  const cancel = time.after(closeMsMax, () => late.abort());
-  const orLate = (claim: Promise<readonly Held[]>): Promise<readonly Held[]> =>
-    Promise.race([claim, once(late.signal, "abort").then((): Held[] => [])]);
-  const ended = await Promise.allSettled([last(), ...waiting].map(orLate));
-  cancel();
-  return ended.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
 }
 
 /** The leases that a claim was answered with. */

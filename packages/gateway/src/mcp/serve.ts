@@ -28,8 +28,9 @@ export async function serveMcpStdio(gateway: Gateway, signal: AbortSignal): Prom
   process.stdin.once("close", () => stop.abort());
   const handle = serveStdio(() => mcpServer(gateway, leases));
   await aborted(AbortSignal.any([signal, stop.signal]));
-  await leases.close();
+  // First, because it ends what the client waits for.
   await handle.close();
+  await leases.close();
 }
 
 export type HttpDoor = { port: number; token: BearerToken; signal: AbortSignal; onReady(url: string): void };

@@ -95,6 +95,31 @@ export async function send<V extends Verb>(
   return client.request(verb, data, { id: commandId(gateway.who, verb, key) });
 }
 
+/**
+ * Sends what waits on the bus until it is handed something. When the client gives the call up, or is gone, that is
+ * withdrawn, for else it would be handed to nobody: an agent waits once with each of these verbs, so that one that waits
+ * for nothing ends it. Gives the answer, and that of the one that ended it.
+ */
+export async function sendAndWait<V extends "claim" | "monitor">(
+  call: Call,
+  verb: V,
+  data: CommandData[V],
+  key?: string | undefined,
+): Promise<[answer: unknown, last: unknown]> {
+  const { signal } = call;
+  signal.throwIfAborted();
+  let last: Promise<unknown> | null = null;
+  const withdraw = (): void => {
+    last = send(call, verb, { ...data, waitMs: 0 }).catch(() => null);
+  };
+  signal.addEventListener("abort", withdraw, { once: true });
+  try {
+    return [await send(call, verb, data, key), await last];
+  } finally {
+    signal.removeEventListener("abort", withdraw);
+  }
+}
+
 export const page = (most: number, usual: number) => ({
   cursor: z.string().max(64).optional().describe("next_cursor of the page before"),
   limit: z.int().min(1).max(most).default(usual),

@@ -9,7 +9,7 @@ import {
 } from "@questbus/protocol";
 import { z } from "zod";
 import { resultCharsMax, type Told } from "./result.ts";
-import { defineTool, idempotencyKey, page, send, type Tool } from "./tool.ts";
+import { defineTool, idempotencyKey, page, send, sendAndWait, type Tool } from "./tool.ts";
 
 /** The tools of an agent that takes turns in a quest's conversation: wait for a turn, read, answer. */
 
@@ -27,7 +27,9 @@ const monitor = defineTool({
     wait_ms: z.int().min(0).max(monitorWaitMsMost).default(20_000),
   },
   async run({ quest, wait_ms: waitMs }, call) {
-    const answer = (await send(call, "monitor", { ...(quest ? { quest } : {}), waitMs })) as MonitorAnswer;
+    const told = sendAndWait(call, "monitor", { ...(quest ? { quest } : {}), waitMs });
+    call.leases.awaiting(told);
+    const [answer] = (await told) as [MonitorAnswer, unknown];
     return { data: answer, foreign: answer.status === "yours" };
   },
 });
