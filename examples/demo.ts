@@ -79,7 +79,7 @@ git("init", "--quiet");
 git("add", "--all");
 git("commit", "--quiet", "--message", "Access report");
 say(`${shown(target)} is a git repository: it reports on a web server's log, with tests and a benchmark.`);
-say("Two quests on it take one to two minutes, more on a busy machine.");
+say("Two quests on it take two to four minutes, more on a busy machine.");
 
 title("Quest one: three candidates; one breaks a test, one changes nothing, one is a real gain");
 stopUnless(questbus("run", shown(join(place, "faster-report.quest.yaml")), "--state", shown(state)), 0);

@@ -178,6 +178,25 @@ describe.skipIf(missing.length > 0)("workers in other languages", () => {
     expect(verified.exit, verified.stderr).toBe(0);
   });
 
+  test("the Python agent names the line that failed, and not the tail of all that was printed", () => {
+    const shown = (output: string): string => {
+      const script =
+        "import sys; sys.path.insert(0, sys.argv[1]); import qa; print(qa.failing(sys.stdin.read()))";
+      const ran = spawnSync("python3", ["-c", script, join(workers, "python")], {
+        input: output,
+        encoding: "utf8",
+      });
+      return ran.stdout + ran.stderr;
+    };
+    const words = "x".repeat(3_000);
+    expect(shown(`${words}\n  not ok 3 - adds up\n  ---\n  duration_ms: 21.0\n${words}`)).toBe(
+      "not ok 3 - adds up\n",
+    );
+    expect(shown("one\n✖ two\nthree\n")).toBe("✖ two\n");
+    expect(shown("compiling\nno such file\n\n")).toBe("no such file\n");
+    expect(shown(" \n")).toBe("no output\n");
+  });
+
   test("a command that no credential may send is refused at once, in Python and in shell", async () => {
     const python = `import sys
 sys.path.insert(0, sys.argv[1])

@@ -99,9 +99,12 @@ test("a retry that fails says every fault and leaves it; one that can be read by
 
 test("a wrong id is told with the one that was meant", async () => {
   expect((await dead("show", "22")).stderr).toContain("the id of a dead letter looks like d-17");
-  const missing = await dead("drop", "d-2", "d-20");
+  const missing = await dead("drop", "d-20");
   expect(missing.exit).toBe(3);
   expect(missing.stderr).toContain("did you mean d-2?");
+  const both = await dead("drop", "d-1", "d-2", "d-20");
+  expect(both.exit).toBe(3);
+  expect(both.stderr, "one that was named was meant as such").not.toContain("did you mean");
   expect(JSON.parse((await dead("list", "--json")).stdout)).toHaveLength(1);
 });
 

@@ -67,7 +67,7 @@ def check_out(lease, commit, folder):
     if prepare:
         exit_code, _, output = run_command(lease, prepare, folder, 600_000)
         if exit_code != 0:
-            raise Fault("PREPARE_FAILED", last_lines(output) or prepare, "correct target.prepare")
+            raise Fault("PREPARE_FAILED", f"{prepare}: {failing(plain(output))}", "correct target.prepare")
 
 
 def run_command(lease, command, folder, timeout_ms):
@@ -108,8 +108,28 @@ def run_command(lease, command, folder, timeout_ms):
 
 
 def last_lines(output):
-    """Characters are counted as UTF-16 on the other side: half as many always fit."""
-    return output.decode("utf-8", "replace")[-(EXCERPT_CHARS // 2) :]
+    """Characters are counted as UTF-16 on the other side: half as many always fit. Whole lines, where it can be."""
+    text = plain(output).rstrip()
+    tail = text[-(EXCERPT_CHARS // 2) :]
+    return tail if len(tail) == len(text) else tail.partition("\n")[2] or tail
+
+
+def plain(output):
+    """Text without the colours of a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", output.decode("utf-8", "replace"))
+
+
+def failing(text):
+    """The line that most likely names what failed, else the last one."""
+    named = re.search(r"^\s*((?:not ok\b|✖|FAIL\b|×|AssertionError|Error:).*)$", text, re.M)
+    lines = text.strip().splitlines() or ["no output"]
+    return (named[1] if named else lines[-1]).strip()[:200]
+
+
+def excerpt_of(output, passed):
+    """The last lines, after the one that names a failure where they leave it out."""
+    tail, named = last_lines(output), failing(plain(output))
+    return tail if passed or named in tail else f"{named}\n...\n{tail}"
 
 
 def store(lease, kind, data):
@@ -153,7 +173,7 @@ def run_suite(lease, folder):
         "timedOut": exit_code is None and time.monotonic() - began >= tests["timeoutMs"] / 1000,
         "durationMs": round(took_ms, 3),
         "output": store(lease, "suite-output", output),
-        "excerpt": last_lines(output),
+        "excerpt": excerpt_of(output, exit_code == 0),
         "tests": count_tests(output),
     }
 
@@ -183,7 +203,7 @@ def separate(lease, folder):
     check_out(lease, lease.brief["lastGood"]["commit"], folder)
     runs = again_until_green(lease, folder)
     if not runs[-1]["passed"]:
-        message = f"the suite fails on the base itself: {runs[-1]['excerpt'][-200:]}"
+        message = f"the suite fails on the base itself: {failing(runs[-1]['excerpt'])}"
         raise Fault("SUITE_FAILED", message, "make the suite green, then run the quest again")
     return {"result": {"runs": runs, "flaky": True}, "summary": "flaky, not failing"}
 

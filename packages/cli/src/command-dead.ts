@@ -85,11 +85,15 @@ function bodyOf(store: StoreReader, { seq }: DeadLetter): EventBody["message.dea
   return row?.type === "message.dead" ? row.body : null;
 }
 
-/** @throws QuestbusError DEAD_NOT_FOUND, with the id that was most likely meant */
-function letterOf(store: StoreReader, id: string): DeadLetter {
+/** `named`: all that were. @throws QuestbusError DEAD_NOT_FOUND, with the id that was most likely meant */
+function letterOf(store: StoreReader, id: string, named: readonly string[] = []): DeadLetter {
   const letter = store.getDead(deadSeqOf(id));
   if (letter) return letter;
-  const near = nearWord(id, store.listDead({ limit: listMax }).map(deadIdOf));
+  const open = store.listDead({ limit: listMax }).map(deadIdOf);
+  const near = nearWord(
+    id,
+    open.filter((each) => !named.includes(each)),
+  );
   throw new QuestbusError({
     code: "DEAD_NOT_FOUND",
     message: `there is no dead letter ${id}`,
@@ -132,7 +136,7 @@ function eachLetter(
   work: (operator: BusClient, letter: string) => Promise<number>,
 ): Promise<number> {
   return withStack({ stateDir: state, running: "required", signal }, async (session) => {
-    for (const id of ids) letterOf(session.store, id);
+    for (const id of ids) letterOf(session.store, id, ids);
     const operator = await session.clientAs("operator");
     let exit: number = exitCode.ok;
     for (const id of ids) exit = Math.max(exit, await work(operator, id));

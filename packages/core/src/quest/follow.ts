@@ -126,9 +126,11 @@ function openingText(state: QuestState): string | null {
   const before = state.passes.at(-2);
   if (!before?.verdict) return null;
   const { verdict, reasons } = before.verdict;
-  const text = `pass ${before.n} came to ${verdict}: ${reasons.join(" ")} This pass starts from tree ${state.lastGood.tree}.`;
+  const text = `pass ${before.n} came to ${verdict}: ${reasons.map(sentence).join(" ")} This pass starts from tree ${state.lastGood.tree}.`;
   return text.slice(0, limit.turnCharsMax);
 }
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** The next turn of the open conversation is a role's. */
 export function offerTurn(draft: Draft, role: Role, said: string | null): void {

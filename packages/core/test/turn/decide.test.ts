@@ -170,7 +170,7 @@ describe("what comes of a conversation", () => {
     const [said] = play.journal
       .flatMap((row) => (row.type === "turn.offered" ? [row.body.said] : []))
       .slice(-1);
-    expect(said).toMatch(/^pass 1 came to CRASH: .*nothing is slow/);
+    expect(said).toMatch(/^pass 1 came to CRASH: .*nothing is slow[^.]*\. This pass starts from tree \w+\.$/);
     expect(end(play, { status: "blocked", message: "still not" })).toBe("ok");
     while (play.state.task) step(play);
     expect(play.state.escalation?.reason, "twice in a row: it is not asked a third time").toBe(
