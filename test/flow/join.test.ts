@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { joinAs } from "@questbus/agent";
 import { addCredential, type BusClient } from "@questbus/bus";
-import { type AskAnswer, type ClaimAnswer, limit, type Role } from "@questbus/protocol";
+import { type AskAnswer, type ClaimAnswer, limit, type Phase, type Role } from "@questbus/protocol";
 import { openStore } from "@questbus/store";
 import {
   type BareStack,
@@ -26,11 +26,13 @@ const worker = /^```js\n(\/\/ worker\.mjs[\s\S]*?)^```/m.exec(readme)?.[1] ?? ""
 let place: Place;
 let stack: BareStack;
 let credentials: string;
+let others: string;
 
 beforeAll(async () => {
   place = openPlace("join");
   mkdirSync(place.path("state"));
   credentials = addCredential(place.path("state"), { role: "qa", name: "mine" }).path;
+  others = addCredential(place.path("state"), { role: "qa", name: "answers" }).path;
   stack = await startBareStack(place.path("state"));
 });
 afterAll(async () => {
@@ -38,10 +40,10 @@ afterAll(async () => {
   await place?.close();
 });
 
-const ask = async (operator: BusClient, text: string): Promise<AskAnswer> =>
+const ask = async (operator: BusClient, text: string, phase: Phase = "test"): Promise<AskAnswer> =>
   (await operator.request("ask", {
     role: "qa",
-    phases: ["test"],
+    phases: [phase],
     text,
     data: null,
     waitMs: limit.claimWaitMsMax,
@@ -81,6 +83,36 @@ test("any program is an agent: it reads the brief, and what it prints is the ans
     expect((await running.ended).exit).toBe(130);
     expect(answer).toMatchObject({ results: [expected] });
   }
+});
+
+test("an ask in a phase that no agent takes waits for one that does, and its asker is told why; then, who has it", async () => {
+  const state = ["--state", place.path("state"), "--role", "qa"];
+  const asking = (text: string) => startQuestbus(place, ["ask", text, ...state]);
+  const says = (running: ReturnType<typeof asking>, text: string) =>
+    until(text, () => running.printed().stderr.includes(text));
+  const fixer = ["agent", "run", ...state, "--credential", credentials, "--phases", "fix"];
+  const talk = startQuestbus(place, [...fixer, "--", "sh", "-c", "echo mended"]);
+  const operator = await stack.clientAs("operator");
+  expect(await ask(operator, "mend it", "fix")).toMatchObject({ results: ["mended"] });
+  const first = asking("which suite?");
+  await says(first, "no agent of role qa takes phase test at present: those there are take fix. Bring one:");
+  expect(first.printed().stderr).toContain("\n  questbus agent run --role qa --phases test -- COMMAND\n");
+  const reply = Promise.withResolvers<string>();
+  await using answers = await joinAs({ credentials: others, role: "qa" });
+  const working = answers.handle({
+    test: ({ kind, ...work }) => ("text" in work && work.text === "slow?" ? reply.promise : kind),
+  });
+  expect((await first.ended).stdout).toBe("ask\n");
+  const slow = asking("slow?");
+  await says(slow, "qa/answers has it, in phase test;");
+  const third = asking("and then?");
+  await says(third, "the agents of role qa that take phase test are busy;");
+  reply.resolve("now");
+  expect([(await slow.ended).stdout, (await third.ended).stdout]).toEqual(["now\n", "ask\n"]);
+  talk.signal("SIGINT");
+  await talk.ended;
+  await answers[Symbol.asyncDispose]();
+  await working;
 });
 
 /** Plays the role's built-in agent, without repository and without runs. */

@@ -3,11 +3,14 @@ import {
   type AskGrant,
   type AskOutcome,
   type AskReportAnswer,
+  phases as allPhases,
   type ClaimAnswer,
+  type CommandData,
   errorRegistry,
   type Fault,
   faultsOf,
   limit,
+  type Phase,
   QuestbusError,
 } from "@questbus/protocol";
 import { sendReport } from "./report.ts";
@@ -26,6 +29,8 @@ export type AskWork = {
   client: BusClient;
   /** Gives the result of the phase `task.phase`, any JSON value or what `stated` makes of one; what it throws ends the ask with that fault. */
   answer: (task: AskTask) => unknown;
+  /** The phases that it answers, in the order of a pass; all by default. Asks in others are left to other agents. */
+  phases?: readonly Phase[];
   /** Asks held at once. */
   asksMax?: number;
   /** Aborts to stop: what is held is given back. */
@@ -71,7 +76,7 @@ async function claim(
   try {
     const waitMs = limit.claimWaitMsMax;
     const options = { timeoutMs: waitMs + claimAnswerSlackMs, retryForMs: patienceMs, signal };
-    const answer = (await client.request("claim", { waitMs, asks: hands.room }, options)) as ClaimAnswer;
+    const answer = (await client.request("claim", { waitMs, ...hands.wanted }, options)) as ClaimAnswer;
     if (answer.status === "granted") {
       // An assignment of a quest is not for these hands.
       const { assignment, epoch } = answer.grant;
@@ -90,6 +95,7 @@ export class AskHands {
   readonly #work: AskWork;
   readonly #time: Time;
   readonly #asksMax: number;
+  readonly #phases: readonly Phase[];
   readonly #held = new Map<string, Held>();
   #done: AskOutcome[] = [];
   #scheduled = false;
@@ -104,6 +110,7 @@ export class AskHands {
     this.#work = work;
     this.#time = work.time ?? systemTime;
     this.#renewLater();
+    this.#phases = work.phases ?? allPhases;
     this.#asksMax = Math.min(work.asksMax ?? asksDefault, limit.asksClaimedMax);
     work.signal.addEventListener("abort", () => this.#room.resolve(), { once: true });
   }
@@ -111,6 +118,12 @@ export class AskHands {
   /** How many more it takes. */
   get room(): number {
     return this.#asksMax - this.#held.size;
+  }
+
+  /** What a claim says of asks. */
+  get wanted(): Pick<CommandData["claim"], "asks" | "askPhases"> {
+    const isAll = this.#phases.length === allPhases.length;
+    return { asks: this.room, ...(isAll ? {} : { askPhases: [...this.#phases] }) };
   }
 
   /** Resolves when it takes one more, or is told to stop. */
@@ -187,7 +200,16 @@ export class AskHands {
       return this.#drop(answer.assignment);
     const { clarification: _, ...grant } = held.grant;
     const missing = answer.status === "clarification" ? { clarification: answer.fault } : {};
+    if (!this.#phases.includes(answer.phase)) return this.#passOn(held.grant, answer.phase);
     this.#begin({ ...grant, phase: answer.phase, ...missing });
+  }
+
+  /** The next phase is not its own: an agent that takes it goes on with what was found. */
+  #passOn(grant: AskGrant, phase: Phase): void {
+    const sent: Promise<void> = this.#release(grant, `this agent does not answer phase ${phase}`).finally(
+      () => this.#reporting.delete(sent),
+    );
+    this.#reporting.add(sent);
   }
 
   #drop(assignment: string): void {

@@ -1,4 +1,4 @@
-import { type Phase, phases, QuestbusError, type SignOff } from "@questbus/protocol";
+import { type Phase, phases, type SignOff } from "@questbus/protocol";
 import type { AskTask } from "./asks.ts";
 import type { Behaviour, Outcome, TaskContext } from "./behaviour.ts";
 import type { TurnHandler } from "./turns.ts";
@@ -80,29 +80,25 @@ export function behaviourOf(handlers: Handlers, builtIn: Behaviour): Behaviour {
 const isOutcome = (said: unknown): said is Outcome =>
   typeof said === "object" && said !== null && "result" in said;
 
-/** The answer of an ask's phase. @throws QuestbusError USAGE when there is no handler for it */
+/** The phases that these handlers answer asks in. */
+export const answeredPhases = (handlers: Handlers): Phase[] => phases.filter((phase) => handlers[phase]);
+
+/** The answer of an ask's phase, one that there is a handler for. */
 export function answerWith(handlers: Handlers): (task: AskTask) => unknown {
   return (task) => {
     const { phase, text, data, results, clarification, progress } = task;
-    const handler = handlers[phase];
-    if (handler)
-      return handler({
-        kind: "ask",
-        phase,
-        text,
-        data,
-        results,
-        ...(clarification ? { clarification } : {}),
-        get signal() {
-          return task.signal;
-        },
-        progress,
-      });
-    const known = phases.filter((each) => handlers[each]).join(", ");
-    throw new QuestbusError({
-      code: "USAGE",
-      message: `this agent does not answer phase ${phase}`,
-      next: `ask for one of: ${known}`,
+    const handler = handlers[phase] as Handler;
+    return handler({
+      kind: "ask",
+      phase,
+      text,
+      data,
+      results,
+      ...(clarification ? { clarification } : {}),
+      get signal() {
+        return task.signal;
+      },
+      progress,
     });
   };
 }

@@ -24,7 +24,7 @@ import { openSandbox } from "@questbus/workbench";
 import { z } from "zod";
 import { AskHands } from "./asks.ts";
 import { loadBuiltIn } from "./built-in.ts";
-import { answerWith, behaviourOf, type Handlers } from "./handler.ts";
+import { answeredPhases, answerWith, behaviourOf, type Handlers } from "./handler.ts";
 import type { Log } from "./lease.ts";
 import { joinedName, runSession } from "./session.ts";
 import { openSpool } from "./spool.ts";
@@ -109,15 +109,17 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
       const spool = openSpool(join(stateDir, "run", "spool", own));
       const { signal } = stopping;
       const trouble = (faults: readonly Fault[]): void => onTrouble?.(faults);
-      const hands = new AskHands({
+      const answered = answeredPhases(handlers);
+      const asking = {
         client,
         answer: answerWith(handlers),
+        phases: answered,
         asksMax,
         signal,
         drainMs,
         spool,
         onTrouble: trouble,
-      });
+      };
       const named = sandboxPolicies.find((each) => each === process.env.QUESTBUS_SANDBOX);
       const sandbox = openSandbox({
         policy: options.sandbox ?? named ?? "required",
@@ -133,7 +135,7 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
         stateDir,
         log: logTo(trouble),
         signal,
-        hands,
+        ...(answered.length > 0 ? { hands: new AskHands(asking) } : {}),
         drainMs,
         spool,
       };

@@ -130,7 +130,7 @@ async function claim(session: Session): Promise<ClaimAnswer | null> {
   try {
     return (await client.request(
       "claim",
-      { waitMs: limit.claimWaitMsMax, ...(hands ? { asks: hands.room } : {}) },
+      { waitMs: limit.claimWaitMsMax, ...hands?.wanted },
       { timeoutMs: limit.claimWaitMsMax + claimAnswerSlackMs, retryForMs: patienceMs, signal },
     )) as ClaimAnswer;
   } catch (error) {

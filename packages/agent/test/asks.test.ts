@@ -44,6 +44,27 @@ it("an answer that comes back is given again, with what was missing, under the s
   await hands.stop();
 });
 
+it("says which phases it takes, and gives an ask back whose next phase is another", async () => {
+  const sent: { verb: Verb; assignment: string; reason?: string }[] = [];
+  const request = async (verb: Verb, data: unknown): Promise<unknown> => {
+    sent.push({ verb, ...(data as AskGrant) });
+    return { asks: [{ status: "next", assignment: "long", epoch: 1, phase: "fix" }] };
+  };
+  const stopping = new AbortController();
+  const client = { request } as unknown as BusClient;
+  const answer = vi.fn(() => "found");
+  const hands = new AskHands({ client, answer, phases: ["test"], asksMax: 1, signal: stopping.signal });
+  expect(hands.wanted).toEqual({ asks: 1, askPhases: ["test"] });
+  hands.take([grantOf("long")]);
+  await hands.untilRoom();
+  expect(answer).toHaveBeenCalledOnce();
+  expect(sent.at(-1)).toMatchObject({ verb: "release", assignment: "long", epoch: 1 });
+  stopping.abort();
+  await hands.stop();
+  expect(sent.map(({ verb }) => verb)).toEqual(["report", "release"]);
+  expect(new AskHands({ client, answer, signal: stopping.signal }).wanted).toEqual({ asks: 16 });
+});
+
 it("an ask of which nothing is heard for five minutes is given back; one that moves on is renewed", async () => {
   vi.useFakeTimers();
   const sent: { verb: Verb; assignment: string; reason?: string }[] = [];

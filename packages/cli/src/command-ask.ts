@@ -6,6 +6,7 @@ import {
   exitCode,
   type Fault,
   limit,
+  type PendingAsk,
   type Phase,
   type Role,
   type Routing,
@@ -71,19 +72,30 @@ async function asked(
   // One id: each try waits for the same answer.
   const id = randomUUID();
   const untilMs = waitMsMax === null ? Number.POSITIVE_INFINITY : performance.now() + waitMsMax;
+  let said = "";
   for (let tryMs: number = quickMs; ; tryMs = limit.claimWaitMsMax) {
     const waitMs = Math.max(0, Math.ceil(Math.min(tryMs, untilMs - performance.now())));
     const command = { role, phases, text, data: data ?? null, ...(routing ? { routing } : {}), waitMs };
     const answer = (await operator.request("ask", command, { id, signal })) as AskAnswer;
     if (answer.status !== "pending" || performance.now() >= untilMs) return answer;
-    if (tryMs === quickMs) note(waitingText(answer, role));
+    const why = waitingText(answer, role);
+    if (why !== said) note(why);
+    said = why;
   }
 }
 
-const waitingText = ({ ask, takers }: Extract<AskAnswer, { status: "pending" }>, role: Role): string =>
-  takers
-    ? `asked ${ask}; waiting for an agent of role ${role} that takes asks; Ctrl-C stops waiting`
-    : `asked ${ask}; no agent of role ${role} takes asks at present: the built-in agents take none. Bring one:\n  questbus agent run --role ${role} -- COMMAND\nIt waits up to a day for one (docs/asks.md); Ctrl-C stops waiting`;
+/** Why there is no answer yet. */
+function waitingText({ ask, phase, holder, takers, takes }: PendingAsk, role: Role): string {
+  const stop = "Ctrl-C stops waiting";
+  if (holder) return `asked ${ask}; ${printable(holder)} has it, in phase ${phase}; ${stop}`;
+  if (takers) return `asked ${ask}; the agents of role ${role} that take phase ${phase} are busy; ${stop}`;
+  const [what, why, only] =
+    takes.length > 0
+      ? [`phase ${phase}`, `those there are take ${takes.join(", ")}`, ` --phases ${phase}`]
+      : ["asks", "the built-in agents take none", ""];
+  const bring = `questbus agent run --role ${role}${only} -- COMMAND`;
+  return `asked ${ask}; no agent of role ${role} takes ${what} at present: ${why}. Bring one:\n  ${bring}\nIt waits up to a day for one (docs/asks.md); ${stop}`;
+}
 
 function told(answer: AskAnswer, to: To, { json }: Common): number {
   if (answer.status === "failed") {

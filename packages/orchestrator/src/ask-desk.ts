@@ -29,6 +29,7 @@ import {
   limit,
   type NewEvent,
   type Phase,
+  phases,
   QuestbusError,
 } from "@questbus/protocol";
 import type { Store, StoreWrites } from "@questbus/store";
@@ -49,8 +50,8 @@ type AskDeskParts = {
   refused(actor: Actor, error: QuestbusError, command: string): void;
   /** Throws where no new ask is taken. */
   admit(): void;
-  /** Whether an agent of the role waits for an ask. */
-  waits(role: string): boolean;
+  /** The phases of asks that agents of the role wait for. */
+  awaited(role: string): Iterable<Phase>;
 };
 
 export class AskDesk {
@@ -59,8 +60,10 @@ export class AskDesk {
   #open = new Map<string, AskState>();
   /** By role, those that wait longest first. */
   #offered = new Map<string, Map<string, AskState>>();
-  /** Held by somebody, by role. */
-  #leased = new Map<string, Set<string>>();
+  /** How many of them are in each phase. */
+  #inPhase = new Map<string, Map<Phase, number>>();
+  /** Held by somebody, by role, with the phases that its holder takes. */
+  #leased = new Map<string, Map<string, readonly Phase[]>>();
   #leases = new Deadlines<string>();
   #before = new Map<string, AskState | null>();
   #ended: AskState[] = [];
@@ -97,18 +100,25 @@ export class AskDesk {
     return this.#open.size;
   }
 
-  offeredCount(role: string): number {
-    return this.#offered.get(role)?.size ?? 0;
+  /** How many wait in each phase. */
+  offered(role: string): ReadonlyMap<Phase, number> {
+    return this.#inPhase.get(role) ?? new Map();
   }
 
-  /** Whether an agent of the role takes asks now: it waits for one, or holds one. */
-  takers(role: string): boolean {
-    return this.#parts.waits(role) || (this.#leased.get(role)?.size ?? 0) > 0;
-  }
-
-  /** What is answered to who asked, as it stands. */
+  /** What is answered to who asked, as it stands: of an agent that takes a phase, that it waits for asks, or holds one. */
   told(ask: AskState): AskAnswer {
-    return askAnswer(ask, this.takers(ask.role));
+    if (isOver(ask)) return askAnswer(ask, []);
+    const held = this.#leased.get(ask.role)?.values() ?? [];
+    const taken = new Set([...this.#parts.awaited(ask.role), ...[...held].flat()]);
+    return askAnswer(
+      ask,
+      phases.filter((phase) => taken.has(phase)),
+    );
+  }
+
+  /** The same, of one that is not over. */
+  toldOf(id: string): AskAnswer {
+    return this.told(this.#open.get(id) as AskState);
   }
 
   /** The ask as it stands, with the same command as before too. */
@@ -120,10 +130,14 @@ export class AskDesk {
     return this.#commit([decideAsk(id, data, this.#open.size, actor)], command)[0] as AskState;
   }
 
-  take(actor: Actor, wanted: number, command: string): AskGrant[] {
-    const asks = asksToGrant(this.#offered.get(actor.role)?.values() ?? [], wanted);
+  take(actor: Actor, wanted: number, takes: readonly Phase[], command: string): AskGrant[] {
+    const { role } = actor;
+    if (!takes.some((phase) => this.offered(role).get(phase))) return [];
+    const asks = asksToGrant(this.#offered.get(role)?.values() ?? [], wanted, takes);
     if (asks.length === 0) return [];
-    return this.#commit([decideTake(asks, actor)], command).map(askGrant);
+    const taken = this.#commit([decideTake(asks, actor)], command);
+    for (const { id } of taken) this.#leased.get(role)?.set(id, takes);
+    return taken.map(askGrant);
   }
 
   /** Each outcome counts for itself; when none does, the report is refused with all reasons. */
@@ -236,21 +250,38 @@ export class AskDesk {
       this.#open.delete(id);
       this.#ended.push(ask);
     } else this.#open.set(id, ask);
-    const offered = this.#offered.get(role) ?? new Map<string, AskState>();
-    this.#offered.set(role, offered);
-    if (status === "offered") offered.set(id, ask);
-    else offered.delete(id);
-    const leased = this.#leased.get(role) ?? new Set<string>();
+    this.#offer(ask);
+    const leased = this.#leased.get(role) ?? new Map<string, readonly Phase[]>();
     this.#leased.set(role, leased);
-    if (status === "leased") leased.add(id);
+    // What a holder takes is known from its claim alone: after a restart it is believed to take all.
+    if (status === "leased") leased.set(id, leased.get(id) ?? phases);
     else leased.delete(id);
     if (status === "leased") this.#leases.set(id, this.#parts.nowMs(), limit.leaseMs);
     else this.#leases.delete(id, limit.leaseMs);
   }
 
+  #offer(ask: AskState): void {
+    const { id, role, status } = ask;
+    const offered = this.#offered.get(role) ?? new Map<string, AskState>();
+    const inPhase = this.#inPhase.get(role) ?? new Map<Phase, number>();
+    this.#offered.set(role, offered);
+    this.#inPhase.set(role, inPhase);
+    const count = (each: AskState, by: 1 | -1): void => {
+      const phase = askPhase(each) as Phase;
+      inPhase.set(phase, (inPhase.get(phase) ?? 0) + by);
+    };
+    const before = offered.get(id);
+    if (before) count(before, -1);
+    if (status === "offered") {
+      offered.set(id, ask);
+      count(ask, 1);
+    } else offered.delete(id);
+  }
+
   #fill(asks: readonly AskState[]): void {
     this.#open = new Map();
     this.#offered = new Map();
+    this.#inPhase = new Map();
     this.#leased = new Map();
     this.#leases = new Deadlines();
     for (const ask of asks) this.#set(ask);

@@ -42,7 +42,9 @@ import {
   orchestratorActor,
   type PauseAnswer,
   type PauseScope,
+  type Phase,
   type Principal,
+  phases,
   QuestbusError,
   type RequestsAnswer,
   type Role,
@@ -81,7 +83,11 @@ import { TurnDesk } from "./turn-desk.ts";
  */
 export type Asked<V extends Verb = Verb> = { id: string; verb: V; actor: Actor; data: CommandData[V] };
 
-type DeskParts = { nowMs: () => number; waits: (role: string) => boolean; random?: Random | undefined };
+type DeskParts = {
+  nowMs: () => number;
+  awaited: (role: string) => Iterable<Phase>;
+  random?: Random | undefined;
+};
 
 export class Desk {
   #tx: StoreWrites | null = null;
@@ -102,7 +108,7 @@ export class Desk {
   readonly presence: PresenceDesk;
   readonly #memories: MemoryDesk;
 
-  constructor(store: Store, { nowMs, waits, random = cryptoRandom }: DeskParts) {
+  constructor(store: Store, { nowMs, awaited, random = cryptoRandom }: DeskParts) {
     this.#nowMs = nowMs;
     this.#random = random;
     this.#quests = new QuestBook(store, (events, command, timeMs) => this.#append(events, command, timeMs));
@@ -111,7 +117,7 @@ export class Desk {
       append: (events, command) => this.#append(events.map(withoutSecrets), command, nowMs()),
       refused: (actor, error, id) => this.refusals.refused({ id, verb: "report", actor, quest: null }, error),
       admit: () => refuseInSafeMode(this.#pauses.all, "ask"),
-      waits,
+      awaited,
     });
     const record = (event: NewEvent, command: string | null): JournalEvent => this.record(event, command);
     this.#pauses = new PauseDesk(store, { nowMs, record });
@@ -333,9 +339,9 @@ export class Desk {
     return this.#quests.offers();
   }
 
-  /** How many asks a role could be given now. */
-  asksOffered(role: Principal): number {
-    return askWithheld(role, this.#pauses.all) ? 0 : this.asks.offeredCount(role);
+  /** How many asks a role could be given now, by the phase that they are in. */
+  asksOffered(role: Principal): ReadonlyMap<Phase, number> {
+    return askWithheld(role, this.#pauses.all) ? new Map() : this.asks.offered(role);
   }
 
   /** An assignment, or else asks: at most as many as the caller takes, and as is fair to others that wait. */
@@ -344,7 +350,7 @@ export class Desk {
     const permit = this.breakers.permit(actor);
     if (permit === "none") return null;
     const asksMax = permit === "trial" ? 1 : share;
-    if (!this.offers().has(role)) return this.#takeAsks(actor, Math.min(data.asks ?? 0, asksMax), id);
+    if (!this.offers().has(role)) return this.#takeAsks(actor, data, asksMax, id);
     const offered = this.#quests
       .all()
       .filter((state) => state.assignments[role].status === "offered" && !state.halted)
@@ -355,9 +361,10 @@ export class Desk {
     return { status: "granted", grant: this.#memories.completed(state, grantOf(state, role)) };
   }
 
-  #takeAsks(actor: Actor, wanted: number, id: string): ClaimAnswer | null {
+  #takeAsks(actor: Actor, claim: CommandData["claim"], most: number, id: string): ClaimAnswer | null {
     if (askWithheld(actor.role, this.#pauses.all)) return null;
-    const asks = this.asks.take(actor, wanted, id);
+    const { asks: wanted = 0, askPhases: takes = phases } = claim;
+    const asks = this.asks.take(actor, Math.min(wanted, most), takes, id);
     return asks.length > 0 ? { status: "asked", leaseMs: limit.leaseMs, asks } : null;
   }
 

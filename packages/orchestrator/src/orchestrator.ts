@@ -1,11 +1,13 @@
 import type { Command, CommandHandlers, DeadMessage, JournalStream, Time } from "@questbus/bus";
 import { type AskState, isOver } from "@questbus/core";
 import {
+  type Actor,
   type Answer,
-  type AskAnswer,
   type CommandData,
   crashPoint,
   limit,
+  type Phase,
+  type Principal,
   principals,
   QuestbusError,
   type Verb,
@@ -16,7 +18,7 @@ import { Desk } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
 import type { Random } from "./random.ts";
 import { foreignId, isFinal, isRefusal, overloaded, refusal } from "./refusal.ts";
-import { isLate, type Received, Waiting } from "./waiting.ts";
+import { isLate, type Received, sumOf, Waiting } from "./waiting.ts";
 
 /**
  * The one writer: takes the commands that wait, applies them in one transaction, hands the new rows to the journal
@@ -92,8 +94,8 @@ class Running {
 
   constructor(parts: OrchestratorParts) {
     this.#parts = parts;
-    const waits = (role: string): boolean => this.#waiting.takesAsks(role);
-    this.#desk = new Desk(parts.store, { waits, nowMs: parts.time.nowMs, random: parts.random });
+    const awaited = (role: string): ReadonlySet<Phase> => this.#waiting.awaited(role);
+    this.#desk = new Desk(parts.store, { awaited, nowMs: parts.time.nowMs, random: parts.random });
     this.#publisher = openPublisher(parts);
   }
 
@@ -233,19 +235,26 @@ class Running {
   /** Claims that wait are granted what there is now, in the same transaction; `taken` gets each that is looked at. */
   #grantClaims(tx: StoreWrites, taken: Set<Received>): Settled[] {
     return principals.flatMap((role) => {
-      const tasks = this.#desk.offers().get(role) ?? 0;
-      const asks = this.#desk.asksOffered(role);
-      if (tasks + asks === 0) return [];
-      const claims = this.#waiting.takeClaims(
-        role,
-        tasks,
-        asks,
-        (actor) => this.#desk.breakers.permit(actor) !== "none",
-      );
-      for (const each of claims) taken.add(each);
-      const share = Math.ceil(asks / Math.max(1, claims.length - tasks));
-      return claims.flatMap((received) => this.#settle(tx, received, share));
+      const done: Settled[] = [];
+      // Until nothing fits any more: who takes several phases may have taken another ask than it was counted for.
+      for (let last = this.#grantOnce(role, tx, taken); last.length > 0; ) {
+        done.push(...last);
+        last = this.#grantOnce(role, tx, taken);
+      }
+      return done;
     });
+  }
+
+  #grantOnce(role: Principal, tx: StoreWrites, taken: Set<Received>): Settled[] {
+    const tasks = this.#desk.offers().get(role) ?? 0;
+    const asks = this.#desk.asksOffered(role);
+    const asksCount = sumOf(asks);
+    if (tasks + asksCount === 0) return [];
+    const may = (actor: Actor): boolean => this.#desk.breakers.permit(actor) !== "none";
+    const claims = this.#waiting.takeClaims(role, tasks, asks, may);
+    for (const each of claims) taken.add(each);
+    const share = Math.ceil(asksCount / Math.max(1, claims.length - tasks));
+    return claims.flatMap((received) => this.#settle(tx, received, share));
   }
 
   /** Who waits for its turn is told of it, in the same transaction. */
@@ -408,9 +417,7 @@ class Running {
     for (const { command } of claims) command.respond(none(this.#desk.lastSeq));
     for (const received of monitors) this.#answerMonitor(received);
     for (const { ask, received } of asks) {
-      const { role } = received.command.data as CommandData["ask"];
-      const data: AskAnswer = { ask, status: "pending", takers: this.#desk.asks.takers(role) };
-      received.command.respond({ ok: true, seq: this.#desk.lastSeq, data });
+      received.command.respond({ ok: true, seq: this.#desk.lastSeq, data: this.#desk.asks.toldOf(ask) });
     }
   }
 

@@ -1,12 +1,13 @@
 import type { Command } from "@questbus/bus";
-import type { Actor } from "@questbus/protocol";
+import { type Actor, type CommandData, type Phase, phases } from "@questbus/protocol";
 import { actorText } from "@questbus/store";
 import { Deadlines } from "./deadline.ts";
 
 /**
  * Commands that wait: claims (and `requests`) for work, by role and agent, asks for their answers, by ask, and monitors for
- * a turn, by agent. Ten thousand idle agents cost a command no time: nothing here looks at all claims or asks, and at all
- * monitors only where a conversation has something new for them.
+ * a turn, by agent. Ten thousand idle agents cost a command no time: nothing here looks at all claims or asks, but for
+ * claims of other phases than the asks that are offered, and at all monitors only where a conversation has something new
+ * for them.
  */
 export type Received = { command: Command; atMs: number };
 
@@ -16,6 +17,9 @@ export const isLate = (received: Received, nowMs: number): boolean =>
 
 const takesAsks = ({ command }: Received): boolean =>
   command.verb === "claim" && (command.data.asks ?? 0) > 0;
+
+const takesOf = ({ command }: Received): readonly Phase[] =>
+  (command.data as CommandData["claim"]).askPhases ?? phases;
 
 type Claims = { askers: Map<string, Received>; others: Map<string, Received> };
 
@@ -91,18 +95,42 @@ export class Waiting {
     this.#monitorsDue.delete(received, waitMsOf(received));
   }
 
-  /** Takes out claims of a role for `tasks` assignments and `asks` asks, those that wait longest first, of who may. */
-  takeClaims(role: string, tasks: number, asks: number, may: (agent: Actor) => boolean): Received[] {
+  /**
+   * Takes out claims of a role for `tasks` assignments, and then one at most for each of `asks`, which it takes by the phase
+   * that it is in: those that wait longest first, of who may.
+   */
+  takeClaims(
+    role: string,
+    tasks: number,
+    asks: ReadonlyMap<Phase, number>,
+    may: (agent: Actor) => boolean,
+  ): Received[] {
     const claims = this.#claims.get(role);
     if (!claims) return [];
-    const taken = [...firstOf(claims.others, tasks, may)];
-    taken.push(...firstOf(claims.askers, Math.max(asks, tasks - taken.length), may));
+    const taken = firstOf(claims.others, tasks, (each) => may(each.command.actor));
+    const left = new Map(asks);
+    const most = tasks - taken.length + sumOf(asks);
+    let tasksLeft = tasks - taken.length;
+    const fits = (each: Received): boolean => {
+      if (!may(each.command.actor)) return false;
+      if (tasksLeft-- > 0) return true;
+      const phase = takesOf(each).find((one) => left.get(one));
+      if (phase) left.set(phase, (left.get(phase) ?? 0) - 1);
+      return phase !== undefined;
+    };
+    taken.push(...firstOf(claims.askers, most, fits));
     for (const each of taken) this.#dropClaim(each);
     return taken;
   }
 
-  takesAsks(role: string): boolean {
-    return (this.#claims.get(role)?.askers.size ?? 0) > 0;
+  /** The phases of asks that are waited for. */
+  awaited(role: string): ReadonlySet<Phase> {
+    const found = new Set<Phase>();
+    for (const each of this.#claims.get(role)?.askers.values() ?? []) {
+      for (const phase of takesOf(each)) found.add(phase);
+      if (found.size === phases.length) break;
+    }
+    return found;
   }
 
   parkAnswer(ask: string, received: Received): void {
@@ -156,15 +184,22 @@ export class Waiting {
   }
 }
 
+/** How many there are in all phases. */
+export function sumOf(asks: ReadonlyMap<Phase, number>): number {
+  let sum = 0;
+  for (const count of asks.values()) sum += count;
+  return sum;
+}
+
 function firstOf(
   map: ReadonlyMap<string, Received>,
   count: number,
-  may: (agent: Actor) => boolean,
+  fits: (each: Received) => boolean,
 ): Received[] {
   const found: Received[] = [];
   for (const each of map.values()) {
     if (found.length >= count) break;
-    if (may(each.command.actor)) found.push(each);
+    if (fits(each)) found.push(each);
   }
   return found;
 }

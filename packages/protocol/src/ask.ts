@@ -25,8 +25,8 @@ const boundedJson = z
     },
   );
 
-/** Its phases in the order of a pass, each once. */
-const askPhases = z
+/** Phases in the order of a pass, each once. */
+export const askPhases = z
   .array(phase)
   .min(1)
   .max(phases.length)
@@ -145,11 +145,20 @@ export type AskReportAnswer = {
 
 /**
  * What an ask is answered with: the result of each phase, in order. `stated`: how sure each is; not there when none said so.
- * `clarification`: there is no answer, and `fault` says what is missing or asked back. `takers`: an agent of the role waits for
- * asks, or holds one.
+ * `clarification`: there is no answer, and `fault` says what is missing or asked back. While it is `pending`: the `phase` that
+ * is to be done, who has it (`role/name`; null: nobody), the phases that agents of the role take at present (each of them
+ * waits for asks, or holds one), and whether that phase is among them.
  */
 export type AskAnswer =
   | { ask: string; status: "answered"; results: readonly unknown[]; stated?: readonly (Stated | null)[] }
   | { ask: string; status: "clarification"; fault: Fault }
   | { ask: string; status: "failed"; fault: Fault }
-  | { ask: string; status: "pending"; takers: boolean };
+  | PendingAsk;
+export type PendingAsk = {
+  ask: string;
+  status: "pending";
+  phase: Phase;
+  holder: string | null;
+  takers: boolean;
+  takes: readonly Phase[];
+};

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { approvalCommand } from "./approval.ts";
 import { decision } from "./arbitration.ts";
-import { ask, askReport } from "./ask.ts";
+import { ask, askPhases, askReport } from "./ask.ts";
 import { progress, type Report, report } from "./assignment.ts";
 import {
   agentName,
@@ -50,6 +50,8 @@ export const commandData = {
     waitMs: z.int().min(0).max(limit.claimWaitMsMax),
     /** How many asks the caller takes, where no assignment is offered; who says nothing gets none. */
     asks: z.int().min(0).max(limit.asksClaimedMax).optional(),
+    /** The phases of asks that the caller takes; who says nothing takes all. Assignments come in any phase. */
+    askPhases: askPhases.optional(),
   }),
   /** The agent stops: what it waits for is withdrawn, what it holds is given back. */
   leave: z.strictObject({}),

@@ -7,6 +7,7 @@ import {
   limit,
   type NewEvent,
   orchestratorActor,
+  type Phase,
 } from "@questbus/protocol";
 import { clarificationOf, statedOf } from "../certainty/certainty.ts";
 import { refuse } from "../quest/draft.ts";
@@ -36,12 +37,17 @@ export function decideAsk(
   return { type: "ask.submitted", quest: null, actor, body };
 }
 
-/** The first of `offered` that `wanted` asks, and one message, have room for. */
-export function asksToGrant(offered: Iterable<AskState>, wanted: number): AskState[] {
+/** The first of `offered` in these phases that `wanted` asks, and one message, have room for. */
+export function asksToGrant(
+  offered: Iterable<AskState>,
+  wanted: number,
+  takes: readonly Phase[],
+): AskState[] {
   const taken: AskState[] = [];
   let chars = 0;
   for (const ask of offered) {
     if (taken.length >= wanted) break;
+    if (!takes.includes(askPhase(ask) as Phase)) continue;
     const before = ask.results.length > 0 ? JSON.stringify(ask.results).length : 0;
     chars += ask.text.length + JSON.stringify(ask.data).length + before;
     if (taken.length > 0 && chars > limit.askGrantCharsMax) break;

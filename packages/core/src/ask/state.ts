@@ -113,11 +113,14 @@ function reported(before: AskState, body: EventBody["ask.reported"], timeMs: num
   return { ...before, results, stated, ...(isLast ? { status: "answered", endedMs: timeMs } : {}) };
 }
 
-/** What its submitter is told. `takers`: an agent of its role takes asks now. */
-export function askAnswer({ id: ask, status, results, stated, fault }: AskState, takers: boolean): AskAnswer {
+/** What its submitter is told. `takes`: the phases that agents of its role take now. */
+export function askAnswer(state: AskState, takes: readonly Phase[]): AskAnswer {
+  const { id: ask, status, role, agent, results, stated, fault } = state;
   if (status === "answered") return { ask, status, results, ...(stated.some(Boolean) ? { stated } : {}) };
   if (status === "failed" || status === "clarification") return { ask, status, fault: fault as Fault };
-  return { ask, status: "pending", takers };
+  const phase = askPhase(state) as Phase;
+  const holder = status === "leased" ? `${role}/${agent}` : null;
+  return { ask, status: "pending", phase, holder, takers: takes.includes(phase), takes };
 }
 
 /** What its holder gets. */

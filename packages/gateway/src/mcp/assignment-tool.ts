@@ -2,6 +2,7 @@ import {
   type AskReportAnswer,
   artifactRef,
   askId,
+  askPhases,
   assignmentId,
   type ClaimAnswer,
   type CommandData,
@@ -58,10 +59,12 @@ const claim = defineTool({
       .max(limit.asksClaimedMax)
       .default(0)
       .describe("questions taken where no task is offered"),
+    ask_phases: askPhases.optional().describe("of questions: only those in these phases"),
     idempotency_key: idempotencyKey,
   },
-  async run({ wait_ms: waitMs, hold_ms: holdMs, asks, idempotency_key: key }, call) {
-    const claimed = claimFor(call, { waitMs, asks }, holdMs, key);
+  async run({ wait_ms: waitMs, hold_ms: holdMs, asks, ask_phases: only, idempotency_key: key }, call) {
+    const wanted = { waitMs, asks, ...(only ? { askPhases: only } : {}) };
+    const claimed = claimFor(call, wanted, holdMs, key);
     call.leases.awaiting(claimed);
     return toldOf(await claimed);
   },
