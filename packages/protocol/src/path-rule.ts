@@ -13,11 +13,19 @@ export const forbiddenModes: Readonly<Record<string, string>> = {
   "160000": "a submodule",
 };
 
+/** What disks take, of a path and of each name in it: globs are held against no longer ones, which costs their length squared. */
+const pathCharsMax = 4_096;
+const nameCharsMax = 255;
+
 /** What is wrong with a path of a change (as git prints it, relative to the root); null when nothing is. */
 export function pathProblem(path: string): PathProblem | null {
   const escapes = (why: string): PathProblem => ({ code: "PATH_ESCAPES", message: `${path} ${why}` });
   if (path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path)) return escapes("is an absolute path");
   const parts = path.split(/[\\/]/);
+  if (path.length > pathCharsMax || parts.some((part) => part.length > nameCharsMax)) {
+    const message = `${path.slice(0, nameCharsMax).toWellFormed()}… is longer than disks take: ${pathCharsMax} characters, ${nameCharsMax} for each name`;
+    return { code: "PATH_FORBIDDEN", message };
+  }
   if (parts.includes("..")) return escapes("leads out of the tree");
   if (parts.some(isGitDirectory)) return escapes("is in the .git directory");
   if (path.split("/").some((part) => part === "" || part === ".")) return escapes("is not a plain path");

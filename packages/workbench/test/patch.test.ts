@@ -148,6 +148,8 @@ describe("inspectPatch refuses", () => {
     ],
     ["a header that lies", "PATH_ESCAPES", 3, `diff --git a/x b/x\n--- a/x\n+++ b/../y\n${hunk}`],
     ["an absolute path", "PATH_ESCAPES", 1, plain("/etc/passwd")],
+    ["a name that no disk takes", "PATH_FORBIDDEN", 1, gitPatch(`src/${"-".repeat(256)}.js`)],
+    ["a path that no disk takes", "PATH_FORBIDDEN", 1, gitPatch(`${"a/".repeat(2_048)}x`)],
     ["an absolute path after the prefix", "PATH_ESCAPES", 1, gitPatch("/etc/passwd")],
     ["an absolute path of Windows", "PATH_ESCAPES", 1, gitPatch("C:/x")],
     ["an empty part", "PATH_ESCAPES", 1, gitPatch("a//b")],

@@ -1,4 +1,4 @@
-import { inspectPatch, redactText } from "@questbus/protocol";
+import { forbiddenPaths, inspectPatch, redactText } from "@questbus/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isTouchy } from "../../src/approval/restricted.ts";
@@ -156,6 +156,20 @@ const cases: Record<string, Case> = {
       ],
       ...['"\\', "\\303", " b/", "\r", "Binary files ", ".git ", " 2026-01-01 00:00:00"],
     ],
+  },
+  "paths of a patch, held against an authority": {
+    read: (path) => {
+      const never = ["**/*-*.json", "*a*-*b"];
+      try {
+        const patch = `--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-a\n+b\n`;
+        return forbiddenPaths(inspectPatch(patch, { name: "a.patch" }).files, { write: ["**"], never });
+      } catch {
+        return null;
+      }
+    },
+    plain: "packages/program/source/reader/",
+    opening: "src/",
+    beginnings: ["-", "a-", "a/-", ".json-"],
   },
   "words to remember by": {
     read: (text) => wordsOf([text]),
