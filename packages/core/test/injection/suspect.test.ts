@@ -15,26 +15,23 @@ test("texts that speak to their reader show signs, most of them; honest ones sho
   expect(alarms.length / honest.length).toBeLessThanOrEqual(0.02);
 });
 
-test("any text is looked at, and each kind is named once", () => {
+const signs = injections
+  .map(({ text }) => ({ text, kinds: suspectText(text) }))
+  .filter(({ kinds }) => kinds[0]);
+
+test("any text is looked at, and has the signs of each of its parts, once, in their order", () => {
   fc.assert(
-    fc.property(
-      fc.string({
-        unit: fc.constantFrom(
-          "ignore ",
-          "all ",
-          "rules",
-          "you are now ",
-          "\n",
-          "\u200B",
-          "é",
-          "system:",
-          " ",
-        ),
-      }),
-      (text) => {
-        const kinds = suspectText(text);
-        expect(kinds).toEqual(injectionKinds.filter((kind) => kinds.includes(kind)));
-      },
-    ),
+    fc.property(fc.array(fc.constantFrom(...signs), { maxLength: 4 }), fc.string(), (parts, between) => {
+      // A text that opens nothing between two: what they show together is more than what each does alone, never less.
+      const kinds = suspectText(
+        parts.map(({ text }) => text).join(`\n\n.${between.replaceAll(/\W/g, "")}\n\n`),
+      );
+      const wanted = injectionKinds.filter((kind) => parts.some((part) => part.kinds.includes(kind)));
+      expect(kinds).toEqual(expect.arrayContaining(wanted));
+      expect(kinds).toEqual([...new Set(kinds)]);
+      expect(kinds.map((kind) => injectionKinds.indexOf(kind))).toEqual(
+        kinds.map((kind) => injectionKinds.indexOf(kind)).sort((one, other) => one - other),
+      );
+    }),
   );
 });
