@@ -25,17 +25,30 @@ const taskAnswer = z.strictObject({
 /** What a program may answer to a turn: the three answer forms are the values of `status`. */
 const turnAnswer = z.strictObject(turnAnswerShape);
 
-const fence = /^[ \t]*```(?:json)?[ \t]*\r?\n([\s\S]*?)^[ \t]*```[ \t]*$/gm;
+/** A fenced block of any language; one that does not end has the rest of the output. */
+const fence = /^[ \t]*```[ \t]*([^\s`]*)[^\r\n`]*\r?\n([\s\S]*?)(?:^[ \t]*```[ \t]*$|(?![\s\S]))/gm;
 
-/** The JSON of an output; undefined when there is none. */
-function jsonIn(output: string): unknown {
-  const fenced = [...output.matchAll(fence)].map(([, text = ""]) => text).reverse();
-  for (const text of [...fenced, output]) {
+/**
+ * The JSON of an output; undefined when there is none. What says that it is JSON has to be.
+ *
+ * @throws QuestbusError AGENT_COMMAND_FAILED
+ */
+function jsonIn(output: string, form: string): unknown {
+  if (output.trim() === "") throw unreadable("it is empty", form);
+  for (const [, language = "", text = ""] of [...output.matchAll(fence)].reverse()) {
+    const isMarked = language.toLowerCase() === "json";
+    if (language !== "" && !isMarked) continue;
     try {
       return JSON.parse(text);
-    } catch {}
+    } catch (error) {
+      if (isMarked) throw unreadable(`its block of JSON is none: ${(error as Error).message}`, form);
+    }
   }
-  return undefined;
+  try {
+    return JSON.parse(output);
+  } catch {
+    return undefined;
+  }
 }
 
 /** An answer to an ask that says how sure it is, and one that asks back. */
@@ -46,13 +59,13 @@ const hasKey = (value: unknown, key: string): value is Record<string, unknown> =
   typeof value === "object" && value !== null && Object.hasOwn(value, key);
 
 /**
- * To an ask: any JSON, or else its words. `{ result, certainty?, sources? }` with one of these two says how sure it is;
+ * To an ask: any JSON, or else its words; to print nothing is no answer. `{ result, certainty?, sources? }` with one of these two says how sure it is;
  * `{ clarification }` alone asks back.
  *
  * @throws QuestbusError CLARIFICATION_WANTED, AGENT_COMMAND_FAILED
  */
 export function askAnswerIn(output: string): unknown {
-  const found = jsonIn(output);
+  const found = jsonIn(output, askForm);
   if (found === undefined) return output.trim();
   const back = question.safeParse(found);
   if (back.success) throw clarification(back.data.clarification);
@@ -70,14 +83,14 @@ export const turnAnswerIn = (output: string): TurnSaid =>
   answerIn(turnAnswer, neededIn(output, turnForm), turnForm);
 
 function neededIn(output: string, form: string): unknown {
-  const found = jsonIn(output);
+  const found = jsonIn(output, form);
   if (found === undefined) throw unreadable("it holds no JSON", form);
   return found;
 }
 
 const taskForm = "{ summary, signOff, suspicions }";
 const turnForm = "{ status, message, files, certainty, sources, next, change }";
-const askForm = "{ result, certainty, sources }";
+const askForm = "words, or { result, certainty, sources }";
 
 function answerIn<T>(schema: z.ZodType<T>, found: unknown, form: string): T {
   const read = schema.safeParse(found);

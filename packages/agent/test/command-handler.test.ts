@@ -1,6 +1,7 @@
 import { QuestbusError } from "@questbus/protocol";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { AskTask } from "../src/asks.ts";
+import { askAnswerIn } from "../src/command-answer.ts";
 import { commandHandlers } from "../src/command-handler.ts";
 import { answerWith, type Work } from "../src/handler.ts";
 import { stated } from "../src/stated.ts";
@@ -20,6 +21,32 @@ it("a program says how sure it is, and reads what its answer before lacked", asy
   expect(await answerOf(script, { clarification })).toEqual(
     stated("yes", { certainty: 0.7, sources: ["a.ts:1"] }),
   );
+});
+
+describe("what a program prints to an ask", () => {
+  const json = "```json";
+  it.each([
+    ["words", "it is in parse.test.ts", "it is in parse.test.ts"],
+    ["JSON", '{"a":1}', { a: 1 }],
+    ["a block marked so", `So:\n${json}\n{"a":1}\n\`\`\``, { a: 1 }],
+    ["a block of another language before it", `\`\`\`sh\nls\n\`\`\`\n${json}\n{"a":1}\n\`\`\``, { a: 1 }],
+    ["a block that is not marked, and is none", "```\nls -l\n```", "```\nls -l\n```"],
+    ["a block of another language", "```js\nconst a = 1\n```", "```js\nconst a = 1\n```"],
+  ])("%s is the answer", (_, output, answer) => {
+    expect(askAnswerIn(`${output}\n`)).toEqual(answer);
+  });
+
+  it.each([
+    ["nothing", "", "it is empty"],
+    ["a blank line", " \n", "it is empty"],
+    ["a block that is marked JSON and is none", `${json}\n{"a":1,}\n\`\`\``, "its block of JSON is none: "],
+    ["one that does not end", `So:\n${json}\n{"a":1,`, "its block of JSON is none: "],
+    ["one after a whole one", `${json}\n{}\n\`\`\`\n${json}\n{"a"}\n\`\`\``, "its block of JSON is none: "],
+  ])("%s is a fault", (_, output, why) => {
+    const code = "AGENT_COMMAND_FAILED";
+    const message = expect.stringContaining(`the answer of the agent's command cannot be read: ${why}`);
+    expect(() => askAnswerIn(output)).toThrow(expect.objectContaining({ code, message }));
+  });
 });
 
 it("a program asks back", async () => {
