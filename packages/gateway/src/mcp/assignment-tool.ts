@@ -57,8 +57,8 @@ const claim = defineTool({
       .int()
       .min(0)
       .max(limit.asksClaimedMax)
-      .default(0)
-      .describe("questions taken where no task is offered"),
+      .default(1)
+      .describe("questions taken where no task is offered; 0: none"),
     ask_phases: askPhases.optional().describe("of questions: only those in these phases"),
     idempotency_key: idempotencyKey,
   },
