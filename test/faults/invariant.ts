@@ -1,5 +1,6 @@
 import { type JournalEvent, limit, type Phase, type Verb } from "@questbus/protocol";
 import { approvalProblems } from "./approval-invariant.ts";
+import { turnProblems } from "./turn-invariant.ts";
 
 /**
  * What must hold of a journal, whatever was killed, lost or repeated while it was written. Pure: rows and answers in,
@@ -18,6 +19,7 @@ export function journalProblems(rows: readonly JournalEvent[]): string[] {
     ...begunWhilePaused(rows),
     ...askProblems(rows),
     ...approvalProblems(rows),
+    ...turnProblems(rows),
   ];
 }
 
@@ -31,9 +33,16 @@ export function answerProblems(answered: readonly Answered[], effects: ReadonlyS
   });
 }
 
-/** The commands whose effect these rows are: the record of a refusal is none. */
-export const effectsIn = (rows: readonly JournalEvent[]): string[] =>
-  rows.flatMap(({ type, command }) => (type === "command.refused" ? [] : (command ?? [])));
+/**
+ * The commands whose effect these rows are: the record of a refusal is none, nor is what begins with a breach of a
+ * conversation's rules.
+ */
+export function effectsIn(rows: readonly JournalEvent[]): string[] {
+  const first = new Map<string, JournalEvent["type"]>();
+  for (const { type, command } of rows)
+    if (command !== null && type !== "command.refused" && !first.has(command)) first.set(command, type);
+  return [...first].flatMap(([command, type]) => (type === "turn.breached" ? [] : command));
+}
 
 const gaps = (rows: readonly JournalEvent[]): string[] =>
   rows.flatMap((row, at) => {
@@ -41,11 +50,14 @@ const gaps = (rows: readonly JournalEvent[]): string[] =>
     return before && row.seq !== before.seq + 1 ? [`row ${row.seq} follows row ${before.seq}`] : [];
   });
 
-/** The rows of one command stand together: they were written by one transaction, once. What counts failures may stand between. */
+/**
+ * The rows of one command stand together: they were written by one transaction, once. What counts failures may stand between;
+ * and a monitor asks how it is now: one that comes again takes the turn that is its agent's by then.
+ */
 function repeatedEffects(rows: readonly JournalEvent[]): string[] {
   const lastOf = new Map<string, { at: number; seq: number }>();
   return rows
-    .filter(({ type }) => !type.startsWith("breaker."))
+    .filter(({ type }) => !type.startsWith("breaker.") && type !== "turn.taken")
     .flatMap((row, at) => {
       if (row.command === null || isRefusedEachTime(row) || isPutOff(row)) return [];
       const before = lastOf.get(row.command);

@@ -25,11 +25,16 @@ export const endingScenarios = scenarioNames.filter((name) => !("hangs" in scena
 
 /** The report of that grant in the scenario of its quest; null: nobody reports it. */
 export function reportIn(grant: Grant): Report | null {
-  const { spec, task, pass } = grant.brief;
+  const { spec, task, pass, findings } = grant.brief;
   const scenario: Scenario = scenarios[spec.title.split(":")[0] as ScenarioName];
   if (scenario.hangs && task === "gate") return null;
-  const asks = spec.allow.dependencies === "ask";
-  return scriptedReport(grant, { ...(asks ? withDependency(grant) : {}), ...scenario.pass(pass) });
+  const script: PassScript = {
+    ...(spec.allow.dependencies === "ask" ? withDependency(grant) : {}),
+    ...scenario.pass(pass),
+  };
+  // Of a candidate that was not taken, the next one is another.
+  const isAgain = findings.some((found) => found.task === "produce");
+  return scriptedReport(grant, isAgain ? { ...script, forbiddenPaths: [] } : script);
 }
 
 /** The candidate brings a dependency, and is the same in each pass until something was kept. */

@@ -21,6 +21,7 @@ const journal = "packages/store/src/journal.ts";
 const approval = "packages/core/src/approval/approval.ts";
 const approvalDecide = "packages/core/src/approval/decide.ts";
 const follow = "packages/core/src/quest/follow.ts";
+const turnDecide = "packages/core/src/turn/decide.ts";
 
 export const mutations: readonly Mutation[] = [
   {
@@ -214,6 +215,36 @@ export const mutations: readonly Mutation[] = [
     file: approvalDecide,
     from: "const held = heldAssignment(state, data.assignment, data.epoch, context);\n  const operations",
     to: 'const held = state.assignments[context.actor.role as "qa"] ?? heldAssignment;\n  const operations',
+  },
+  {
+    name: "any agent of its role answers a turn",
+    file: turnDecide,
+    from: "if (role === actor.role && (agents[role] ?? actor.name) === actor.name) return null;",
+    to: "if (role === actor.role) return null;",
+  },
+  {
+    name: "a turn that is over is answered",
+    file: turnDecide,
+    from: "if (turn < conversation.turn) {",
+    to: "if (turn < conversation.turn - 1) {",
+  },
+  {
+    name: "an answer that broke a rule moves the conversation on",
+    file: turnDecide,
+    from: "    breachOfSender(draft, fault);\n    return { draft, refused: new QuestbusError(fault) };",
+    to: '    breachOfSender(draft, fault);\n    if (fault.code !== "TURN_FILES_WRONG") return { draft, refused: new QuestbusError(fault) };',
+  },
+  {
+    name: "a turn has no end",
+    file: desk,
+    from: 'if (kind === "turn") this.turns.missed(quest);',
+    to: "",
+  },
+  {
+    name: "a turn that was freed has its time anew",
+    file: turnDecide,
+    from: "const untilMs = freed ? open.conversation.untilMs :",
+    to: "const untilMs = freed ? context.nowMs + open.fixer.turnMs :",
   },
 ];
 

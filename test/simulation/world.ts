@@ -24,11 +24,12 @@ import { isCrash, openSimulatedOrchestrator } from "./orchestrator.ts";
 import { openPauses } from "./pauses.ts";
 import { openScheduler, type Scheduler } from "./scheduler.ts";
 import { openSimulatedStream } from "./stream.ts";
+import { openTurns, turnToldProblems } from "./turns.ts";
 
 /**
  * One simulated world: an orchestrator, four agents, an operator, an arbiter, and in most worlds asks and who answers
- * them, over a bad bus, and a storm of faults that ends at some time. All of it follows from the seed. Then it is quiet, every quest has to end, and the invariants
- * are checked.
+ * them, in some approvals or conversations, over a bad bus, and a storm of faults that ends at some time. All of it
+ * follows from the seed. Then it is quiet, every quest has to end, and the invariants are checked.
  */
 export type World = {
   seed: number;
@@ -69,8 +70,16 @@ export async function playWorld(seed: number): Promise<World> {
     published: stream.rows,
     thrown,
   });
+  const turns = openTurns({
+    scheduler,
+    numbers: numbersOf(seed ^ 0x702175),
+    clientAs,
+    answered,
+    published: stream.rows,
+    thrown,
+  });
   const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown, approvals });
-  const { document } = approvals;
+  const document = { ...approvals.document, ...turns.document };
   const quests = submitQuests({
     scheduler,
     numbers,
@@ -90,7 +99,7 @@ export async function playWorld(seed: number): Promise<World> {
     quests: () => quests.flatMap(({ id }) => id ?? []),
     withSafeMode: asks.isOver(),
   });
-  const calmAtMs = numbers.one(stormMs);
+  const calmAtMs = numbers.one(stormMs) + turns.stormMs;
   scheduler.after(calmAtMs, () => {
     bus.calm();
     stream.calm();
@@ -99,6 +108,7 @@ export async function playWorld(seed: number): Promise<World> {
     asks.calm();
     pauses.calm();
     approvals.calm();
+    turns.calm();
   });
   let seenRows = -1;
   /** The quests are read again only when there are rows that were not seen yet. */
@@ -111,16 +121,18 @@ export async function playWorld(seed: number): Promise<World> {
     asks.isOver() &&
     quests.every((quest) => quest.id !== null && isEnded(store.getQuest(quest.id)?.status)) &&
     stream.rows.at(-1)?.seq === store.head().seq;
-  await scheduler.run(isOver, calmAtMs + quietMsMax);
+  const quietMs = quietMsMax + turns.deafMs;
+  await scheduler.run(isOver, calmAtMs + quietMs);
   armCrashPoints(null);
   const rows = [...journalRows(store)];
   const problems = [
-    ...(allOver() ? [] : [stuck(quests, asks, store)]),
+    ...(allOver() ? [] : [stuck(quests, asks, store, quietMs)]),
     ...[...orchestrator.errors, ...thrown].map((error) => `thrown: ${textOf(error)}`),
     ...journalProblems(rows),
     ...answerProblems(answered, new Set(effectsIn(rows))),
     ...toldProblems(asks.told, store),
     ...approvalToldProblems(approvals.told, rows),
+    ...turnToldProblems(turns.told, rows),
     ...streamProblems(stream.rows, rows),
     ...auditProblems(store),
   ];
@@ -249,10 +261,15 @@ function ruleNowAndThen({
   scheduler.after(numbers.below(4_000), () => void look());
 }
 
-const stuck = (quests: readonly { id: string | null }[], asks: SimulatedAsks, store: Store): string => {
+const stuck = (
+  quests: readonly { id: string | null }[],
+  asks: SimulatedAsks,
+  store: Store,
+  quietMs: number,
+): string => {
   const states = quests.map(({ id }) => (id ? `${id} ${store.getQuest(id)?.status}` : "not taken"));
   const open = asks.isOver() ? "" : `, ${store.openAsks().length} asks open`;
-  return `not over ${quietMsMax / 1_000} s after the storm: ${states.join(", ")}${open}; journal ${store.head().seq}`;
+  return `not over ${quietMs / 1_000} s after the storm: ${states.join(", ")}${open}; journal ${store.head().seq}`;
 };
 
 /** Every committed row is on the stream, and the rows stand there in order when repetitions are left out. */

@@ -22,6 +22,6 @@ export { groupsDir, sessionNames } from "./session.ts";
 export { clarification, stated } from "./stated.ts";
 export { refuseAgentCommand, refuseTools } from "./tool-policy.ts";
 export { touchedBetween, touchedShown } from "./touched.ts";
-export type { TurnHandler, TurnSaid, TurnsWork, TurnWork } from "./turns.ts";
+export { type TurnHandler, type TurnSaid, type TurnsWork, type TurnWork, workTurns } from "./turns.ts";
 export { readyWorktree, takeWorktree } from "./worktree.ts";
 export { type PlacedDocument, readPlacedDocument } from "./yaml-document.ts";

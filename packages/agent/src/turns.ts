@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { type BusClient, pause, systemTime, type Time } from "@questbus/bus";
 import {
   type CommandData,
@@ -113,7 +112,7 @@ async function respond(
     ...{ quest, turn, files: [], next: null, change: null },
     ...said,
   };
-  await client.request("respond", data, { id: randomUUID(), retryForMs: patienceMs, signal });
+  await client.request("respond", data, { retryForMs: patienceMs, signal });
 }
 
 async function readAll(client: BusClient, quest: string, signal: AbortSignal): Promise<ConversationEntry[]> {
