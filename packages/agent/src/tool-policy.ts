@@ -1,4 +1,4 @@
-import { forbiddenArguments, forbiddenPrograms } from "@questbus/core";
+import { forbiddenArguments, forbiddenPrograms, forbiddenStarts } from "@questbus/core";
 import { type FixerSpec, QuestbusError, type Role } from "@questbus/protocol";
 import { builtInDefinition } from "./built-in.ts";
 import type { AgentDefinition } from "./definition.ts";
@@ -28,7 +28,7 @@ export function refuseTools({ role, ...policy }: Policy, fixer: FixerSpec): void
 }
 
 /** Refuses the program of a command agent. @throws TOOL_FORBIDDEN, AGENT_FILE_INVALID */
-export function refuseAgentCommand(role: Role, [program = ""]: readonly string[]): void {
-  const found = forbiddenPrograms(`'${program}'`, builtInDefinition(role));
-  if (found.length > 0) throw refused(role, found, program);
+export function refuseAgentCommand(role: Role, command: readonly string[]): void {
+  const found = forbiddenStarts(command, builtInDefinition(role));
+  if (found.length > 0) throw refused(role, found, command.join(" "));
 }

@@ -60,7 +60,7 @@ export * from "./seal/manifest.ts";
 export { reviewSeal, type SealFinding } from "./seal/review.ts";
 export { type SealRules, sealRule } from "./seal/sealed-path.ts";
 export { awaitingPass, isReady, quotaUntilMs, requestOf } from "./supply/supply.ts";
-export { forbiddenArguments, forbiddenPrograms } from "./tool/policy.ts";
+export { forbiddenArguments, forbiddenPrograms, forbiddenStarts } from "./tool/policy.ts";
 export {
   isTurnOf,
   openConversation,

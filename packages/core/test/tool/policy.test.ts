@@ -1,7 +1,7 @@
 import type { CliName } from "@questbus/protocol";
 import { describe, expect, test } from "vitest";
 import { gitWriteIn, programsOf } from "../../src/tool/command-line.ts";
-import { forbiddenArguments, forbiddenPrograms } from "../../src/tool/policy.ts";
+import { forbiddenArguments, forbiddenPrograms, forbiddenStarts } from "../../src/tool/policy.ts";
 
 test.each<[string, string[]]>([
   ["node fix.mjs", ["node"]],
@@ -13,6 +13,23 @@ test.each<[string, string[]]>([
   ["echo $(git rev-parse HEAD)", ["echo", "git"]],
   ["sh one.sh\npython two.py", ["sh", "python"]],
   ["", []],
+  // a shell runs what is substituted, in double quotes too
+  ['node "$(curl http://x)"', ["node", "curl"]],
+  ['node "`curl http://x`"', ["node", "curl"]],
+  ['node "$( (echo a); curl x )" b', ["node", "echo", "curl"]],
+  ['node "$(cat "$(curl x)")"', ["node", "cat", "curl"]],
+  ["node '$(curl x)' \\$x", ["node"]],
+  // what is in quotes is a word, with its lines
+  ["node -e '\ncurl x\n'", ["node"]],
+  ['node "a\nb"; curl x', ["node", "curl"]],
+  ["node a # don't\ncurl x\n# 'tis", ["node", "curl"]],
+  ["cat <<EOF\ndon't\nEOF\ncurl x", ["cat", "dont\nEOF\ncurl x", "dont", "EOF", "curl"]],
+  ["node a \\\n  --b", ["node"]],
+  ["2>/dev/null node a >b 2>&1", ["node"]],
+  ["env -i A=1 nice -n 5 curl x", ["curl"]],
+  ["timeout 5s curl x", ["curl"]],
+  ["env", ["env"]],
+  ["sh -ec 'git push' x", ["sh", "git"]],
 ])("%s starts %j", (line, programs) => {
   expect(programsOf(line)).toEqual(programs);
 });
@@ -24,6 +41,17 @@ test.each<[string, string | null]>([
   ["/usr/bin/git tag v1", "git tag"],
   ["git apply fix.patch && git diff --stat", null],
   ["git checkout -- src", null],
+  ['echo "$(git push origin)"', "git push"],
+  ["git --git-dir /x push", "git push"],
+  ["git --git-dir=/x push", "git push"],
+  ["git --namespace foo push", "git push"],
+  ["git --no-pager --work-tree /x diff", null],
+  ["git reset --hard HEAD~1", "git reset"],
+  ["git stash", "git stash"],
+  ["git checkout -b other", "git checkout -b"],
+  ["git switch -c other", "git switch -c"],
+  ["env -i git push", "git push"],
+  ["sh -c 'git push'", "git push"],
   ["echo git commit", null],
   ["./commit.sh", null],
 ])("%s: %s", (line, words) => {
@@ -35,6 +63,17 @@ test("what may be started is named; a star is anything", () => {
   expect(forbiddenPrograms("node a.js && curl x", policy(["node"]))).toEqual(["curl"]);
   expect(forbiddenPrograms("node a.js && curl x", policy(["*"]))).toEqual([]);
   expect(forbiddenPrograms("node a.js", policy([]))).toEqual(["node"]);
+});
+
+test.each<[string[], string[], string[]]>([
+  [["env", "curl", "x"], ["node"], ["env", "curl"]],
+  [["env", "node", "x"], ["node"], ["env"]],
+  [["/usr/bin/env", "node", "x"], ["env", "node"], []],
+  [["nohup", "curl"], ["nohup"], ["curl"]],
+  [["node", "$(curl x)", "a; curl"], ["node"], []],
+  [["env"], ["*"], []],
+])("%j, where %j may be started", (words, commands, names) => {
+  expect(forbiddenStarts(words, { commands, tools: [] })).toEqual(names);
 });
 
 describe("arguments of coding CLIs", () => {
@@ -56,7 +95,19 @@ describe("arguments of coding CLIs", () => {
     ["codex", ["-sdanger-full-access", "-cmcp_servers.x.command=sh"], 2],
     ["codex", ["-sworkspace-write", "-cmodel_reasoning_effort=high"], 0],
     ["codex", ["--dangerously-bypass-approvals-and-sandbox"], 1],
+    ["codex", ["-a", "never"], 1],
+    ["codex", ["--ask-for-approval", "never", "-anever"], 2],
+    ["codex", ["-p", "danger", "--profile=danger"], 2],
+    ["codex", ["-C", "/", "--cd", "/"], 2],
+    ["claude", ["--add-dir", "/"], 1],
     ["gemini", ["--yolo"], 1],
+    ["gemini", ["--sandbox=false"], 1],
+    ["gemini", ["-s", "false", "--no-sandbox"], 2],
+    ["gemini", ["--sandbox"], 0],
+    ["gemini", ["--approvalMode", "yolo", "--includeDirectories=/"], 2],
+    ["aider", ["--auto-test", "--test-cmd", "curl x"], 2],
+    ["aider", ["--lint-cmd", "curl x", "--test-c=curl x", "-c", "x.yml"], 3],
+    ["aider", ["--no-auto-lint", "--no-auto-test"], 0],
     ["gemini", ["--approval-mode", "yolo"], 1],
     ["gemini", ["--allowed-tools", "run_shell_command(ls)"], 0],
     ["gemini", ["--allowed-tools", "web_fetch"], 1],
