@@ -7,7 +7,7 @@ import {
   createClient,
   givenBroker,
   pause,
-  readCredential,
+  readNamedCredential,
   systemTime,
 } from "@questbus/bus";
 import {
@@ -72,10 +72,10 @@ const againMs = 500;
 /** Refused so often in a row, without being let in: not a broker that is starting. */
 const refusalsMax = 3;
 
-/** @throws QuestbusError USAGE, AGENT_NOT_FOUND, STATE_BROKEN, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
+/** @throws QuestbusError USAGE, AGENT_NOT_FOUND, ROLE_FORBIDDEN, NOT_RUNNING, CREDENTIAL_REFUSED, BUS_UNAVAILABLE; of handle, SANDBOX_MISSING */
 export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
   if (!options.credentials) throw noCredential();
-  const credential = readCredential(resolve(options.credentials));
+  const credential = readNamedCredential(resolve(options.credentials));
   const role = roleSchema.safeParse(credential.role).data;
   if (!role || role !== options.role) throw otherRole(options, credential.role);
   const { name } = credential;
@@ -194,7 +194,7 @@ function addressOf({ url, space }: JoinOptions, stateDir: string): { url: string
       code: "NOT_RUNNING",
       message: "no Questbus is running where this credential was made",
       where: file,
-      next: "start it with questbus up, or name the broker: url, or NATS_URL",
+      next: "start it with questbus up; or name its state directory (--state DIR, state) or its broker (NATS_URL, url)",
     });
   }
 }

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -90,6 +91,18 @@ export function readCredential(path: string): Credential {
       "it holds no nkey seed",
       "of an agent of your own: questbus agent revoke, and add it again; of the stack: delete it, a start makes it anew",
     );
+  }
+}
+
+/** Reads a credential that somebody named. What is wrong with it is no fault of the state. @throws QuestbusError AGENT_NOT_FOUND, USAGE */
+export function readNamedCredential(path: string): Credential {
+  if (!existsSync(path)) throw noCredential(path);
+  try {
+    return readCredential(path);
+  } catch (error) {
+    if (!(error instanceof QuestbusError) || error.code !== "STATE_BROKEN") throw error;
+    const next = "name the file that questbus agent add NAME --role ROLE printed, one that you may read";
+    throw new QuestbusError({ code: "USAGE", message: error.message, where: path, next });
   }
 }
 

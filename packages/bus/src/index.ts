@@ -31,6 +31,7 @@ export {
   listCredentials,
   makeSecretFile,
   readCredential,
+  readNamedCredential,
   removeCredential,
   watchCredentials,
 } from "./credential.ts";

@@ -1,8 +1,9 @@
 import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
+import type { QuestbusError } from "@questbus/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { credentialPath, ensureCredentials, readCredential } from "../src/index.ts";
+import { credentialPath, ensureCredentials, readCredential, readNamedCredential } from "../src/index.ts";
 import { newDir } from "./rig.ts";
 
 let dir: string;
@@ -58,6 +59,26 @@ test("a file that is no credential is named, and its content is not", () => {
     expect.objectContaining({ code: "AGENT_NOT_FOUND" }),
   );
   expect(() => readCredential(join(dir, "credentials", "nobody-1.nk"))).toThrow(broken);
+});
+
+test("a file that somebody named is their mistake, and not the state's; one that is not there is not found", () => {
+  const { agents: made } = ensureCredentials({ dir, agents });
+  const strange = join(dir, "some.nk");
+  writeFileSync(strange, readFileSync(made[0]?.path ?? ""));
+  const garbage = join(dir, "qa-garbage.nk");
+  writeFileSync(garbage, "SUSECRET");
+  const codeOf = (path: string): string => {
+    try {
+      return readNamedCredential(path).name;
+    } catch (error) {
+      return (error as QuestbusError).code;
+    }
+  };
+  expect(codeOf(join(dir, "nope.nk"))).toBe("AGENT_NOT_FOUND");
+  expect(codeOf(join(dir, "qa-nope.nk"))).toBe("AGENT_NOT_FOUND");
+  expect(codeOf(strange)).toBe("USAGE");
+  expect(codeOf(garbage)).toBe("USAGE");
+  expect(codeOf(made[0]?.path ?? "")).toBe("qa-1");
 });
 
 test("a name that is no token of a subject is refused", () => {

@@ -15,12 +15,14 @@ export type CommandAgentOptions = {
   phases: Phase[];
   timeout: number;
   env: string[];
+  /** Whether the state directory was named. */
+  given?: boolean;
 };
 
 /** `questbus agent run --role ROLE -- CMD ARGS...`: works until Ctrl-C. */
 export async function runCommandAgent(
   command: readonly string[],
-  { role, name, credential, phases, timeout, env }: CommandAgentOptions,
+  { role, name, credential, phases, timeout, env, given: isGiven }: CommandAgentOptions,
   { state, json, signal }: Common,
 ): Promise<number> {
   refuseAgentCommand(role, command);
@@ -28,7 +30,8 @@ export async function runCommandAgent(
   const given = Object.fromEntries(env.map((each) => [each, variable(each)]));
   const credentials = credential ?? ensured(state, { role, name });
   const onTrouble = (faults: Parameters<typeof printFaults>[0]): void => printFaults(faults, json);
-  await using agent = await joinAs({ credentials, role, signal, onTrouble });
+  const options = { credentials, role, signal, onTrouble, ...(isGiven ? { state } : {}) };
+  await using agent = await joinAs(options);
   note(`${agent.role}/${agent.name} works with ${command[0]}; Ctrl-C ends it`);
   await agent.handle(commandHandlers({ command, phases, timeoutMs: timeout, env: given }));
   return exitCode.interrupted;

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Credential, credentialPath, readCredential } from "@questbus/bus";
+import { type Credential, credentialPath, readNamedCredential } from "@questbus/bus";
 import { ensureBearerToken, serveMcpHttp, serveMcpStdio } from "@questbus/gateway";
 import { clientConfig, type McpClient } from "@questbus/gateway/mcp-client";
 import { exitCode, principal, QuestbusError } from "@questbus/protocol";
@@ -38,7 +38,7 @@ function speakerOf(path: string | undefined, state: string): Speaker {
     const own = credentialPath(resolve(state), "operator", "operator");
     return { who: { role: "operator", name: "operator" }, credential: own };
   }
-  const credential = readCredential(resolve(path));
+  const credential = readNamedCredential(resolve(path));
   const role = principal.safeParse(credential.role).data;
   if (role) return { who: { role, name: credential.name }, credential };
   throw new QuestbusError({
@@ -51,7 +51,7 @@ function speakerOf(path: string | undefined, state: string): Speaker {
 
 /** `questbus mcp config`: what an MCP client's file has to say to start this server. */
 export function showMcpConfig(client: McpClient, credential: string | undefined, common: Common): number {
-  if (credential !== undefined) readCredential(resolve(credential));
+  if (credential !== undefined) readNamedCredential(resolve(credential));
   const program = fileURLToPath(new URL("../bin/questbus.cjs", import.meta.url));
   const named = credential === undefined ? [] : ["--credential", resolve(credential)];
   const args = [program, "mcp", "--state", resolve(common.state), ...named];

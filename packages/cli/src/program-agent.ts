@@ -52,8 +52,10 @@ export function addAgent(program: Command, signal: AbortSignal, ended: Ended): v
         .default(240_000, "4m"),
     )
     .option("--env <name...>", "variables of yours that it sees, besides PATH, HOME and the like", [])
-    .action(async (command: string[], options: CommandAgentOptions) => {
+    .action(async (command: string[], options: Omit<CommandAgentOptions, "given">) => {
       const { runCommandAgent } = await import("./command-agent-run.ts");
-      ended(await runCommandAgent(command, options, commonOf(run, signal)));
+      // A credential that was carried elsewhere has to be told where its stack's state is.
+      const given = run.getOptionValueSource("state") === "cli";
+      ended(await runCommandAgent(command, { ...options, given }, commonOf(run, signal)));
     });
 }
