@@ -185,6 +185,9 @@ describe("the other roles", () => {
     const [{ assignment, epoch, phase, text }] = asks;
     expect(text).toBe("@qa green?");
     const given = { assignment, epoch, phase, result: { green: true }, certainty: 0.8 };
+    const wrong = await answering.call("answer_ask", { ...given, assignment: "a-1" });
+    const next = expect.stringContaining("claim_assignment");
+    expect(wrong.said.faults).toMatchObject([{ code: "ASSIGNMENT_NOT_FOUND", where: "assignment", next }]);
     const back = { status: "clarification", phase, fault: { code: "SOURCE_MISSING" } };
     expect((await answering.call("answer_ask", given)).said.data).toMatchObject(back);
     const sourced = { ...given, sources: ["$ npm test"] };

@@ -26,7 +26,9 @@ test.each(["//", "/", "/mcp/x", "http://["])(
     rmSync(token.path);
     const late = request({ host: "127.0.0.1", port, path, headers }).end();
     const [refused] = (await once(late, "response")) as [IncomingMessage];
-    expect(refused.resume().statusCode, "its token was removed").toBe(401);
+    expect(refused.statusCode, "its token was removed").toBe(401);
+    const { faults } = JSON.parse((await refused.toArray()).join(""));
+    expect(faults).toMatchObject([{ code: "CREDENTIAL_REFUSED", next: expect.stringMatching(/Bearer/) }]);
     stopping.abort();
     await served;
     rmSync(dir, { recursive: true });

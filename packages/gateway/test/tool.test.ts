@@ -158,6 +158,24 @@ test("every refusal says what to do next, also where the bus does not", () => {
   ]);
 });
 
+test("a fault of the bus has its place in the tool's own arguments, and a step that mends it", () => {
+  const faults = ["data.asks[0].assignment", "data.asks[0].fault.code", "data.waitMs"].map((where) => ({
+    code: "MESSAGE_INVALID" as const,
+    message: "no",
+    where,
+  }));
+  const [first, ...rest] = faults;
+  const { structuredContent } = errorResult(new QuestbusError(first as (typeof faults)[0], ...rest));
+  const next = expect.stringMatching(/mend the argument that where names/);
+  expect(structuredContent).toMatchObject({
+    faults: [
+      { where: "assignment", next },
+      { where: "fault.code", next },
+      { where: "wait_ms", next },
+    ],
+  });
+});
+
 test("each client's file names the program and its arguments", () => {
   const started = { command: "/opt/my node", args: ["/q/questbus.cjs", "mcp", "--state", 'a "b"'] };
   const texts = Object.fromEntries(mcpClients.map((client) => [client, clientConfig(client, started)]));

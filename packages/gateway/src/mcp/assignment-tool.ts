@@ -220,6 +220,8 @@ const answerAsk = defineTool({
       fault: (fault as Fault | undefined) ?? null,
       ...said,
     };
+    if (!askId.safeParse(id).success)
+      throw notHeld(id, "take assignment and epoch as claim_assignment gave them");
     const given = { assignment: id, epoch };
     const answer = (await whileHeld(call, given, () =>
       send(call, "report", { task: "ask", asks: [outcome] }, key),
@@ -339,7 +341,12 @@ function idOf(text: string): string {
 }
 
 const notHeld = (id: string, next: string): QuestbusError =>
-  new QuestbusError({ code: "ASSIGNMENT_NOT_FOUND", message: `no task of ${id} is held here`, next });
+  new QuestbusError({
+    code: "ASSIGNMENT_NOT_FOUND",
+    message: `nothing of ${id} is held here`,
+    where: "assignment",
+    next,
+  });
 
 export const assignmentTools: readonly Tool[] = [
   claim,

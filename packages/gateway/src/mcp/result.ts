@@ -49,14 +49,19 @@ const nextByClass = {
   person: "tell the operator: a person has to act first",
 } as const;
 
+const usualNext = ({ code }: Fault): string =>
+  code === "MESSAGE_INVALID"
+    ? "mend the argument that where names, as the tool's input schema says, and call again"
+    : nextByClass[errorRegistry[code].class];
+
 const withNext = (fault: Fault): Fault => ({
   ...fault,
-  next: nextByCode[fault.code] ?? fault.next ?? nextByClass[errorRegistry[fault.code].class],
+  next: nextByCode[fault.code] ?? fault.next ?? usualNext(fault),
 });
 
-/** A fault's place in a command, as the place in the tool's arguments. */
+/** A fault's place in a command, as the place in the tool's arguments: a report on asks is of one. */
 const asArgument = (where: string): string =>
-  where.replace(/^data\.?/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  where.replace(/^data\.?(asks\[0\]\.)?/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** Every fault with its code, its place and the next step; a call that failed is an answer, not a broken server. */
 export function errorResult(error: unknown): CallToolResult {

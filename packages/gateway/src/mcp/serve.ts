@@ -9,7 +9,7 @@ import {
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { systemTime } from "@questbus/bus";
-import { limit, QuestbusError } from "@questbus/protocol";
+import { type Fault, limit, QuestbusError } from "@questbus/protocol";
 import type { Gateway } from "../gateway.ts";
 import { type BearerToken, isBearer } from "./bearer-token.ts";
 import { openLeases } from "./leases.ts";
@@ -55,7 +55,8 @@ export async function serveMcpHttp(
   const server = createServer((request, response) => {
     if (!isHostOurs(request, response) || !isOriginOurs(request, response)) return;
     if (!isBearer(token, request.headers.authorization)) {
-      response.writeHead(401, { "www-authenticate": 'Bearer realm="questbus"' }).end();
+      const headers = { "www-authenticate": 'Bearer realm="questbus"', "content-type": "application/json" };
+      response.writeHead(401, headers).end(JSON.stringify({ faults: [noToken], retryable: false }));
     } else if (request.url?.split("?", 1)[0] !== path) {
       response.writeHead(404).end();
     } else void handle(request as Parameters<typeof handle>[0], response);
@@ -77,6 +78,13 @@ export async function serveMcpHttp(
   server.close();
   server.closeAllConnections();
 }
+
+const noToken: Fault = {
+  code: "CREDENTIAL_REFUSED",
+  message: "the request carries no token that is let in here",
+  where: "authorization",
+  next: "send Authorization: Bearer TOKEN; questbus mcp --http says in which file it is, and agent revoke ends it",
+};
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
