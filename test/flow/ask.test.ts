@@ -92,6 +92,13 @@ test("without a role the words choose it: explained, in the journal, and refused
     type: "ask.submitted",
     body: { role: "qa", text: "is the suite green?", routing },
   });
+  const again = await ask("--id", id);
+  expect([again.exit, again.stderr]).toEqual([0, "certainty not stated, no source\n"]);
+  expect(again.stdout).toBe('{\n  "phase": "test"\n}\n');
+  const none = await ask("--id", `a-${"0".repeat(24)}`);
+  expect([none.exit, none.stderr]).toEqual([3, expect.stringContaining("ASSIGNMENT_NOT_FOUND")]);
+  for (const wrong of [["--id", id, "green?"], [], ["--id", "a-1"]])
+    expect((await ask(...wrong)).exit).toBe(2);
   const named = await ask("@ops is the suite green?", "--role", "qa", "--why", "--json");
   expect([named.exit, named.stderr]).toEqual([0, "asks qa: --role says so\n"]);
   const unclear = await ask("hello there", "--why");
@@ -118,6 +125,10 @@ test("an ask that nobody takes says at once for whom it waits, and ends when its
     /^asked a-[0-9a-f]{24}; no agent of role ops takes asks at present: .*\n {2}questbus agent run --role ops -- /,
   );
   expect(said.stdout).toMatch(/^pending a-[0-9a-f]{24}\n$/);
+  const id = said.stdout.trim().slice("pending ".length);
+  expect(said.stderr).toContain(`\n  next: questbus ask --id ${id} --state ${place.path("state")}\n`);
+  const later = await ask("--id", id, "--json");
+  expect(JSON.parse(later.stdout)).toMatchObject({ ask: id, status: "pending", phase: "test", holder: null });
   const json = await ask("anyone?", "--role", "ops", "--wait", "1ms", "--json");
   expect([json.exit, json.stderr]).toEqual([1, ""]);
   expect(JSON.parse(json.stdout)).toMatchObject({ status: "pending", ask: expect.stringMatching(/^a-/) });

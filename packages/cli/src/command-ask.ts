@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { BusClient } from "@questbus/bus";
-import { certaintyText } from "@questbus/core";
+import { askAnswer, certaintyText } from "@questbus/core";
 import {
   type AskAnswer,
   exitCode,
@@ -8,12 +8,14 @@ import {
   limit,
   type PendingAsk,
   type Phase,
+  QuestbusError,
   type Role,
   type Routing,
 } from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
+import { stateDirDefault } from "./option.ts";
 import { note, printable, printData, printFaults, printJson } from "./output.ts";
-import { withStack } from "./session.ts";
+import { withStack, withStore } from "./session.ts";
 
 /** `waitMs`: how long the answer is waited for; null has no end. */
 type Wanted = { phases: Phase[]; data?: unknown; waitMs: number | null };
@@ -97,16 +99,39 @@ function waitingText({ ask, phase, holder, takers, takes }: PendingAsk, role: Ro
   return `asked ${ask}; no agent of role ${role} takes ${what} at present: ${why}. Bring one:\n  ${bring}\nIt waits up to a day for one (docs/asks.md); ${stop}`;
 }
 
-function told(answer: AskAnswer, to: To, { json }: Common): number {
+/** `questbus ask --id ID`: how an ask stands in the stored state, answered or not; nobody waits. */
+export function showAsk(id: string, common: Common): number {
+  return withStore(common.state, (store) => {
+    const ask = store.getAsk(id);
+    if (ask) return told(askAnswer(ask, []), { role: ask.role }, common);
+    throw new QuestbusError({
+      code: "ASSIGNMENT_NOT_FOUND",
+      message: `there is no ask ${id} in ${common.state}`,
+      next: "take the id as questbus ask printed it; --state names another folder",
+    });
+  });
+}
+
+function told(answer: AskAnswer, to: To, common: Common): number {
+  const { json } = common;
   if (answer.status === "failed") {
     printFaults([answer.fault], json);
     return exitCode.failure;
   }
-  if (json) printJson(to.routing ? { ...answer, ...to } : answer);
-  else if (answer.status === "pending") printData(`pending ${answer.ask}`);
+  if (answer.status === "pending") tellPending(answer, to, common);
+  else if (json) printJson(to.routing ? { ...answer, ...to } : answer);
   else if (answer.status === "clarification") tellMissing(answer.fault);
   else tellResults(answer);
   return answer.status === "answered" ? exitCode.ok : exitCode.failure;
+}
+
+/** And how to read its answer later. Who could take it is no news any more by then. */
+function tellPending({ ask, status, phase, holder }: PendingAsk, to: To, { json, state }: Common): void {
+  const folder = state === stateDirDefault ? "" : ` --state ${state}`;
+  const next = `questbus ask --id ${ask}${folder}`;
+  if (json) return printJson({ ask, status, phase, holder, next, ...(to.routing ? to : {}) });
+  printData(`pending ${ask}`);
+  note(`  next: ${next}`);
 }
 
 /** The results alone on stdout; how sure they are beside them. */

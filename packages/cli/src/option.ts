@@ -1,6 +1,7 @@
 import {
   type agentName,
   type approvalId,
+  type askId,
   type deadId,
   durationText,
   type escalationId,
@@ -27,6 +28,7 @@ export const valid =
       | typeof deadId
       | typeof agentName
       | typeof approvalId
+      | typeof askId
       | typeof eventName
       | typeof memoryId,
   ) =>
@@ -40,9 +42,11 @@ export const validEach =
   (schema: typeof deadId | typeof memoryId) =>
   (value: string, before: string[] = []): string[] => [...before, valid(schema)(value)];
 
+export const stateDirDefault = ".questbus";
+
 export const withCommon = (command: Command): Command =>
   command
-    .option("--state <dir>", "state directory", ".questbus")
+    .option("--state <dir>", "state directory", stateDirDefault)
     .option("--json", "print data as JSON", false);
 
 export function commonOf(command: Command, signal: AbortSignal): Common {

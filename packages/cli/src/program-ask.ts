@@ -1,4 +1,4 @@
-import { eventName, phases, roles } from "@questbus/protocol";
+import { askId, eventName, phases, QuestbusError, roles } from "@questbus/protocol";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AskOptions } from "./command-ask.ts";
 import { commonOf, durationOf, type Ended, phaseList, valid, withCommon } from "./option.ts";
@@ -8,17 +8,33 @@ export function addAsk(program: Command, signal: AbortSignal, ended: Ended): voi
   const command = program
     .command("ask")
     .description("ask an agent of one role, outside any quest, and wait for its answer")
-    .argument("<text>", "the question or task; it may name the role, as @qa");
+    .argument("[text]", "the question or task; it may name the role, as @qa");
   withAsked(withCommon(command))
     .addOption(new Option("--role <role>", "who is asked; chosen by the words by default").choices(roles))
     .option("--why", "say which words chose the role", false)
-    .action(
-      async (text: string, { wait, ...options }: Omit<AskOptions, "waitMs"> & { wait: number | null }) => {
-        const { askRole } = await import("./command-ask.ts");
-        ended(await askRole(text, { ...options, waitMs: wait }, commonOf(command, signal)));
-      },
-    );
+    .addOption(
+      new Option("--id <ask>", "in place of a text: the answer of an ask that was pending, as it stands now")
+        .argParser(valid(askId))
+        .conflicts(["role", "why", "phases", "data", "wait"]),
+    )
+    .action(async (text: string | undefined, { wait, id, ...options }: Given) => {
+      const { askRole, showAsk } = await import("./command-ask.ts");
+      const common = commonOf(command, signal);
+      if (text === undefined && id !== undefined) ended(showAsk(id, common));
+      else if (text !== undefined && id === undefined)
+        ended(await askRole(text, { ...options, waitMs: wait }, common));
+      else throw textOrId();
+    });
 }
+
+type Given = Omit<AskOptions, "waitMs"> & { wait: number | null; id?: string };
+
+const textOrId = (): QuestbusError =>
+  new QuestbusError({
+    code: "USAGE",
+    message: "ask takes a question, or the id of one that was asked",
+    next: "write questbus ask TEXT, or questbus ask --id ID",
+  });
 
 /** What goes with every ask. */
 const withAsked = (command: Command): Command =>
