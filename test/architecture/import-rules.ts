@@ -53,6 +53,15 @@ const impure = [
   /\bprocess\s*\.\s*(?:argv|cwd|emit|env|exit|exitCode|hrtime|kill|memoryUsage|nextTick|on|once|pid|platform|std\w+|uptime|version)\b/g,
 ];
 
+/** All that the command line tells goes through it, so that nothing of others reaches a terminal as it is. */
+const writer = "packages/cli/src/output.ts";
+/** Ways to the terminal beside it: the streams by name or out of `process`, a file descriptor, an inherited stream. */
+const streams = [
+  /\bprocess\s*\??\.\s*(?:stdout|stderr|_raw\w+|binding)\b/g,
+  /\bprocess\s*(?:\?\.)?\s*\[|\{[^{}]*\bstd(?:out|err)\b[^{}]*\}\s*=\s*process\b/g,
+  /\bwrite(?:v|File)?Sync\s*\(\s*[012]\b|\bfd\s*:\s*[012]\b/g,
+];
+
 /** The folder that a file may not leave: its package, its role, or else the repository. */
 function homeOf(path: string): string {
   const [top, second] = path.split("/");
@@ -104,9 +113,14 @@ const rules: Record<string, Rule> = {
     [...code.matchAll(/\bexport\s+default\b|\bexport\s*\{[^}]*\bas\s+default\b/g)].map(
       () => "use a named export",
     ),
-  console: ({ code, home, inTable }) =>
-    inTable && home !== "packages/cli"
-      ? [...code.matchAll(/\bconsole\s*[.[]/g)].map(() => "use the logger")
+  console: ({ code, inTable }) =>
+    inTable ? [...code.matchAll(/\bconsole\b/g)].map(() => "use the logger, or the writer") : [],
+  "past-the-writer": ({ code, imports, home, path, inTable }) =>
+    inTable && home === "packages/cli" && path !== writer
+      ? [
+          ...streams.flatMap((form) => [...code.matchAll(form)].map(([found]) => found)),
+          ...imports.filter((each) => /^(?:node:)?(?:process|tty|console)$/.test(each)),
+        ]
       : [],
   "logger-outside-main": ({ code, path, inTable }) =>
     inTable && !path.endsWith("/main.ts")

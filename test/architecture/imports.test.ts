@@ -95,6 +95,14 @@ const planted: { rule: string; path: string; text: string }[] = [
   { rule: "default-export", path: "packages/core/src/a.ts", text: "const a = 1;\nexport { a as default };" },
   { rule: "console", path: "packages/bus/src/a.ts", text: 'if (x) console.log("x");' },
   { rule: "console", path: "agents/qa/behaviour.ts", text: 'console.error("x");' },
+  { rule: "console", path: "packages/cli/src/a.ts", text: "const { log } = console;" },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: "process.stdout.write(text);" },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: "const out = process . stderr;" },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: 'process["stdout"].write(text);' },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: "const { stdout } = process;" },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: 'import { stdout } from "node:process";' },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: 'import { WriteStream } from "node:tty";' },
+  { rule: "past-the-writer", path: "packages/cli/src/a.ts", text: "writeSync(2, text);" },
   {
     rule: "logger-outside-main",
     path: "packages/orchestrator/src/desk.ts",
@@ -111,6 +119,7 @@ const planted: { rule: string; path: string; text: string }[] = [
 
 /** Edits that break nothing, though they look as if they did. */
 const harmless: { path: string; text: string }[] = [
+  { path: "packages/cli/src/output.ts", text: "process.stdout.write(text);" },
   { path: "packages/core/src/a.ts", text: '// import { x } from "node:fs"; Date.now()\nexport const a = 1;' },
   {
     path: "packages/core/src/a.ts",

@@ -9,6 +9,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 let place: Place;
 let stack: BareStack;
+/** Clears, hides, and names the window. */
+const evil = "yes\u001b[2J\u001b[8m\u001b]0;pwned\u0007\u009b1A";
 const stopping = new AbortController();
 let working: Promise<void>;
 const seen: AskTask[] = [];
@@ -23,6 +25,8 @@ beforeAll(async () => {
     answer: (task) => {
       seen.push(task);
       if (task.text === "fail") throw new Error("no idea");
+      if (task.text === "evil?") return stated(evil, { certainty: 1 });
+      if (task.text === "evil fault?") throw new Error(evil);
       if (task.text === "which?") throw clarification("which parser?");
       if (task.text === "sure?") return stated("yes", { certainty: 0.6, sources: ["src/a.ts:3"] });
       if (task.text === "unsure?") return stated("maybe", { certainty: 0.6 });
@@ -58,6 +62,14 @@ test("what the agent cannot do is said with its fault", async () => {
   const said = await ask("fail", "--role", "qa", "--json");
   expect(said.exit).toBe(1);
   expect(said.stderr).toContain("no idea");
+});
+
+test("nothing that an agent says acts on the terminal", async () => {
+  const said = await ask("evil?", "--role", "qa");
+  const failed = await ask("evil fault?", "--role", "qa");
+  expect(said.stdout).toBe("yes\\u{1b}[2J\\u{1b}[8m\\u{1b}]0;pwned\\u{7}\\u{9b}1A\n");
+  expect(failed.stderr).toContain("yes\\u{1b}[2J");
+  expect(`${said.stderr}${failed.stdout}${failed.stderr}`).not.toMatch(/[^\P{Cc}\n]/u);
 });
 
 test("how sure an answer is stands beside it; one that is not, and cannot say why, is no answer", async () => {

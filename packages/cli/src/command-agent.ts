@@ -74,7 +74,7 @@ export async function listCredentialed({ state, json }: Common): Promise<number>
       ago(each.madeMs, Date.now()),
       each.connected === null ? "not known" : each.connected ? "yes" : "no",
     ]);
-    printData(table(["agent", "role", "public key", "made", "connected"], rows));
+    printData(...table(["agent", "role", "public key", "made", "connected"], rows));
   }
   return exitCode.ok;
 }

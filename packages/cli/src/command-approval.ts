@@ -7,7 +7,7 @@ import { openArtifacts } from "@questbus/workbench";
 import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
 import { questState } from "./journal-view.ts";
-import { note, paint, printable, printData, printJson, table } from "./output.ts";
+import { note, paint, printData, printJson, table } from "./output.ts";
 import { listMax } from "./read-rows.ts";
 import { withStack, withStore } from "./session.ts";
 
@@ -44,12 +44,7 @@ export function listApprovals(all: boolean, common: Common): number {
         operationsText(each.operations),
         decisionText(each.status, each.decision, each.expiresMs),
       ]);
-      printData(
-        table(
-          ["approval", "asked by", "what", "state"],
-          rows.map((row) => row.map(printable)),
-        ),
-      );
+      printData(...table(["approval", "asked by", "what", "state"], rows));
     }
     return exitCode.ok;
   });
@@ -74,12 +69,11 @@ export async function showApproval(id: string, common: Common): Promise<number> 
 function printApproval(found: Awaited<ReturnType<typeof shownWithDiff>>, { state }: Common): void {
   const { diffText, approval, quest, status, asker, why, operations, hash, expiresMs, decision } = found;
   printData(`${paint("bold", approval)}  ${decisionText(status, decision, expiresMs)}`);
-  printData(`quest ${quest}, asked by ${printable(asker)}`);
-  printData(`why: ${printable(why)}`);
-  for (const { kind, where, what } of operations)
-    printData(`  ${kind}  ${printable(where)}: ${printable(what)}`);
+  printData(`quest ${quest}, asked by ${asker}`);
+  printData(`why: ${why}`);
+  for (const { kind, where, what } of operations) printData(`  ${kind}  ${where}: ${what}`);
   printData(`content ${hash}`);
-  if (diffText !== null) printData(`\n${diffText.split("\n").map(printable).join("\n")}`);
+  if (diffText !== null) printData("", ...diffText.split("\n"));
   if (status !== "open") return;
   const where = stateOption(state);
   note(`grant it: questbus approvals grant ${approval}${where}`);
@@ -89,7 +83,7 @@ function printApproval(found: Awaited<ReturnType<typeof shownWithDiff>>, { state
 function decisionText(status: string, decision: Approval["decision"], expiresMs: number): string {
   if (!decision) return `open until ${new Date(expiresMs).toISOString()}`;
   const by = status === "granted" || status === "denied" ? ` by ${decision.by}` : "";
-  return `${status}${by}, ${new Date(decision.atMs).toISOString()}${decision.reason ? `: ${printable(decision.reason)}` : ""}`;
+  return `${status}${by}, ${new Date(decision.atMs).toISOString()}${decision.reason ? `: ${decision.reason}` : ""}`;
 }
 
 /** @throws QuestbusError APPROVAL_NOT_FOUND, with the id that was most likely meant */

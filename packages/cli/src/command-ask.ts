@@ -14,7 +14,7 @@ import {
 } from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
 import { stateDirDefault } from "./option.ts";
-import { note, printable, printData, printFaults, printJson } from "./output.ts";
+import { note, printData, printFaults, printJson, textLines } from "./output.ts";
 import { withStack, withStore } from "./session.ts";
 
 /** `waitMs`: how long the answer is waited for; null has no end. */
@@ -80,23 +80,26 @@ async function asked(
     const command = { role, phases, text, data: data ?? null, ...(routing ? { routing } : {}), waitMs };
     const answer = (await operator.request("ask", command, { id, signal })) as AskAnswer;
     if (answer.status !== "pending" || performance.now() >= untilMs) return answer;
-    const why = waitingText(answer, role);
-    if (why !== said) note(why);
-    said = why;
+    const why = waitingLines(answer, role);
+    if (why.join() !== said) note(...why);
+    said = why.join();
   }
 }
 
 /** Why there is no answer yet. */
-function waitingText({ ask, phase, holder, takers, takes }: PendingAsk, role: Role): string {
+function waitingLines({ ask, phase, holder, takers, takes }: PendingAsk, role: Role): string[] {
   const stop = "Ctrl-C stops waiting";
-  if (holder) return `asked ${ask}; ${printable(holder)} has it, in phase ${phase}; ${stop}`;
-  if (takers) return `asked ${ask}; the agents of role ${role} that take phase ${phase} are busy; ${stop}`;
+  if (holder) return [`asked ${ask}; ${holder} has it, in phase ${phase}; ${stop}`];
+  if (takers) return [`asked ${ask}; the agents of role ${role} that take phase ${phase} are busy; ${stop}`];
   const [what, why, only] =
     takes.length > 0
       ? [`phase ${phase}`, `those there are take ${takes.join(", ")}`, ` --phases ${phase}`]
       : ["asks", "the built-in agents take none", ""];
-  const bring = `questbus agent run --role ${role}${only} -- COMMAND`;
-  return `asked ${ask}; no agent of role ${role} takes ${what} at present: ${why}. Bring one:\n  ${bring}\nIt waits up to a day for one (docs/asks.md); ${stop}`;
+  return [
+    `asked ${ask}; no agent of role ${role} takes ${what} at present: ${why}. Bring one:`,
+    `  questbus agent run --role ${role}${only} -- COMMAND`,
+    `It waits up to a day for one (docs/asks.md); ${stop}`,
+  ];
 }
 
 /** `questbus ask --id ID`: how an ask stands in the stored state, answered or not; nobody waits. */
@@ -137,15 +140,15 @@ function tellPending({ ask, status, phase, holder }: PendingAsk, to: To, { json,
 /** The results alone on stdout; how sure they are beside them. */
 function tellResults({ results, stated = [] }: Extract<AskAnswer, { status: "answered" }>): void {
   for (const [at, result] of results.entries()) {
-    printData(textOf(result));
-    note(printable(certaintyText(stated[at] ?? {})));
+    printData(...textOf(result).split("\n"));
+    note(certaintyText(stated[at] ?? {}));
   }
 }
 
 /** There is no answer, and no error either: the agent wants to know more, or could not say by what it knows. */
 function tellMissing({ code, message, next }: Fault): void {
-  printData(`clarification ${code}: ${printable(message)}`);
-  if (next) note(`  next: ${printable(next)}`);
+  printData(...textLines(`clarification ${code}: ${message}`));
+  if (next) note(`  next: ${next}`);
 }
 
 const textOf = (result: unknown): string =>

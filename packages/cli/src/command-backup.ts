@@ -119,7 +119,7 @@ export async function showBackups({ from }: { from?: string | undefined }, commo
       mib(database.sizeBytes),
     ]);
     const marked = broken.map((each) => [each.name, "-", "-", `broken: ${each.broken}`]);
-    printData(table(["backup", "made", "rows", "size"], [...rows, ...marked]));
+    printData(...table(["backup", "made", "rows", "size"], [...rows, ...marked]));
   }
   return exitCode.ok;
 }
@@ -194,12 +194,15 @@ async function wantedOf(named: string | undefined, { at, from }: RestoreOptions,
 const restoredText = ({ backup, replayed, head, lastRowMs }: Restored): string =>
   `${head.seq} rows, the last of ${timeText(lastRowMs)}: ${backup ?? "no backup"}, and ${replayed} rows from the segments`;
 
-function setAsideText({ dir, backups, segments }: SetAside): string {
+function setAsideLines({ dir, backups, segments }: SetAside): string[] {
   const moved = [
     ...(backups > 0 ? [plural(backups, "later backup")] : []),
     ...(segments ? ["the segments"] : []),
   ];
-  return `moved aside, with all that was given up: ${moved.join(" and ")}, in ${dir}\nto have that state again: questbus backup restore --from ${dir} --to OTHER-STATE`;
+  return [
+    `moved aside, with all that was given up: ${moved.join(" and ")}, in ${dir}`,
+    `to have that state again: questbus backup restore --from ${dir} --to OTHER-STATE`,
+  ];
 }
 
 /** A state is brought back to where nothing is: beside other files it would hide them from git, and mix with them. */
@@ -232,7 +235,7 @@ export async function restoreBackup(
   else {
     printData(paint("green", `restored ${restoredText(restored)}`));
     if (aside) printData(`the database that was there before: ${aside}`);
-    if (setAside) printData(setAsideText(setAside));
+    if (setAside) printData(...setAsideLines(setAside));
   }
   return exitCode.ok;
 }

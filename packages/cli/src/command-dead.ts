@@ -12,7 +12,7 @@ import {
 import type { StoreReader } from "@questbus/store";
 import type { Common } from "./command-run.ts";
 import { stateOption } from "./explain/words.ts";
-import { ago, note, paint, printable, printData, printFaults, printJson, table } from "./output.ts";
+import { ago, note, paint, printData, printFaults, printJson, table } from "./output.ts";
 import { withStack, withStore } from "./session.ts";
 
 const listMax = 1_000;
@@ -34,9 +34,9 @@ export function listDead(all: boolean, common: Common): number {
       const head = ["letter", "from", "code", "first fault", "came", "state"];
       const rows = letters.map((each) => {
         const { letter, from, code, fault, timeMs } = shownLetter(each);
-        return [letter, from, code, short(printable(fault)), ago(timeMs, Date.now()), stateText(each)];
+        return [letter, from, code, short(fault), ago(timeMs, Date.now()), stateText(each)];
       });
-      printData(table(head, rows));
+      printData(...table(head, rows));
       if (letters.length === listMax) note(`the newest ${listMax}: retry or drop some to see the others`);
     }
     return exitCode.ok;
@@ -73,10 +73,10 @@ export function showDead(id: string, common: Common): number {
 function printLetter(letter: DeadLetter, body: EventBody["message.dead"] | null): void {
   const { from, subject, code, fault, timeMs } = shownLetter(letter);
   printData(`${paint("bold", deadIdOf(letter))}  ${code}  ${stateText(letter)}`);
-  printData(`from ${from} on ${printable(subject)}, ${new Date(timeMs).toISOString()}`);
-  for (const each of body?.faults ?? [fault]) printData(`  ${printable(each)}`);
+  printData(`from ${from} on ${subject}, ${new Date(timeMs).toISOString()}`);
+  for (const each of body?.faults ?? [fault]) printData(`  ${each}`);
   if (!body) return;
-  printData(`\n${body.excerpt.split("\n").map(printable).join("\n")}`);
+  printData("", ...body.excerpt.split("\n").map((line) => `  ${line}`));
   if (!isWhole(body)) note("this is not all of it, or was no text: it cannot be retried");
 }
 

@@ -2,7 +2,7 @@ import { globSync, readFileSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { lintDefinition } from "@questbus/agent";
 import { exitCode, type Fault, QuestbusError } from "@questbus/protocol";
-import { printData, printJson } from "./output.ts";
+import { printData, printJson, textLines } from "./output.ts";
 import { type Finding, sarif } from "./sarif.ts";
 
 export type LintFormat = "text" | "json" | "sarif";
@@ -13,9 +13,9 @@ export function lintAgents(paths: readonly string[], format: LintFormat): number
   const findings = files.flatMap(findingsIn);
   const errors = findings.filter(({ level }) => level === "error").length;
   if (format === "json") printJson({ files, findings });
-  else if (format === "sarif") printData(JSON.stringify(sarif(findings), null, 2));
+  else if (format === "sarif") printJson(sarif(findings), 2);
   else {
-    for (const finding of findings) printData(textOf(finding));
+    for (const finding of findings) printData(...linesOf(finding));
     printData(
       `${files.length} ${files.length === 1 ? "file" : "files"}: ${counted(errors, findings.length)}`,
     );
@@ -28,8 +28,10 @@ const counted = (errors: number, all: number): string =>
     ? "nothing is wrong"
     : `${errors} ${errors === 1 ? "error" : "errors"}, ${all - errors} ${all - errors === 1 ? "warning" : "warnings"}`;
 
-const textOf = ({ level, where, message, next }: Finding): string =>
-  `${where}: ${level}: ${message}${next ? `\n  next: ${next}` : ""}`;
+const linesOf = ({ level, where, message, next }: Finding): string[] => [
+  ...textLines(`${where}: ${level}: ${message}`),
+  ...(next ? [`  next: ${next}`] : []),
+];
 
 const nameFromHere = (path: string): string => relative(process.cwd(), path) || path;
 

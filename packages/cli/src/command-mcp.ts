@@ -58,7 +58,7 @@ export function showMcpConfig(client: McpClient, credential: string | undefined,
   const { file, text } = clientConfig(client, { command: process.execPath, args });
   if (common.json) printJson({ file, text });
   else {
-    printData(text);
+    printData(...text.split("\n"));
     note(`goes into ${file}`);
   }
   return exitCode.ok;

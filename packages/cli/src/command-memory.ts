@@ -5,7 +5,7 @@ import { exitCode, isShared, type Memory, type MemoryKind, type RememberAnswer }
 import type { FoundMemory, StoreReader } from "@questbus/store";
 import { targetRoot } from "@questbus/workbench";
 import type { Common } from "./command-run.ts";
-import { ago, note, paint, printable, printData, printJson, table } from "./output.ts";
+import { ago, note, paint, printData, printJson, table } from "./output.ts";
 import { withStack, withStore } from "./session.ts";
 
 const listMax = 100;
@@ -33,9 +33,9 @@ export async function searchMemories(
       const head = ["memory", "kind", "what", "by", "helped", "standing"];
       const rows = found.map((each) => {
         const { memory, kind: of, text, by, standing: rank } = shownMemory(each);
-        return [memory, of, short(printable(text)), by, helped(each), rank.toFixed(3)];
+        return [memory, of, short(text), by, helped(each), rank.toFixed(3)];
       });
-      printData(table(head, rows));
+      printData(...table(head, rows));
       if (found.length === listMax) note(`${listMax} are shown: name more words to see others`);
     }
     return exitCode.ok;
@@ -88,9 +88,9 @@ function printMemory(found: Memory): void {
   printData(
     `${paint("bold", memory)}  ${kind}  ${ago(keptMs, Date.now())} by ${by}${quest ? ` in ${quest}` : ""}`,
   );
-  printData(printable(text));
-  if (tags.length > 0) printData(`tags: ${tags.map(printable).join(", ")}`);
-  printData(`project: ${project === null ? "any" : printable(project)}`);
+  printData(text);
+  if (tags.length > 0) printData(`tags: ${tags.join(", ")}`);
+  printData(`project: ${project ?? "any"}`);
   printData(
     uses === 0
       ? `not tried yet (standing ${rank.toFixed(3)})`

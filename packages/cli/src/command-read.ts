@@ -36,7 +36,7 @@ import { stateOption } from "./explain/words.ts";
 import { followHeld, heardAgo, heldProgress, progressText } from "./held.ts";
 import { injectionsCounted, injectionsOf } from "./injection.ts";
 import { isAtRest, newestQuest, openJournalView, questState } from "./journal-view.ts";
-import { ago, note, paint, paintError, printable, printData, printJson, table } from "./output.ts";
+import { ago, note, paint, paintError, printData, printJson, table, textLines } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import {
   agentRows,
@@ -47,7 +47,7 @@ import {
   summarizedQuest,
 } from "./read-rows.ts";
 import { countRefused, othersRefused, refusedCounted } from "./refused.ts";
-import { matrixText, stagesText } from "./report.ts";
+import { matrixLines, stageLines } from "./report.ts";
 import { withStack, withStore } from "./session.ts";
 import { readSettings } from "./setting.ts";
 import { findStack, notRunning } from "./stack-record.ts";
@@ -105,32 +105,31 @@ function printStatus(state: QuestState, { watches, held, store, stateDir }: Seen
       ? `recheck of ${state.spec.watch}: ${outcomeText[outcome]} (${watchFinding(state).text})`
       : `status: ${status}${ending ? ` (${ending.reason})` : ""}`,
   );
-  if (ending?.fault) printData(faultText(ending.fault));
+  if (ending?.fault) printData(...faultLines(ending.fault));
   const withheld = openWithheld(store)(state);
   if (withheld) printData(paint("yellow", `does not go on: ${withheldText(withheld)}`));
   if (state.task)
     printData(`now: pass ${state.assignments.ops.machine.context.pass}, ${nowText(state, held)}`);
-  for (const each of heldOff(store, state)) printData(`waits for an agent: ${printable(each)}`);
+  for (const each of heldOff(store, state)) printData(`waits for an agent: ${each}`);
   const until = quotaUntilMs(state);
   if (until !== null)
     printData(
-      `waits until ${new Date(until).toISOString()} for a quota: ${printable(state.passes.at(-1)?.quota?.said ?? "")}`,
+      `waits until ${new Date(until).toISOString()} for a quota: ${state.passes.at(-1)?.quota?.said ?? ""}`,
     );
   const waits = awaitingPass(state)?.awaited;
   if (waits) {
-    if (waits.refused) printData(`not taken: ${waits.refused.code}: ${waits.refused.message}`);
+    if (waits.refused) printData(...textLines(`not taken: ${waits.refused.code}: ${waits.refused.message}`));
     printData(`waits for a candidate: ${candidateHint(state)}`);
   }
-  for (const each of injectionsOf(store, state.id))
-    printData(paint("yellow", printable(injectionText(each))));
+  for (const each of injectionsOf(store, state.id)) printData(paint("yellow", injectionText(each)));
   if (accepted) printData(`accepted: branch ${accepted.branch}, commit ${accepted.commit}`);
   if (!ending && status !== "escalated" && findStack(stateDir) === null) {
     printData("nobody works on it now: run its quest file again, or questbus up, and it goes on");
   }
-  printData(`\n${stagesText(state, watches)}`);
-  if (state.passes.length > 0) printData(`\n${matrixText(state, stateDir)}`);
+  printData("", ...stageLines(state, watches));
+  if (state.passes.length > 0) printData("", ...matrixLines(state, stateDir));
   if (escalation && !escalation.ruling && !ending)
-    printData(`\nwaits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);
+    printData("", `waits for a ruling: questbus rule ${escalation.id} --decision ... --reason ...`);
 }
 
 /** `questbus list` */
@@ -150,7 +149,7 @@ export function listQuests(common: Common): number {
         title,
       ]);
       const head = ["quest", "intent", "status", ...(isKept ? ["because"] : []), "changed", "title"];
-      printData(rows.length > 0 ? table(head, rows) : "no quests yet: questbus run FILE");
+      printData(...(rows.length > 0 ? table(head, rows) : ["no quests yet: questbus run FILE"]));
       notePauses(store);
       if (
         !quests.every(({ status }) => restful.includes(status)) &&
@@ -170,8 +169,10 @@ const restful: readonly string[] = [...endings, "escalated"];
 const upCall = (stateDir: string): string => `questbus up${stateOption(stateDir)}`;
 
 /** What ended a quest, and what to do about it. */
-const faultText = ({ code, message, where, next }: Fault): string =>
-  `${code}${where ? ` at ${where}` : ""}: ${message}\n  next: ${next ?? "correct that, then run its quest file again"}`;
+const faultLines = ({ code, message, where, next }: Fault): string[] => [
+  ...textLines(`${code}${where ? ` at ${where}` : ""}: ${message}`),
+  `  next: ${next ?? "correct that, then run its quest file again"}`,
+];
 
 /** What is paused beyond single quests. */
 function notePauses(store: StoreReader): void {
@@ -193,7 +194,7 @@ export function listEscalations(common: Common): number {
 
 function printEscalation(id: string, state: QuestState, stateDir: string): void {
   printData(`${paint(["bold", "yellow"], id)}  ${state.id}  ${state.spec.title}`);
-  printData(`${state.escalation?.detail ?? ""}\n\n${matrixText(state, stateDir)}\n`);
+  printData(...textLines(state.escalation?.detail ?? ""), "", ...matrixLines(state, stateDir), "");
 }
 
 const standing = (presence: Presence | null): string =>
@@ -213,12 +214,12 @@ export async function listAgents(common: Common): Promise<number> {
         each.holds ?? "-",
         each.progress ? progressText(each.progress) : "-",
         [
-          each.breaker ? printable(breakerText(each.breaker, Date.now())) : standing(each.presence),
+          each.breaker ? breakerText(each.breaker, Date.now()) : standing(each.presence),
           ...(each.injections > 0 ? [injectionsCounted(each.injections)] : []),
           ...(each.refused > 0 ? [refusedCounted(each.refused)] : []),
         ].join("; "),
       ]);
-      printData(table(["agent", "role", "joined", "holds", "progress", "state"], rows));
+      printData(...table(["agent", "role", "joined", "holds", "progress", "state"], rows));
       notePauses(store);
       const others = othersRefused(countRefused(store), agents.map(actorText));
       if (others) note(others);
@@ -233,7 +234,8 @@ export function showAudit(quest: string | undefined, common: Common): number {
   return withStore(common.state, (store) => {
     if (quest) questState(store, quest);
     for (const row of journalRows(store, { quest }))
-      printData(common.json ? JSON.stringify(row) : auditLine(row));
+      if (common.json) printJson(row, 0);
+      else printData(auditLine(row));
     return exitCode.ok;
   });
 }
@@ -382,7 +384,7 @@ export async function watch(quest: string | undefined, common: Common): Promise<
 const rowPrinter =
   (common: Common, show: (row: JournalEvent) => void) =>
   (row: JournalEvent): void =>
-    common.json ? printData(JSON.stringify(row)) : show(row);
+    common.json ? printJson(row, 0) : show(row);
 
 function showStored(quest: string | undefined, common: Common): number {
   if (common.json) return showAudit(quest, common);

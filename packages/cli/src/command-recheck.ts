@@ -130,8 +130,7 @@ async function conclude(
   if (watch.ending?.fault) printFaults([watch.ending.fault], common.json);
   if (common.json) printJson(answerOf(watched, watch, finding, next));
   else {
-    printData(finding.text);
-    if (next) for (const line of nextLines(next, common)) printData(line);
+    printData(finding.text, ...(next ? nextLines(next, common) : []));
   }
   return exitOf(watch, finding);
 }

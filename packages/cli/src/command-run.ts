@@ -13,7 +13,7 @@ import { isAtRest, openJournalView, questState } from "./journal-view.ts";
 import { note, paintError, printData, printFaults, printJson } from "./output.ts";
 import { openProgress } from "./progress.ts";
 import { readSubmission, type Submission } from "./quest-file.ts";
-import { matrixText, writeReport } from "./report.ts";
+import { matrixLines, writeReport } from "./report.ts";
 import { type StackSession, withLastingStack, withStack } from "./session.ts";
 import { notRunning } from "./stack-record.ts";
 import { exitOf, summaryOf } from "./summary.ts";
@@ -152,7 +152,7 @@ async function conclude(
   const report = writeReport(common.state, state);
   if (common.json) printJson(summaryOf(state, session.store));
   else if (state.status === "escalated")
-    note(`\n${matrixText(state, resolve(common.state))}\n\n${rulingHint(state, common.state)}`);
+    note("", ...matrixLines(state, resolve(common.state)), "", ...rulingHint(state, common.state));
   if (state.ending?.fault) printFaults([placed(state.ending.fault)], common.json);
   note(paintError("dim", `report: ${report}`));
   if (state.passes.length > 0) note(paintError("dim", `why: ${explainCall(state.id, common.state)}`));
@@ -166,10 +166,13 @@ const outcomeLine = (state: QuestState): string =>
     .filter(Boolean)
     .join(" ");
 
-function rulingHint(state: QuestState, stateDir: string): string {
+function rulingHint(state: QuestState, stateDir: string): string[] {
   const id = state.escalation?.id ?? "";
   const where = stateOption(stateDir);
-  return `it waits for an arbiter:\n  questbus rule ${id} --decision accept|revert|retry|abandon --reason "..."${where}`;
+  return [
+    "it waits for an arbiter:",
+    `  questbus rule ${id} --decision accept|revert|retry|abandon --reason "..."${where}`,
+  ];
 }
 
 /** `questbus rule ESCALATION`: records the ruling, and waits until it is carried out. */

@@ -21,7 +21,12 @@ export async function up(common: Common, options: UpOptions = {}): Promise<numbe
   const { cluster, without = [] } = options;
   const { sandbox } = common;
   const agents = roles.filter((role) => !without.includes(role));
-  const stack = await startStack(makeStateDir(common.state), { cluster, agents, sandbox, onNews: note });
+  const stack = await startStack(makeStateDir(common.state), {
+    cluster,
+    agents,
+    sandbox,
+    onNews: (text) => note(text),
+  });
   if (common.json) printJson({ url: stack.url, space: stack.space, state: resolve(common.state) });
   else printData(`questbus is up: ${stack.url} (${stack.broker}), state ${resolve(common.state)}`);
   note("submit a quest with: questbus submit FILE; Ctrl-C ends the stack");

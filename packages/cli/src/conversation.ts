@@ -3,7 +3,7 @@ import { readConversation } from "@questbus/orchestrator";
 import { type ConversationEntry, exitCode, limit } from "@questbus/protocol";
 import type { Common } from "./command-run.ts";
 import { questState } from "./journal-view.ts";
-import { paint, printable, printData, printJson } from "./output.ts";
+import { paint, printData, printJson } from "./output.ts";
 import { withStore } from "./session.ts";
 import { turnText } from "./summary.ts";
 
@@ -19,7 +19,7 @@ export const showConversation = (quest: string, { state: dir, json }: Common): P
     }
     if (json) printJson({ quest, turn: standingOf(state), entries });
     else {
-      for (const each of entries) printData(entryText(each));
+      for (const each of entries) printData(...entryLines(each));
       printData(
         turnText(state) ?? (entries.length > 0 ? "no conversation goes on" : "nobody has said anything"),
       );
@@ -27,20 +27,20 @@ export const showConversation = (quest: string, { state: dir, json }: Common): P
     return exitCode.ok;
   });
 
-function entryText(entry: ConversationEntry): string {
+function entryLines(entry: ConversationEntry): string[] {
   const { pass, turn, by, kind, message } = entry;
   const what = kind === "answer" ? entry.status : kind === "breach" ? paint("yellow", entry.code) : "";
   const head = paint("bold", `pass ${pass}, turn ${turn}  ${by}`);
-  const lines = [`${head}  ${what}`.trimEnd(), ...message.split("\n").map((line) => `  ${printable(line)}`)];
-  return [...lines, ...(kind === "answer" ? facts(entry) : [])].join("\n");
+  const lines = [`${head}  ${what}`.trimEnd(), ...message.split("\n").map((line) => `  ${line}`)];
+  return [...lines, ...(kind === "answer" ? facts(entry) : [])];
 }
 
 function facts(answer: Extract<ConversationEntry, { kind: "answer" }>): string[] {
   const { next, change, files, certainty, sources } = answer;
   const changed = change && "turn" in change ? `the change of turn ${change.turn}` : "a change";
   return [
-    ...(change ? [`  ${changed}: ${printable(files.join(", "))}`] : []),
-    ...(certainty === undefined ? [] : [`  ${printable(certaintyText({ certainty, sources }))}`]),
+    ...(change ? [`  ${changed}: ${files.join(", ")}`] : []),
+    ...(certainty === undefined ? [] : [`  ${certaintyText({ certainty, sources })}`]),
     ...(next ? [`  next: ${next}`] : []),
   ];
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { type BusClient, connectBus, createClient, credentialPath } from "@questbus/bus";
 import type { HeldProgress } from "@questbus/protocol";
+import { isWatched } from "./output.ts";
 import { findStack } from "./stack-record.ts";
 
 /** What the agents at work said last. It is in no database: the orchestrator that runs is asked, and a moment is enough. */
@@ -33,7 +34,7 @@ export async function heldProgress(stateDir: string): Promise<HeldProgress[]> {
 
 /** Tells it again and again while a person looks; the result stops that. */
 export function followHeld(client: BusClient, tell: (held: readonly HeldProgress[]) => void): () => void {
-  if (!process.stderr.isTTY) return () => {};
+  if (!isWatched()) return () => {};
   const timer = setInterval(() => void ask(client).then(tell, () => {}), askEveryMs);
   return () => clearInterval(timer);
 }

@@ -1,6 +1,6 @@
 import { exitCode, QuestbusError } from "@questbus/protocol";
 import { type Command, CommanderError } from "commander";
-import { printError, printFaults } from "./output.ts";
+import { letReadersLeave, printError, printFaults } from "./output.ts";
 import { buildProgram, commandIn } from "./program.ts";
 
 const supported = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
@@ -54,13 +54,7 @@ const sentence = (said: string): string =>
     )
     .replace(/: Allowed choices are (.+)\.$/, ": write one of $1");
 
-// A reader that has seen enough (`| head`) is no fault: what it does not read is not written.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(exitCode.ok);
-});
-process.stderr.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
-
+letReadersLeave();
+// What nobody awaited ends the program too, and is told as every other error is.
+process.on("uncaughtException", (error) => process.exit(printError(error, process.argv.includes("--json"))));
 process.exitCode = await run();

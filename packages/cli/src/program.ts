@@ -15,6 +15,7 @@ import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
 import type { UpOptions } from "./command-up.ts";
 import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
+import { note, printData } from "./output.ts";
 import { addAgent } from "./program-agent.ts";
 import { addApprovals } from "./program-approval.ts";
 import { addActivate, addAsk } from "./program-ask.ts";
@@ -42,6 +43,8 @@ Examples:
   questbus recheck q-7k3m9x2p --ref main
   questbus audit verify`;
 
+const helpLines = (text: string): string[] => text.replace(/\n$/, "").split("\n");
+
 /** The command line; `ended` gets the exit code of the command that ran. */
 export function buildProgram(signal: AbortSignal, ended: Ended, json = false): Command {
   const program = new Command("questbus")
@@ -52,7 +55,8 @@ export function buildProgram(signal: AbortSignal, ended: Ended, json = false): C
     .exitOverride();
   // What was not understood is told by whoever runs the program, as every other error is.
   program.configureOutput({
-    writeErr: (text) => void (json || process.stderr.write(text)),
+    writeOut: (text) => printData(...helpLines(text)),
+    writeErr: (text) => void (json || note(...helpLines(text))),
     outputError: () => {},
   });
 

@@ -9,7 +9,7 @@ import {
   type Report,
 } from "@questbus/protocol";
 import { progressText } from "./held.ts";
-import { paintError, printable } from "./output.ts";
+import { isWatched, note, paintError, redraw, textLines } from "./output.ts";
 import { candidateHint, outcomeText } from "./summary.ts";
 import { scopeOption, scopeText } from "./withheld.ts";
 
@@ -44,11 +44,8 @@ const doing: Record<Report["task"], string> = {
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const frameMs = 100;
 
-export function openProgress(
-  stream: NodeJS.WriteStream = process.stderr,
-  nowMs: () => number = Date.now,
-): Progress {
-  const live = openLiveLine(stream, nowMs);
+export function openProgress(): Progress {
+  const live = openLiveLine();
   const states = new Map<string, QuestState>();
   let shown: { assignment: string; text: string } | null = null;
   return {
@@ -62,10 +59,10 @@ export function openProgress(
       if (state) states.set(state.id, state);
       if (quiet) return;
       const lines = state
-        ? [lineOf(event, state), stageLine(before, state), hotOf(event)]
+        ? [linesOf(event, state), stageLine(before, state), hotOf(event)]
         : [stackLine(event)];
       live.clear();
-      for (const text of lines) if (text) stream.write(`${text}\n`);
+      note(...lines.flatMap((each) => each ?? []));
       const working = state && event.type === "assignment.claimed" ? event.body : null;
       shown = null;
       if (!working || !state?.task) return;
@@ -78,17 +75,17 @@ export function openProgress(
 
 const column = (text: string, width: number): string => text.padEnd(width);
 
-function lineOf(event: JournalEvent, state: QuestState): string | null {
+function linesOf(event: JournalEvent, state: QuestState): string | string[] | null {
   switch (event.type) {
     case "quest.submitted":
-      return `\n${paintError("bold", `quest ${state.id}`)}  ${state.spec.title}`;
+      return ["", `${paintError("bold", `quest ${state.id}`)}  ${state.spec.title}`];
     case "pass.started":
       return paintError(
         "bold",
         `pass ${event.body.pass} of ${state.assignments.ops.machine.context.passesMax}`,
       );
     case "task.reported":
-      return reportLine(event.body.report, event.actor.role);
+      return reportLines(event.body.report, event.actor.role);
     case "candidate.awaited":
       return waitLines(event.body, state);
     case "turn.taken":
@@ -98,7 +95,7 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     case "candidate.supplied":
       return `  ${paintError("dim", column("fix", 9))}${column(event.actor.name, 12)}… supplied ${event.body.supplied.name}`;
     case "pass.judged":
-      return verdictLine(event.body);
+      return verdictLines(event.body);
     case "good.moved":
       return `  ${paintError("green", "kept")}: last known-good is now tree ${event.body.tree.slice(0, 12)}`;
     case "assignment.noted":
@@ -114,7 +111,7 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
     case "change.integrated":
       return `  ${paintError("green", "integrated")}: branch ${event.body.branch}, commit ${event.body.commit.slice(0, 12)}`;
     case "approval.opened":
-      return `  ${paintError("yellow", event.body.before === null ? "asks for an approval" : "waits for an approval")}: ${event.body.why}\n    questbus approvals show ${event.body.approval}\n    questbus approvals grant ${event.body.approval}`;
+      return approvalLines(event.body);
     case "approval.granted":
       return `  ${paintError("green", "approved")}: ${event.body.approval}, by ${event.actor.name}${event.body.reason ? `: ${event.body.reason}` : ""}`;
     case "approval.denied":
@@ -136,6 +133,12 @@ function lineOf(event: JournalEvent, state: QuestState): string | null {
       return null;
   }
 }
+
+const approvalLines = ({ approval, before, why }: EventBody["approval.opened"]): string[] => [
+  `  ${paintError("yellow", before === null ? "asks for an approval" : "waits for an approval")}: ${why}`,
+  `    questbus approvals show ${approval}`,
+  `    questbus approvals grant ${approval}`,
+];
 
 function stackLine(event: JournalEvent): string | null {
   if (event.type !== "stack.paused" && event.type !== "stack.resumed") return null;
@@ -177,22 +180,30 @@ function turnLine(
   if (event.type === "turn.taken") return `${head}… ${who} has turn ${turn}`;
   const { status, message } = event.body.answer;
   const [first = ""] = message.split("\n", 1);
-  return `${head}${who}: ${status}: ${printable(first.slice(0, limit.noteCharsMax))}`;
+  return `${head}${who}: ${status}: ${first.slice(0, limit.noteCharsMax)}`;
 }
 
 /** What a pass waits for, and how to give it. */
-function waitLines({ fixer, refused }: EventBody["candidate.awaited"], state: QuestState): string {
+function waitLines({ fixer, refused }: EventBody["candidate.awaited"], state: QuestState): string[] {
   const wanted = state.spec.fixers[fixer];
   const ask = wanted && "ask" in wanted && wanted.ask ? `: ${wanted.ask}` : "";
   const again = refused
-    ? `  ${paintError("yellow", "not taken")}: ${refused.code}: ${refused.message}\n`
-    : "";
+    ? textLines(`  ${paintError("yellow", "not taken")}: ${refused.code}: ${refused.message}`, "      ")
+    : [];
   if (wanted?.kind === "turns")
-    return `${again}  ${paintError("yellow", "its agents talk")}${ask}\n    questbus conversation ${state.id}`;
-  return `${again}  ${paintError("yellow", "waits for a candidate")}${ask}\n    ${candidateHint(state)}`;
+    return [
+      ...again,
+      `  ${paintError("yellow", "its agents talk")}${ask}`,
+      `    questbus conversation ${state.id}`,
+    ];
+  return [
+    ...again,
+    `  ${paintError("yellow", "waits for a candidate")}${ask}`,
+    `    ${candidateHint(state)}`,
+  ];
 }
 
-function reportLine(report: Report, role: string): string {
+function reportLines(report: Report, role: string): string[] {
   const good = !report.fault && report.signOff?.vote !== "no";
   const doubtful = report.task === "base-suite" && report.result?.passed === false;
   const mark = doubtful
@@ -204,14 +215,17 @@ function reportLine(report: Report, role: string): string {
     ? paintError(good ? "green" : "red", ` [sign-off: ${report.signOff.vote}]`)
     : "";
   const phase = paintError("dim", column(report.phase, 9));
-  return `  ${phase}${column(role, 12)}${mark} ${report.summary}${signed}`;
+  return textLines(`  ${phase}${column(role, 12)}${mark} ${report.summary}${signed}`, "      ");
 }
 
-function verdictLine({ verdict }: EventBody["pass.judged"]): string {
+function verdictLines({ verdict }: EventBody["pass.judged"]): string[] {
   const style = verdict.verdict === "ACCEPT" || verdict.verdict === "KEEP" ? "green" : "yellow";
   const pairs =
     verdict.pairs > 0 ? paintError("dim", ` (${plural(verdict.pairs, "pair")}, E ${figure(verdict.e)})`) : "";
-  return `  ${paintError(["bold", style], verdict.verdict)}: ${verdict.reasons[0]}${pairs}`;
+  return textLines(
+    `  ${paintError(["bold", style], verdict.verdict)}: ${verdict.reasons[0]}${pairs}`,
+    "      ",
+  );
 }
 
 const figure = (value: number): string => (value >= 1000 ? value.toExponential(1) : value.toFixed(2));
@@ -229,13 +243,13 @@ type LiveLine = {
 };
 
 /** One line at the bottom of a terminal, redrawn with the time that has passed; nothing at all elsewhere. */
-function openLiveLine(stream: NodeJS.WriteStream, nowMs: () => number): LiveLine {
-  if (!stream.isTTY) return { set: () => {}, say: () => {}, clear: () => {} };
+function openLiveLine(): LiveLine {
+  if (!isWatched()) return { set: () => {}, say: () => {}, clear: () => {} };
   let timer: NodeJS.Timeout | null = null;
   let words = "";
   const clear = (): void => {
     if (timer) clearInterval(timer);
-    if (timer) stream.write("\r\x1b[2K");
+    if (timer) redraw("");
     timer = null;
   };
   return {
@@ -246,12 +260,11 @@ function openLiveLine(stream: NodeJS.WriteStream, nowMs: () => number): LiveLine
     set(head, text) {
       clear();
       words = text;
-      const sinceMs = nowMs();
+      const sinceMs = Date.now();
       let frame = 0;
       const draw = (): void => {
-        const elapsed = ((nowMs() - sinceMs) / 1000).toFixed(0);
-        const line = `  ${head}${frames[frame++ % frames.length]} ${words} ${elapsed} s`;
-        stream.write(`\r\x1b[2K${line.slice(0, Math.max(20, stream.columns - 1))}`);
+        const elapsed = ((Date.now() - sinceMs) / 1000).toFixed(0);
+        redraw(`  ${head}${frames[frame++ % frames.length]} ${words} ${elapsed} s`);
       };
       timer = setInterval(draw, frameMs);
       timer.unref();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { evidenceMatrix, type MatrixRow, type QuestState, stageReports } from "@questbus/core";
 import { exitCode, percent, signedPercent } from "@questbus/protocol";
 import { newestQuest, questState } from "./journal-view.ts";
-import { printable, printData, printJson, table } from "./output.ts";
+import { printable, printData, printJson, table, textLines } from "./output.ts";
 import { withStore } from "./session.ts";
 import { reportsDir } from "./state-dir.ts";
 
@@ -44,11 +44,11 @@ const cells = (row: MatrixRow): string[] => [
 ];
 
 /** The evidence matrix for a terminal, with what the arbiter may rule. */
-export function matrixText(state: QuestState, stateDir: string): string {
+export function matrixLines(state: QuestState, stateDir: string): string[] {
   const { rows, options } = evidenceMatrix(state);
   const narrow = rows.map((row) => cells(row).slice(0, 7));
   const details = rows.flatMap((row) => [
-    `  pass ${row.pass}: ${row.reason}`,
+    ...textLines(`  pass ${row.pass}: ${row.reason}`, "      "),
     `    guards: ${guardText(row)}; sign-offs: ${votes(row)}`,
     `    evidence: ${row.artifacts.map((each) => `${each.kind} ${each.sha256.slice(0, 12)}`).join(", ") || "none"}`,
   ]);
@@ -57,21 +57,21 @@ export function matrixText(state: QuestState, stateDir: string): string {
   );
   const files = `  a hash abcd... names the file ${join(stateDir, "artifacts", "ab", "cd...")}`;
   const rulingLines = state.status === "escalated" ? ["", "what an arbiter can rule:", ...rulings] : [];
-  return [table(head.slice(0, 7), narrow), "", ...details, files, ...rulingLines].join("\n");
+  return [...table(head.slice(0, 7), narrow), "", ...details, files, ...rulingLines];
 }
 
 const marks = { done: "✓", now: "▸", open: " ", failed: "✗", stopped: "■" };
 
 /** The four stages for a terminal, with what each produced. */
-export function stagesText(state: QuestState, watches: readonly QuestState[]): string {
+export function stageLines(state: QuestState, watches: readonly QuestState[]): string[] {
   const lines = stageReports(state, watches).flatMap(({ stage, state: how, produced, artifacts }, at) => [
     `${marks[how]} ${at + 1} ${stage}`,
-    ...produced.map((line) => `      ${line}`),
+    ...produced.flatMap((line) => textLines(`      ${line}`, "        ")),
     ...artifacts
       .filter(({ kind }) => kind === "profile" || kind === "analysis")
       .map(({ kind, sha256 }) => `      ${kind} ${sha256.slice(0, 12)}`),
   ]);
-  return ["stages:", ...lines].join("\n");
+  return ["stages:", ...lines];
 }
 
 const escaped = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
@@ -79,7 +79,11 @@ const row = (each: readonly string[]): string => `| ${each.map(escaped).join(" |
 
 /** The quest's report in Markdown, from stored evidence only, fit for a terminal. */
 const reportMarkdown = (state: QuestState): string =>
-  reportLines(state).join("\n").trimEnd().split("\n").map(printable).join("\n");
+  reportLines(state)
+    .flatMap((line) => textLines(line, "  "))
+    .map(printable)
+    .join("\n")
+    .trimEnd();
 
 function reportLines(state: QuestState): string[] {
   const { rows } = evidenceMatrix(state);
@@ -143,7 +147,7 @@ export function showReport(
     const state = questState(store, named ?? newestQuest(store));
     const report = reportMarkdown(state);
     if (json) printJson({ quest: state.id, report });
-    else printData(report);
+    else printData(...report.split("\n"));
     return exitCode.ok;
   });
 }

@@ -1,7 +1,7 @@
 import { builtInDefinitions } from "@questbus/agent";
 import { type Route, routeEvent, routeText, scoreText } from "@questbus/core";
 import { QuestbusError, type Role, type Routing } from "@questbus/protocol";
-import { note, printable } from "./output.ts";
+import { note } from "./output.ts";
 
 /** Whom a request is for, by the definitions of the agents. */
 
@@ -24,5 +24,5 @@ export function routeTrigger(event: string): { roles: Role[]; routing: Routing }
 /** Each role with what spoke for it, the best first. */
 function tellWhy(route: Route): void {
   if ("role" in route) note(`asks ${route.role}, by ${route.routing.by}:`);
-  for (const score of route.scores) note(`  ${printable(scoreText(score))}`);
+  for (const score of route.scores) note(`  ${scoreText(score)}`);
 }

@@ -3,15 +3,14 @@ import { exitCode, QuestbusError } from "@questbus/protocol";
 import { journalRows, type StoreReader } from "@questbus/store";
 import type { Common } from "../command-run.ts";
 import { questState } from "../journal-view.ts";
-import { note, paintError, printData, printJson } from "../output.ts";
+import { columnsOfData, note, paintError, printData, printJson } from "../output.ts";
 import { withStore } from "../session.ts";
 import { explanationPage } from "./page.ts";
 import { writePage } from "./page-file.ts";
-import { explanationText, headline } from "./text.ts";
+import { explanationLines, headline } from "./text.ts";
 import { type View, viewOf } from "./words.ts";
 
-/** Room for the text where nobody says how wide the terminal is, and the most that is used of it. */
-const columnsDefault = 80;
+/** The most of the terminal that the text uses. */
 const columnsMax = 120;
 
 export type ExplainOptions = { pass: number | null; html: string | null; force: boolean };
@@ -30,8 +29,8 @@ export function explainVerdict(quest: string, options: ExplainOptions, common: C
   const written =
     options.html === null ? null : writePage(options.html, explanationPage(view), options.force);
   if (common.json) printJson(dataOf(view));
-  else if (written) printData(`${headline(view)}\npage: ${written}`);
-  else printData(explanationText(view, Math.min(process.stdout.columns ?? columnsDefault, columnsMax)));
+  else if (written) printData(headline(view), `page: ${written}`);
+  else printData(...explanationLines(view, Math.min(columnsOfData(), columnsMax)));
   if (written && common.json) note(paintError("dim", `page: ${written}`));
   if (view.pass.same === false) throw notTheSame(view);
   return exitCode.ok;

@@ -184,7 +184,7 @@ const entries = (pairs: readonly (readonly [string, string])[], columns: number)
   pairs.flatMap(([name, text]) => entry(name, text, columns));
 
 /** The explanation of a pass for a terminal of `columns`. */
-export function explanationText(view: View, columns: number): string {
+export function explanationLines(view: View, columns: number): string[] {
   const pass: ExplainedPass = view.pass;
   return [
     ...headLines(view, columns),
@@ -196,5 +196,5 @@ export function explanationText(view: View, columns: number): string {
       : ["", "  Nothing was measured in this pass."]),
     ...section("What else was found", entries(foundLines(pass), columns)),
     ...section("Evidence", sourceLines(view, columns)),
-  ].join("\n");
+  ];
 }

@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { explanationText, headline } from "../../src/explain/text.ts";
+import { explanationLines, headline } from "../../src/explain/text.ts";
 import { pairsOf, policy, samplesOf, steady, viewOf } from "./view.ts";
+
+const explanationText = (...of: Parameters<typeof explanationLines>): string =>
+  explanationLines(...of).join("\n");
 
 const widthOf = (text: string): number =>
   Math.max(
