@@ -130,13 +130,13 @@ class Running {
 
   /** A message that could not be read: kept with the reason, or counted, and never in silence. */
   bury(message: DeadMessage): void {
-    if (this.#desk.dead.isFull(message)) {
-      if (this.#desk.dead.count(message)) this.#schedule();
-      return;
-    }
+    const isFull = this.#desk.dead.isFull(message);
+    if (isFull && this.#desk.dead.count(message)) this.#schedule();
+    // A breach is one all the same, and of those so many are recorded.
+    if (isFull && !this.#desk.turns.isBreach(message)) return;
     try {
       this.#transact(() => {
-        this.#desk.dead.bury(message);
+        if (!isFull) this.#desk.dead.bury(message);
         this.#desk.turns.unreadable(message);
       });
       this.#schedule();
@@ -144,10 +144,11 @@ class Running {
       const { subject } = message;
       this.#parts.log.error({ err: error, subject }, "a dead letter could not be stored");
     }
+    this.#publisher.kick();
+    if (isFull) return;
     this.#parts.stream
       .publishDead({ ...message, timeMs: this.#parts.time.nowMs() })
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, "dead letter not published"));
-    this.#publisher.kick();
   }
 
   async stop(): Promise<void> {

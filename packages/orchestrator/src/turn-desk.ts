@@ -115,13 +115,23 @@ export class TurnDesk {
   }
 
   /** A message that could not be read: of a participant's, it is a breach in the quest that it names. */
-  unreadable({ subject, excerpt, faults }: DeadMessage): void {
+  unreadable(message: DeadMessage): void {
+    const draft = this.#unreadable(message);
+    if (draft) this.#parts.commit(draft, null);
+  }
+
+  /** Whether one that could not be read is a breach, and one that is recorded. */
+  isBreach(message: DeadMessage): boolean {
+    return (this.#unreadable(message)?.events.length ?? 0) > 0;
+  }
+
+  #unreadable({ subject, excerpt, faults }: DeadMessage): Draft | null {
     const from = parseCommandSubject(subject);
     const [, quest = ""] = /"quest"\s*:\s*"(q-[a-z0-9]{8})"/.exec(excerpt) ?? [];
     const state = from?.verb === "respond" ? this.#parts.quests.find(quest) : undefined;
-    if (!from || !state) return;
+    if (!from || !state) return null;
     const message = redactText(faults[0] ?? "the message cannot be read").slice(0, limit.reasonCharsMax);
-    this.#parts.commit(decideUnreadable(state, message, this.#parts.context(from.actor)), null);
+    return decideUnreadable(state, message, this.#parts.context(from.actor));
   }
 
   /** The time of a turn is over. */

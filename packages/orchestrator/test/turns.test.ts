@@ -1,4 +1,10 @@
-import type { CommandData, MonitorAnswer, ReadAnswer, TurnGrant } from "@questbus/protocol";
+import {
+  type CommandData,
+  limit,
+  type MonitorAnswer,
+  type ReadAnswer,
+  type TurnGrant,
+} from "@questbus/protocol";
 import { turnsQuest } from "@questbus/testkit/turn-case";
 import { describe, expect, it } from "vitest";
 import { checkReplay } from "../src/replay.ts";
@@ -204,6 +210,30 @@ describe("a turn", () => {
     const waiting = monitor(rig, reader, 120_000);
     dataOf(await send(rig, operator, "resume", { scope: quest }));
     expect(dataOf(await waiting.answer)).toMatchObject({ status: "yours", turn: { leftMs: 5 * minuteMs } });
+  });
+});
+
+describe("an answer that cannot be read", () => {
+  it("is a breach also of an agent of which no more dead letters are kept", async () => {
+    const rig = await openRig();
+    const quest = await opened(rig, { onBreach: "cancel" });
+    const unreadable = (verb: string, excerpt: string): void =>
+      rig.handlers.onDead({
+        ...{ subject: `local.cmd.qa.reader.${verb}`, actor: reader, code: "MESSAGE_INVALID", excerpt },
+        ...{ faults: ["message: not JSON"], sha256: "a".repeat(64) },
+      });
+    for (let at = 0; at < limit.deadLettersMax + 5; at++) unreadable("claim", "{");
+    const { length } = rows(rig.store);
+    unreadable("respond", '{"data":{"quest":"q-00000000"');
+    expect(rows(rig.store), "of no quest: only counted").toHaveLength(length);
+    unreadable("respond", `{"data":{"quest":"${quest}","turn":1`);
+    await poke(rig);
+    expect(rows(rig.store, "message.dead")).toHaveLength(limit.deadLettersMax);
+    expect(stateOf(rig, quest)).toMatchObject({
+      status: "cancelled",
+      ending: { reason: expect.stringContaining("MESSAGE_INVALID") },
+    });
+    expect(checkReplay(rig.store, freshStore()).difference).toBeNull();
   });
 });
 
