@@ -373,16 +373,16 @@ export class Desk {
       this.asks.renew(actor, data);
       return { leaseMs: limit.leaseMs };
     }
-    const { assignment, epoch } = data;
-    const state = this.#questOf(assignment);
-    const { task } = heldAssignment(state, assignment, epoch, this.#context(actor));
+    const state = this.#questOf(data.assignment);
+    const { task } = heldAssignment(state, data.assignment, data.epoch, this.#context(actor));
     const due = this.#progress.renewed(state, task as Task, data, this.#nowMs());
-    this.#store.setTimer({ id: `lease:${assignment}`, subject: assignment, ...due });
+    this.#store.setTimer({ id: `lease:${data.assignment}`, subject: data.assignment, ...due });
     return { leaseMs: limit.leaseMs };
   }
 
   #note({ actor, data, id }: Asked<"note">): unknown {
-    this.#commit(decideNote(this.#questOf(data.assignment), data, this.#context(actor)), id);
+    const draft = decideNote(this.#questOf(data.assignment), data, this.#context(actor));
+    this.#commit(this.#progress.noted(draft, data), id);
     return {};
   }
 

@@ -1,5 +1,6 @@
 import {
   currentPass,
+  type Draft,
   type Heard,
   heardNow,
   isStill,
@@ -12,6 +13,7 @@ import {
   type CommandData,
   type HeldProgress,
   limit,
+  QuestbusError,
   roles,
   type Task,
 } from "@questbus/protocol";
@@ -22,6 +24,7 @@ import {
  */
 export class ProgressBook {
   readonly #heard = new Map<string, Heard>();
+  readonly #noted = new Map<string, { epoch: number; count: number }>();
 
   /**
    * Notes a renewal, and gives the timer that the lease has then: one that is due at once where its work stands still. It
@@ -41,14 +44,32 @@ export class ProgressBook {
     return isStill(heard, mayStandMs, nowMs) ? { kind: "still", dueAtMs: nowMs } : renewed;
   }
 
+  /** Counts a note: each is a row of the journal, and a lease has so many. */
+  noted(draft: Draft, { assignment, epoch }: CommandData["note"]): Draft {
+    if (draft.events.length === 0) return draft;
+    const before = this.#noted.get(assignment);
+    const count = before?.epoch === epoch ? before.count + 1 : 1;
+    if (count > limit.notesOfLeaseMax)
+      throw new QuestbusError({
+        code: "OVERLOADED",
+        message: `this lease has had its ${limit.notesOfLeaseMax} notes`,
+        next: "go on without, and report",
+      });
+    this.#noted.set(assignment, { epoch, count });
+    return draft;
+  }
+
   reasonOf(assignment: string): string {
     return stillReason(this.#heard.get(assignment) ?? null);
   }
 
   /** Forgets those that are held no more. */
   changed({ id, assignments }: QuestState): void {
-    for (const role of roles)
-      if (assignments[role].status !== "leased") this.#heard.delete(assignmentOf(id, role));
+    for (const role of roles) {
+      if (assignments[role].status === "leased") continue;
+      this.#heard.delete(assignmentOf(id, role));
+      this.#noted.delete(assignmentOf(id, role));
+    }
   }
 
   /** What was heard last of each that holds an assignment. */

@@ -212,6 +212,22 @@ describe("a lease", () => {
     expect(codeOf(await send(rig, agent("qa"), "renew", { assignment, epoch }))).toBe("ROLE_FORBIDDEN");
   });
 
+  it("has so many notes, a row each, and its next holder as many again", async () => {
+    const rig = await openRig();
+    await submit(rig);
+    const noted = async (count: number): Promise<string[]> => {
+      const { assignment, epoch } = await granted(rig, agent("architect"));
+      const note = (at: number) =>
+        send(rig, agent("architect"), "note", { assignment, epoch, text: `note ${at}` });
+      const codes = (await Promise.all(Array.from({ length: count }, (_, at) => note(at)))).map(codeOf);
+      await send(rig, agent("architect"), "release", { assignment, epoch, reason: "stopping" });
+      return codes.filter((code) => code !== "ok");
+    };
+    expect(await noted(limit.notesOfLeaseMax + 2)).toEqual(["OVERLOADED", "OVERLOADED"]);
+    expect(rows(rig.store, "assignment.noted")).toHaveLength(limit.notesOfLeaseMax);
+    expect(await noted(1)).toEqual([]);
+  });
+
   it("that is given back is offered at once, and its timer is gone", async () => {
     const rig = await openRig();
     const quest = await submit(rig);

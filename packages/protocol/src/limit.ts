@@ -214,8 +214,9 @@ export const limit = {
   /** Paths that a report shows for them, and characters of one such file: a manifest that a person writes. */
   touchedMax: 2_000,
   touchedCharsMax: 65_536,
-  /** Characters of what an agent says while it works. */
+  /** Characters of what an agent says while it works, and how often it may under one lease: each is a row of the journal. */
   noteCharsMax: 400,
+  notesOfLeaseMax: 256,
   /** Characters of the step that an agent is at. */
   stepCharsMax: 120,
   /** Characters of the place of a fault: a path, or a command. */
