@@ -5,12 +5,16 @@
 export class Deadlines<Key> {
   readonly #lists = new Map<number, Map<Key, number>>();
 
-  /** Due `waitMs` after `nowMs`; a key that is there already moves. */
+  /** Due `waitMs` after `nowMs`, which is not before that of any key set earlier; one that is there already moves. */
   set(key: Key, nowMs: number, waitMs: number): void {
     const list = this.#lists.get(waitMs) ?? new Map<Key, number>();
     this.#lists.set(waitMs, list);
     list.delete(key);
     list.set(key, nowMs + waitMs);
+  }
+
+  has(key: Key, waitMs: number): boolean {
+    return this.#lists.get(waitMs)?.has(key) ?? false;
   }
 
   /** `waitMs` as it was set. */

@@ -255,7 +255,11 @@ class Running {
     const claims = this.#waiting.takeClaims(role, tasks, asks, may);
     for (const each of claims) taken.add(each);
     const share = Math.ceil(asksCount / Math.max(1, claims.length - tasks));
-    return claims.flatMap((received) => this.#settle(tx, received, share));
+    return claims.flatMap((received) => {
+      const settled = this.#settle(tx, received, share);
+      if (settled.length > 0) this.#waiting.drop(received);
+      return settled;
+    });
   }
 
   /** Who waits for its turn is told of it, in the same transaction. */

@@ -39,7 +39,9 @@ export class Waiting {
     const claims = this.#claims.get(actor.role) ?? { askers: new Map(), others: new Map() };
     this.#claims.set(actor.role, claims);
     (takesAsks(received) ? claims.askers : claims.others).set(actorText(actor), received);
-    this.#claimsDue.set(received, received.atMs, waitMsOf(received));
+    // One that was looked at, and waits on, is due when it was.
+    if (!this.#claimsDue.has(received, waitMsOf(received)))
+      this.#claimsDue.set(received, received.atMs, waitMsOf(received));
     return before;
   }
 
@@ -52,11 +54,15 @@ export class Waiting {
   }
 
   #dropClaim(received: Received): void {
+    this.#takeOut(received);
+    this.#claimsDue.delete(received, waitMsOf(received));
+  }
+
+  #takeOut(received: Received): void {
     const { actor } = received.command;
     const claims = this.#claims.get(actor.role);
     for (const map of [claims?.askers, claims?.others])
       if (map?.get(actorText(actor)) === received) map.delete(actorText(actor));
-    this.#claimsDue.delete(received, waitMsOf(received));
   }
 
   /** Whatever it waits for. */
@@ -97,7 +103,7 @@ export class Waiting {
 
   /**
    * Takes out claims of a role for `tasks` assignments, and then one at most for each of `asks`, which it takes by the phase
-   * that it is in: those that wait longest first, of who may.
+   * that it is in: those that wait longest first, of who may. Each is parked again, behind the others, or dropped.
    */
   takeClaims(
     role: string,
@@ -119,7 +125,7 @@ export class Waiting {
       return phase !== undefined;
     };
     taken.push(...firstOf(claims.askers, most, fits));
-    for (const each of taken) this.#dropClaim(each);
+    for (const each of taken) this.#takeOut(each);
     return taken;
   }
 

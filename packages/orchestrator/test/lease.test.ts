@@ -1,4 +1,4 @@
-import { type ClaimAnswer, limit } from "@questbus/protocol";
+import { type ClaimAnswer, type CommandData, limit } from "@questbus/protocol";
 import { scriptedReport, submission } from "@questbus/testkit/scripted-report";
 import { describe, expect, it } from "vitest";
 import {
@@ -61,6 +61,19 @@ describe("a claim", () => {
     expect(waiting.answers).toEqual([]);
     await pass(rig, 1);
     expect(dataOf(await waiting.answer)).toEqual({ status: "none" });
+  });
+
+  it("that was looked at, and got nothing, ends in its time all the same", async () => {
+    const rig = await openRig();
+    const asks = (at: number) => post(rig, agent("qa", `q${at}`), "claim", { waitMs: 15_000, asks: 8 });
+    const early = [0, 1, 2, 3].map(asks);
+    await pass(rig, 10_000);
+    post(rig, agent("performance"), "claim", { waitMs: 15_000 });
+    const ask: CommandData["ask"] = { role: "qa", phases: ["test"], text: "?", data: null, waitMs: 0 };
+    await Promise.all(Array.from({ length: 5 }, () => send(rig, operator, "ask", ask)));
+    expect(early.map(({ answers }) => answers.length)).toEqual([1, 1, 1, 0]);
+    await pass(rig, 5_000);
+    expect(early[3]?.answers.map(dataOf)).toEqual([{ status: "none" }]);
   });
 
   it("ends by itself: the orchestrator wakes up for it", async () => {
