@@ -22,6 +22,7 @@ const approval = "packages/core/src/approval/approval.ts";
 const approvalDecide = "packages/core/src/approval/decide.ts";
 const follow = "packages/core/src/quest/follow.ts";
 const turnDecide = "packages/core/src/turn/decide.ts";
+const turnState = "packages/core/src/turn/state.ts";
 
 export const mutations: readonly Mutation[] = [
   {
@@ -239,6 +240,12 @@ export const mutations: readonly Mutation[] = [
     file: desk,
     from: 'if (kind === "turn") this.turns.missed(quest);',
     to: "",
+  },
+  {
+    name: "turns that go by are not counted",
+    file: turnState,
+    from: "missed: before.missed + 1",
+    to: "missed: before.missed",
   },
   {
     name: "a turn that was freed has its time anew",
