@@ -23,7 +23,7 @@ import {
   type RetryAnswer,
 } from "@questbus/protocol";
 import { actorText, type Store, type StoreWrites } from "@questbus/store";
-import { foreignId, isRefusal, refusal } from "./refusal.ts";
+import { foreignId, isForeignId, isRefusal, refusal } from "./refusal.ts";
 
 /**
  * The part of the desk that keeps dead letters. Owns the counts of messages that are not kept and not recorded yet: a
@@ -139,7 +139,8 @@ export class DeadDesk {
     refuseMomentary(letter, command.verb);
     const { id, actor } = command;
     const known = this.#writes.answerOf(id);
-    if (known) return known.actor === actorText(actor) ? (known.answer as Answer) : refusal(foreignId(id));
+    if (known?.actor === actorText(actor)) return known.answer as Answer;
+    if (known || isForeignId(id, actor)) return refusal(foreignId(id));
     try {
       const data = this.#parts.carryOut(command);
       const { seq } = this.#writes.head();

@@ -17,7 +17,7 @@ import type { Logger } from "pino";
 import { Desk } from "./desk.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
 import type { Random } from "./random.ts";
-import { foreignId, isFinal, isRefusal, overloaded, refusal } from "./refusal.ts";
+import { foreignId, isFinal, isForeignId, isRefusal, overloaded, refusal } from "./refusal.ts";
 import { isLate, type Received, sumOf, Waiting } from "./waiting.ts";
 
 /**
@@ -319,7 +319,8 @@ class Running {
     const { command } = received;
     const known = isOwnRecord(command) ? null : tx.answerOf(command.id);
     if (known?.actor === actorText(command.actor)) return [{ command, answer: known.answer as Answer }];
-    if (known) return [{ command, answer: this.#refuse(command, foreignId(command.id)) }];
+    if (known || isForeignId(command.id, command.actor))
+      return [{ command, answer: this.#refuse(command, foreignId(command.id)) }];
     let withdrawn: Settled[] = [];
     let answer: Answer;
     try {

@@ -17,7 +17,7 @@ import {
 } from "@questbus/protocol";
 import type { StoreWrites } from "@questbus/store";
 import { completedOn } from "./memory-desk.ts";
-import { isFinal } from "./refusal.ts";
+import { isFinal, isForeignId } from "./refusal.ts";
 
 /**
  * What a command was answered with, as its rows in the journal give it: where the stored answers are lost, one that comes
@@ -33,7 +33,7 @@ type Past = { state: QuestState | null; asks: readonly AskState[] };
 export function rememberPast(tx: StoreWrites, event: JournalEvent, past: Past): void {
   const { command: id, actor, seq } = event;
   // An answer is its sender's alone; what the orchestrator found on the way says nothing of the sender.
-  if (id === null || actor.role === "orchestrator") return;
+  if (id === null || actor.role === "orchestrator" || isForeignId(id, actor)) return;
   const answer = pastAnswer(event, past, tx);
   // The rows of a command stand together, and the first that has an answer is the one that it was sent for.
   if (answer && !tx.answerOf(id)) tx.rememberAnswer(id, actor, answer, seq);

@@ -1,4 +1,11 @@
-import { type Answer, type ErrorCode, errorRegistry, faultsOf, QuestbusError } from "@questbus/protocol";
+import {
+  type Actor,
+  type Answer,
+  type ErrorCode,
+  errorRegistry,
+  faultsOf,
+  QuestbusError,
+} from "@questbus/protocol";
 
 /** What the store says of itself: no refusal of a command, but the end of the transaction. */
 const storeFaults: readonly ErrorCode[] = ["DISK_FULL", "STATE_BROKEN", "STATE_LOCKED", "AUDIT_BROKEN"];
@@ -11,7 +18,13 @@ export const isRefusal = (error: unknown): error is QuestbusError =>
 export const isFinal = (faults: readonly { code: string }[]): boolean =>
   !faults.some(({ code }) => code === "SAFE_MODE" || errorRegistry[code as ErrorCode]?.class === "retryable");
 
-/** The sender of another command has this id already. */
+/** A model makes the last part of such an id up, and it can be guessed: the rest says whose it is. */
+export const isForeignId = (id: string, { role, name }: Actor): boolean => {
+  const [kind, ...owner] = id.split("/", 3);
+  return kind === "mcp" && owner.join("/") !== `${role}/${name}`;
+};
+
+/** Another sender has this id already, or by its form. */
 export const foreignId = (id: string): QuestbusError =>
   new QuestbusError({
     code: "MESSAGE_INVALID",

@@ -161,6 +161,16 @@ describe("I2: a command id seen before gets its stored answer", () => {
     expect(rows(rig.store, "quest.submitted")).toHaveLength(1);
   });
 
+  it("an id that says whose it is is nobody else's: a key that can be guessed is not taken before its owner", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    const id = `mcp/operator/${operator.name}/cancel/stop-1`;
+    const note = { assignment: `${quest}.qa`, epoch: 1, text: "mine" };
+    for (let time = 0; time < 2; time += 1)
+      expect(codeOf(await send(rig, agent("qa"), "note", note, id))).toBe("MESSAGE_INVALID");
+    expect(codeOf(await send(rig, operator, "cancel", { quest, reason: "stop" }, id))).toBe("ok");
+  });
+
   it("an id of another sender is refused, and tells nothing of the answer", async () => {
     const rig = await openRig();
     await send(rig, operator, "submit", submission(), "c-mine");

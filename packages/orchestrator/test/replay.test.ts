@@ -12,6 +12,7 @@ import {
   agent,
   arbiter,
   close,
+  codeOf,
   dataOf,
   freshDir,
   freshStore,
@@ -172,6 +173,17 @@ describe("the answers of a journal", () => {
       dataOf(await send(rig, who, "respond", { quest, turn: at + 1, message: "so it is", ...answer }));
     }
     expect(rows(rig.store, "candidate.supplied")).toHaveLength(1);
+    const { stored, restored } = answersIn(rig.store);
+    expect(restored).toEqual(stored);
+  });
+
+  it("are not of who was refused under an id that says whose it is", async () => {
+    const rig = await openRig();
+    const quest = await submit(rig);
+    const id = `mcp/operator/${operator.name}/cancel/stop-1`;
+    const note = { assignment: `${quest}.qa`, epoch: 1, text: "mine" };
+    expect(codeOf(await send(rig, agent("qa"), "note", note, id))).toBe("MESSAGE_INVALID");
+    expect(codeOf(await send(rig, operator, "cancel", { quest, reason: "stop" }, id))).toBe("ok");
     const { stored, restored } = answersIn(rig.store);
     expect(restored).toEqual(stored);
   });
