@@ -218,18 +218,6 @@ export const mutations: readonly Mutation[] = [
     to: 'const held = state.assignments[context.actor.role as "qa"] ?? heldAssignment;\n  const operations',
   },
   {
-    name: "any agent of its role answers a turn",
-    file: turnDecide,
-    from: "if (role === actor.role && (agents[role] ?? actor.name) === actor.name) return null;",
-    to: "if (role === actor.role) return null;",
-  },
-  {
-    name: "a turn that is over is answered",
-    file: turnDecide,
-    from: "if (turn < conversation.turn) {",
-    to: "if (turn < conversation.turn - 1) {",
-  },
-  {
     name: "an answer that broke a rule moves the conversation on",
     file: turnDecide,
     from: "    breachOfSender(draft, fault);\n    return { draft, refused: new QuestbusError(fault) };",
