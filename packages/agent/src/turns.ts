@@ -80,7 +80,8 @@ async function takeTurn(work: TurnsWork, turn: TurnGrant, givesUp: boolean): Pro
       ? gaveUp
       : await answered(work, { ...turn, kind: "turn", conversation, signal: both });
     signal.throwIfAborted();
-    if (said) await respond(work, turn, said);
+    // The turn is another's by now: an answer to it would be a breach on top of the miss.
+    if (said && !over.signal.aborted) await respond(work, turn, said);
   } finally {
     rest();
   }

@@ -75,6 +75,35 @@ it("answers anew what was refused, and after three tries says that it is blocked
   expect(troubles).toEqual(["TURN_MALFORMED", "TURN_MALFORMED", "TURN_MALFORMED"]);
 });
 
+it("says nothing more when the time of its turn is over, also where its handler goes on", async () => {
+  const stop = new AbortController();
+  const sent: string[] = [];
+  const turn = { quest: "q-7k3m9x2p", pass: 1, turn: 4, part: "worker", leftMs: 60_000 } as TurnGrant;
+  const request = async (verb: string): Promise<unknown> => {
+    sent.push(verb);
+    if (verb === "read") return { quest: turn.quest, entries: [], next: null };
+    if (sent.filter((each) => each === "monitor").length > 1) stop.abort();
+    return verb === "monitor" ? { status: "yours", turn } : {};
+  };
+  await workTurns({
+    client: { request } as unknown as BusClient,
+    answer: async ({ signal }) => {
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      return { status: "completed", message: "too late" };
+    },
+    signal: stop.signal,
+    onTrouble: () => {},
+    time: {
+      ...{ nowMs: () => 0, steadyMs: () => 0, soon: () => {} },
+      after: (_: number, then: () => void) => {
+        setImmediate(then);
+        return () => {};
+      },
+    } as never,
+  });
+  expect(sent).not.toContain("respond");
+});
+
 it("pauses where it is told to wait long before its time: another process of its name ends each monitor that it sends", async () => {
   const stop = new AbortController();
   let nowMs = 0;
