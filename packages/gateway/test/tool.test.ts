@@ -6,6 +6,7 @@ import { instructionsFor } from "../src/mcp/prompt.ts";
 import { pageOfRows } from "../src/mcp/read-tool.ts";
 import { errorResult, pageOfText, resultCharsMax } from "../src/mcp/result.ts";
 import { mcpServer, toolsFor } from "../src/mcp/server.ts";
+import { commandId } from "../src/mcp/tool.ts";
 import { pageOfEntries } from "../src/mcp/turn-tool.ts";
 
 /** The tool list as a client of that role gets it. */
@@ -174,6 +175,21 @@ test("a fault of the bus has its place in the tool's own arguments, and a step t
       { where: "wait_ms", next },
     ],
   });
+});
+
+test("a key names a command together with what it says: what was refused and is mended is another one", () => {
+  const who = { role: "performance", name: "a".repeat(63) } as const;
+  const key = "0cda1f2e-8f0b-4c55-9a51-7f1c3f1d2e4a";
+  const idOf = (text: string, waitMs: number): string | undefined =>
+    commandId(who, "ask", { role: "qa", text, data: null, phases: ["test"], waitMs }, key);
+  const id = idOf("why?", 20_000);
+  expect(id).toMatch(/^mcp\/performance\/a{63}\/ask\/[0-9a-f]{32}$/);
+  expect(idOf("why?", 0)).toBe(id);
+  expect(idOf("who?", 0)).not.toBe(id);
+  expect(commandId(who, "claim", { waitMs: 0 }, "another")).not.toBe(
+    commandId(who, "claim", { waitMs: 0 }, key),
+  );
+  expect(commandId(who, "claim", { waitMs: 0 }, undefined)).toBeUndefined();
 });
 
 test("each client's file names the program and its arguments", () => {

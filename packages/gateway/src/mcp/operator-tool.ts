@@ -42,8 +42,9 @@ const cancelQuest = defineTool({
   verb: "cancel",
   input: { quest: questId, reason, idempotency_key: idempotencyKey },
   async run({ quest, reason: why, idempotency_key: key }, { gateway }) {
-    const id = commandId(gateway.who, "cancel", key);
-    return { data: await gateway.hands.cancel(await gateway.bus(), { quest, reason: why }, id) };
+    const cancel = { quest, reason: why };
+    const id = commandId(gateway.who, "cancel", cancel, key);
+    return { data: await gateway.hands.cancel(await gateway.bus(), cancel, id) };
   },
 });
 

@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import {
   type CommandData,
+  canonicalText,
   type Fault,
   type Principal,
   pathText,
@@ -68,21 +70,32 @@ export function defineTool<Shape extends z.ZodRawShape>(written: Written<Shape>)
   };
 }
 
-/** A UUID fits; with role, name and verb before it, it fits an envelope's id. */
+/** A UUID. */
 const keyCharsMax = 36;
 export const idempotencyKey = z
   .string()
   .regex(/^[\w.-]+$/)
   .max(keyCharsMax)
   .optional()
-  .describe("same key, done once: for calling again after a lost answer");
+  .describe("same key and arguments, done once: for calling again after a lost answer");
 
-/** The id of a command that a client has named: its own, for this verb. */
-export const commandId = (
+/**
+ * The id of a command that a client has named: its own, for this verb and what it says, however long it waits. A refusal is
+ * kept under its id for good, so that a model which mends its answer and names it as before must get another.
+ */
+export function commandId<V extends Verb>(
   { role, name }: Gateway["who"],
-  verb: Verb,
+  verb: V,
+  data: CommandData[V],
   key: string | undefined,
-): string | undefined => (key === undefined ? undefined : `mcp/${role}/${name}/${verb}/${key}`);
+): string | undefined {
+  if (key === undefined) return undefined;
+  const said = canonicalText(JSON.parse(JSON.stringify({ ...data, waitMs: 0 })));
+  const digest = createHash("sha256").update(`${key}\n${said}`).digest("hex");
+  return `mcp/${role}/${name}/${verb}/${digest.slice(0, digestChars)}`;
+}
+/** Half of a SHA-256; with role, name and verb before it, it fits an envelope's id. */
+const digestChars = 32;
 
 /** Sends a command as the gateway's credential. */
 export async function send<V extends Verb>(
@@ -92,7 +105,7 @@ export async function send<V extends Verb>(
   key?: string | undefined,
 ): Promise<unknown> {
   const client = await gateway.bus();
-  return client.request(verb, data, { id: commandId(gateway.who, verb, key) });
+  return client.request(verb, data, { id: commandId(gateway.who, verb, data, key) });
 }
 
 /**
