@@ -223,12 +223,13 @@ function submitQuests({
     const title = `${scenario}: ${at}`;
     const data = submission({ title, budget: { passes: 1 + numbers.below(3), wallClock }, ...document });
     const cancels = numbers.chance(0.2);
-    const follow = async (): Promise<void> => {
-      const id = newId();
+    const follow = async (first?: string): Promise<void> => {
+      const drawn = newId();
+      const id = first ?? drawn;
       const sent = (await insist(client, "submit", data, { id })) as { quest: string } | null;
-      answered.push({ id, verb: "submit", yes: sent !== null });
-      // In safe mode: once more, later.
-      if (!sent) return void scheduler.after(2_000, () => void follow());
+      // In safe mode: the same once more, later. This refusal alone is not the last word on its id.
+      if (!sent) return void scheduler.after(2_000, () => void follow(id));
+      answered.push({ id, verb: "submit", yes: true });
       quest.id = sent.quest;
       if (!cancels) return;
       await scheduler.pause(numbers.below(60_000));
