@@ -8,7 +8,6 @@ describe("what a program prints", () => {
     ["the last fenced block", 'so:\n```json\n{"n":1}\n```\nno:\n```\n{"n":2}\n```\n', { n: 2 }],
     ["the last one that is JSON", '```json\n{"n":1}\n```\nas in\n```sh\nls\n```\n', { n: 1 }],
     ["plain words", " the parser's own\n", "the parser's own"],
-    ["nothing", "", ""],
     ["JSON null", "null\n", null],
     ["JSON null in a fenced block", "nobody knows\n```json\nnull\n```\n", null],
     ["a result beside other keys", '{"result":1,"n":2}', { result: 1, n: 2 }],

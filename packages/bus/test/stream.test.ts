@@ -140,7 +140,7 @@ test("rows outside of quests travel in pages, and each watcher gets each of them
     (row): JournalEvent => (row.seq % 100 === 0 ? row : { ...row, quest: null }),
   );
   const seen: number[] = [];
-  const client = createClient(await rig.connect("qa1"));
+  const client = createClient(await rig.connect("me"));
   await client.watchEvents({}, ({ seq }) => seen.push(seq));
   await stream.publish(mixed.slice(0, 150));
   await stream.publish(mixed.slice(120));
