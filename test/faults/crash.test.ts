@@ -5,7 +5,7 @@ import { type CrashRig, type CrashRun, openCrashRig } from "./crash-run.ts";
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 });
 
 /** The first seeds of `npm run prove -- faults`, which CI runs as well, with a hundred crashes and more. */
-const [crashes, wipes] = [12, 2];
+const [crashes, wipes] = [6, 1];
 
 let rig: CrashRig;
 beforeAll(async () => {
