@@ -62,22 +62,9 @@ export async function playWorld(seed: number): Promise<World> {
   const newReportId = (): string => reportNumbers.hex(16);
   const clientAs = (role: Principal, name: string = role, isAlive = () => true): BusClient =>
     mortal(createClient(bus.connectionOf(role, name), { time: scheduler.timeOf(isAlive), newId }), isAlive);
-  const approvals = openApprovals({
-    scheduler,
-    numbers: numbersOf(seed ^ 0xa9920),
-    clientAs,
-    answered,
-    published: stream.rows,
-    thrown,
-  });
-  const turns = openTurns({
-    scheduler,
-    numbers: numbersOf(seed ^ 0x702175),
-    clientAs,
-    answered,
-    published: stream.rows,
-    thrown,
-  });
+  const around = { scheduler, clientAs, answered, published: stream.rows, thrown };
+  const approvals = openApprovals({ ...around, numbers: numbersOf(seed ^ 0xa9920) });
+  const turns = openTurns({ ...around, numbers: numbersOf(seed ^ 0x702175) });
   const crew = openCrew({ scheduler, numbers, clientAs, answered, newId, thrown, approvals });
   const document = { ...approvals.document, ...turns.document };
   const quests = submitQuests({
