@@ -18,7 +18,10 @@ export function numbersOf(seed: number): Numbers {
     mixed = Math.imul(mixed, 0x735a2d97);
     return (mixed ^ (mixed >>> 15)) >>> 0;
   };
-  const below = (count: number): number => next() % count;
+  const below = (count: number): number => {
+    if (!(count > 0)) throw new RangeError(`there is no number from 0 up to, not including, ${count}`);
+    return next() % count;
+  };
   return {
     below,
     chance: (share) => next() < share * 2 ** 32,

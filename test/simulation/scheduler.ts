@@ -11,7 +11,7 @@ export type Scheduler = {
   pause(ms: number): Promise<void>;
   /** The clock of a process: what it has planned is dropped once it is gone. */
   timeOf(isAlive: () => boolean): Time;
-  /** Runs until `isOver`, or nothing is left, or `untilMs` has come. */
+  /** Runs until `isOver`, or nothing is left, or `untilMs` has come; or it has not after more than any world takes. */
   run(isOver: () => boolean, untilMs: number): Promise<void>;
 };
 
@@ -46,9 +46,11 @@ export function openScheduler(onError: (error: unknown) => void): Scheduler {
       after: (ms, work) => after(ms, () => isAlive() && work()),
     }),
     run(isOver, untilMs) {
+      let steps = 0;
       /** False: it is over. */
       const step = (): boolean => {
-        if (isOver()) return false;
+        steps += 1;
+        if (steps > stepsMax || isOver()) return false;
         let due = heap.pop();
         while (due && !due.work) due = heap.pop();
         if (!due || due.atMs > untilMs) return false;
@@ -64,6 +66,9 @@ export function openScheduler(onError: (error: unknown) => void): Scheduler {
     },
   };
 }
+
+/** A world takes some thousands. One that takes a million waits for nothing between two things that it does. */
+const stepsMax = 1_000_000;
 
 /** A turn of the event loop looks for input, too, which is most of what it costs. */
 const stepsATurn = 256;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mutate, mutations } from "./mutations.ts";
+import { openScheduler } from "./scheduler.ts";
 import { playWorld } from "./world.ts";
 
 /** `npm run prove -- faults` plays thousands, and lets them find every planted bug. */
@@ -14,6 +15,18 @@ describe("simulated worlds", () => {
   /** Of two who asked at once, one was told "pending" late, and that was held for a fault. */
   test("break none in the world where an answer is outrun by the one to its twin", async () => {
     expect((await playWorld(4967)).problems).toEqual([]);
+  });
+
+  test("break none in the world where a turn is handed over when none of its time is left", async () => {
+    expect((await playWorld(21905)).problems).toEqual([]);
+  });
+
+  test("end where somebody goes on for ever and no time passes", async () => {
+    const scheduler = openScheduler(() => {});
+    const goOn = (): void => void scheduler.after(0, goOn);
+    goOn();
+    await scheduler.run(() => false, 1_000);
+    expect(scheduler.nowMs).toBe(0);
   });
 
   test("are the same for the same seed", async () => {

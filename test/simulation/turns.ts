@@ -68,7 +68,7 @@ export function openTurns(parts: Parts): SimulatedTurns {
   ];
   const answer = async (work: TurnWork): Promise<TurnSaid> => {
     if (stormy && numbers.chance(strays)) stray(work);
-    if (stormy && numbers.chance(slow)) await scheduler.pause(numbers.below(2 * work.leftMs));
+    if (stormy && numbers.chance(slow)) await scheduler.pause(numbers.below(Math.max(1, 2 * work.leftMs)));
     else await scheduler.pause(numbers.below(500));
     return stormy && numbers.chance(breaks) ? numbers.one(broken) : said(numbers, work);
   };
