@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { type ChangelogEntry, crashPoint, pathProblem, QuestbusError } from "@questbus/protocol";
 import { writeCommit } from "./candidate.ts";
 import { insertEntry } from "./changelog.ts";
@@ -146,6 +148,9 @@ function asBytes(entry: ChangelogEntry): ChangelogEntry {
   };
 }
 
+/** How long the lock of the new branch may be another's. */
+const lockMsMax = 2_000;
+
 const refOf = (order: IntegrationOrder): string => `refs/heads/${order.branch}`;
 const branchCommit = (order: IntegrationOrder): Promise<string | null> =>
   resolveRef(order.targetRoot, refOf(order));
@@ -166,18 +171,29 @@ async function transfer(ws: Workspace, order: IntegrationOrder, commit: string):
   });
 }
 
-async function createBranch(order: IntegrationOrder, commit: string): Promise<void> {
+async function createBranch(order: IntegrationOrder, commit: string, isUnlocked = false): Promise<void> {
   const env = { GIT_COMMITTER_NAME: "Questbus", GIT_COMMITTER_EMAIL: "questbus@localhost" };
   const zero = "0".repeat(commit.length);
-  const args = ["-c", "core.fsync=committed,reference", "update-ref", "-m", "questbus: accepted change"];
+  const settings = ["core.fsync=committed,reference", `core.filesRefLockTimeout=${lockMsMax}`];
+  const args = [...settings.flatMap((each) => ["-c", each]), "update-ref", "-m", "questbus: accepted change"];
   try {
     await gitText(order.targetRoot, [...args, refOf(order), commit, zero], { env });
   } catch (error) {
     if ((await branchCommit(order)) === commit) return;
-    if (error instanceof GitFailure && /exists/.test(error.stderr))
-      throw branchExists(order, error.stderr.trim());
+    if (!(error instanceof GitFailure)) throw error;
+    if (!isUnlocked && /\.lock': File exists/.test(error.stderr)) {
+      await removeLock(order);
+      return createBranch(order, commit, true);
+    }
+    if (/exists/.test(error.stderr)) throw branchExists(order, error.stderr.trim());
     throw error;
   }
+}
+
+/** The lock of a branch that is not there yet, left by a git that was killed: one that lives holds it for milliseconds. */
+async function removeLock(order: IntegrationOrder): Promise<void> {
+  const path = await gitText(order.targetRoot, ["rev-parse", "--git-path", `${refOf(order)}.lock`]);
+  await rm(resolve(order.targetRoot, path), { force: true });
 }
 
 function branchExists(order: IntegrationOrder, detail: string): QuestbusError {

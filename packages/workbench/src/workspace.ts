@@ -5,6 +5,7 @@ import { crashPoint, QuestbusError } from "@questbus/protocol";
 import { onDisk } from "./disk.ts";
 import { type GitOptions, type GitRun, git, gitText } from "./git.ts";
 import { removeTree } from "./removal.ts";
+import { targetRoot } from "./target.ts";
 
 /**
  * One quest's private place. Owns `<dir>/repo.git` (candidates and their refs), `<dir>/trees` and `<dir>/arms`
@@ -35,7 +36,8 @@ const attributes = "* -text -eol -filter -ident -working-tree-encoding\n";
 /**
  * Opens the workspace in `dir`, building or repairing what is not there; safe after a crash at any point, and with
  * several processes at once.
- * @throws TARGET_REF_MISSING when `commit` is not (or no longer) in the target; DISK_FULL.
+ * @throws TARGET_REF_MISSING when `commit` is not (or no longer) in the target; TARGET_NOT_A_REPOSITORY when that is gone;
+ * DISK_FULL.
  */
 export async function openWorkspace(of: {
   dir: string;
@@ -115,7 +117,11 @@ async function objectSource(root: string): Promise<ObjectSource> {
     "--git-path",
     "shallow",
     "--show-object-format",
-  ]);
+  ]).catch(async (error: unknown) => {
+    // A repository that was moved away is told as that.
+    await targetRoot(root);
+    throw error;
+  });
   const [objects = "", shallow = "", format = "sha1"] = text.split("\n");
   return {
     objects: await realpath(resolve(root, objects)),

@@ -101,6 +101,14 @@ describe("integrate", () => {
     expect(await integrate(ws, order)).toEqual(done);
   });
 
+  it("N2: a lock that a killed git left on the branch stops nothing", async () => {
+    const { target, ws, order } = await make();
+    write(target, { [`.git/refs/heads/${order.branch}.lock`]: "" });
+    const { commit } = await integrate(ws, order);
+    expect(run(target, "rev-parse", order.branch)).toBe(commit);
+    expect(existsSync(join(target, `.git/refs/heads/${order.branch}.lock`))).toBe(false);
+  });
+
   it("refuses a branch that is elsewhere, and writes nothing then", async () => {
     const { target, ws, order } = await make();
     run(target, "branch", order.branch);

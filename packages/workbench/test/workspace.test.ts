@@ -153,6 +153,11 @@ describe("a workspace", () => {
     await refused("TARGET_REF_MISSING", () =>
       openWorkspace({ dir, targetRoot: target, commit: "1".repeat(40) }),
     );
+    // It was moved away, or is no repository any more.
+    for (const targetRoot of [join(target, "moved"), tempDir()])
+      await refused("TARGET_NOT_A_REPOSITORY", () =>
+        openWorkspace({ dir, targetRoot, commit: "1".repeat(40) }),
+      );
     const ws = await open(target);
     for (const name of ["../x", "", ".", "a/b", ".git"])
       await expect(checkout(ws, name, ws.commit)).rejects.toThrow(RangeError);
