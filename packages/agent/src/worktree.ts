@@ -1,13 +1,12 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { prepareTree, restore, treeHash, treePath, type Workspace } from "@questbus/workbench";
 import { chosenFixer, type TaskContext } from "./behaviour.ts";
 
 /** The one worktree that fixers work in. */
 const worktreeName = "work";
 
-/** Stands beside the worktree while nobody has begun to change it, and holds its tree hash. */
-const readyFile = (ws: Workspace): string => join(ws.dir, "work.ready");
+/** Stands beside the worktree while nobody has begun to change it, and holds its tree hash; it goes with the trees. */
+const readyFile = (ws: Workspace): string => `${treePath(ws, worktreeName)}.ready`;
 
 /**
  * Puts a fresh worktree at last known-good, prepared when a program will run in it; answers with its proven tree hash.

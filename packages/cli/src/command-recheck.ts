@@ -12,7 +12,8 @@ import {
 import { type CommandData, exitCode, QuestbusError, type QuestDocument } from "@questbus/protocol";
 import { journalRows } from "@questbus/store";
 import { inspectTarget, isMerged, resolveRef } from "@questbus/workbench";
-import { type Common, runSubmission, submit, sweep } from "./command-run.ts";
+import { type Common, runSubmission, submit } from "./command-run.ts";
+import { sweep } from "./ended-trees.ts";
 import { questState } from "./journal-view.ts";
 import { note, paintError, printData, printFaults, printJson } from "./output.ts";
 import { checkSubmission } from "./quest-file.ts";

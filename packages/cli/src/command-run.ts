@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { groupsDir, sessionNames } from "@questbus/agent";
 import type { BusClient } from "@questbus/bus";
 import type { QuestState } from "@questbus/core";
 import { type CommandData, exitCode, QuestbusError, roles, type SandboxPolicy } from "@questbus/protocol";
 import type { StoreReader } from "@questbus/store";
-import { recordedGroupsEnd, removeTrees } from "@questbus/workbench";
+import { recordedGroupsEnd } from "@questbus/workbench";
 import { openDiskWatch } from "./disk-watch.ts";
+import { endedMsMax, sweep } from "./ended-trees.ts";
 import { explainCall, stateOption } from "./explain/words.ts";
 import { followHeld } from "./held.ts";
 import { isAtRest, openJournalView, questState } from "./journal-view.ts";
@@ -138,10 +139,6 @@ const diskFull = (stateDir: string): QuestbusError =>
     next: "free some space, then run the same again: it goes on where it stands",
   });
 
-/** An ended quest needs no checked-out trees; its candidates and artifacts stay. */
-export const sweep = (stateDir: string, quest: string): Promise<void> =>
-  removeTrees({ dir: join(resolve(stateDir), "quests", quest) });
-
 async function conclude(
   state: QuestState,
   session: StackSession,
@@ -223,9 +220,6 @@ async function followRuling(
     exit === exitCode.notAccepted && (ruling?.decision === "revert" || ruling?.decision === "abandon");
   return done ? exitCode.ok : exit;
 }
-
-/** How long the agents on this machine have to end what they run for a quest that was cancelled. */
-const endedMsMax = 5_000;
 
 /** `questbus cancel QUEST`: when it says so, none of the quest's commands runs on this machine any more. */
 export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {

@@ -36,6 +36,7 @@ import { keepBackups } from "./backup-schedule.ts";
 import { type BrokerRefusals, tellRefusals } from "./broker-refusals.ts";
 import { endChild, exitOf, logFile, openDeaths, type Said, steadyMs, untilReady } from "./child.ts";
 import { type Cluster, ensureCluster } from "./cluster.ts";
+import { watchEnded } from "./ended-trees.ts";
 import { endWhenSilent } from "./heartbeat.ts";
 import { note, paintError } from "./output.ts";
 import { readSettings, sandboxPolicy } from "./setting.ts";
@@ -148,6 +149,7 @@ class Supervisor {
   #seats: readonly Seat[] = [];
   #stopping = new AbortController();
   #unwatch: () => void = () => {};
+  #endedWatch: Promise<(() => Promise<void>) | null> = Promise.resolve(null);
   url = "";
   brokerName = "";
 
@@ -190,6 +192,7 @@ class Supervisor {
     for (const role of agents) this.#keep(role, () => this.#forkAgent(role));
     for (const { dir } of this.#seats) this.#guards.push(this.#keepBackups(dir));
     recordStack(this.#dir, { url: this.url, space: this.#space });
+    this.#endedWatch = watchEnded(this.#dir, { url: this.url, space: this.#space }).catch(() => null);
   }
 
   async stop(): Promise<void> {
@@ -200,6 +203,7 @@ class Supervisor {
     await Promise.all(
       [...this.#children].filter(([name]) => !last.has(name)).map(([, each]) => endChild(each)),
     );
+    await (await this.#endedWatch)?.();
     await Promise.all(this.#seats.flatMap(({ name }) => this.#children.get(name) ?? []).map(endChild));
     await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()));
     await Promise.all(this.#guards);
