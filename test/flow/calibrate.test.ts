@@ -1,5 +1,15 @@
-import { readdirSync } from "node:fs";
-import { makeTarget, openPlace, type Place, questbus, type Target, writeQuest } from "@questbus/testkit";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import {
+  makeTarget,
+  openPlace,
+  type Place,
+  questbus,
+  startQuestbus,
+  type Target,
+  until,
+  writeQuest,
+} from "@questbus/testkit";
+import { startTimeOf } from "@questbus/workbench";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -43,6 +53,19 @@ test("a bench that minds only the size of its environment is seen as well, in wo
   expect(run.stdout).toContain(
     "write margin: 4%, because place and build alone move this bench by up to 4 %",
   );
+});
+
+test("one that is killed ends what it runs, and the next one removes what it laid out", async () => {
+  const ran = place.path("ran");
+  const hold = { command: `echo $$ > ${ran}; exec sleep 600` };
+  const file = writeQuest(place, { fixers: [{ patch: "fixes/gain.patch" }], measure: hold, guards: [] });
+  const running = startQuestbus(place, ["calibrate", file, "--state", "state"]);
+  const pid = await until("the bench to run", () => existsSync(ran) && Number(readFileSync(ran, "utf8")));
+  running.signal("SIGKILL");
+  await running.ended;
+  await until("the bench to have ended", () => startTimeOf(pid) === null);
+  expect((await calibrate({ command: "false" })).exit).toBe(1);
+  expect(readdirSync(place.path("state"))).toEqual([".gitignore"]);
 });
 
 test("where the same place twice differs, nothing is said of a bias, and what to do is", async () => {

@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import { firstOfPair, workloadSeed } from "@questbus/core";
 import type { Observation, Pair, QuestSpec } from "@questbus/protocol";
-import { observe, openArms, openWorkspace, removeWorkspace, runArm } from "@questbus/workbench";
+import {
+  observe,
+  openArms,
+  openWorkspace,
+  type ProcessGroups,
+  removeWorkspace,
+  runArm,
+} from "@questbus/workbench";
 import { newWorkloadKey } from "./measurement.ts";
 
 /**
@@ -22,6 +29,8 @@ export type CalibrationOptions = {
   /** Commit of the target that is measured. */
   commit: string;
   signal: AbortSignal;
+  /** Where what runs is recorded. */
+  groups?: ProcessGroups | undefined;
 };
 
 /** Folders of this name lengthen the path by about 120 characters. */
@@ -38,16 +47,18 @@ export async function openCalibration({
   spec,
   commit,
   signal,
+  groups,
 }: CalibrationOptions): Promise<Calibration> {
   const { prepare, repo } = spec.target;
   const ws = await openWorkspace({ dir, targetRoot: repo, commit });
   const close = (): Promise<void> => removeWorkspace(ws);
   try {
-    const usual = await openArms(ws, { base: commit, candidate: commit, prepare, signal });
+    const usual = await openArms(ws, { base: commit, candidate: commit, prepare, signal, groups });
     const apart = await openArms(ws, {
       base: commit,
       prepare,
       signal,
+      groups,
       apart: join(place, place),
       env: padding,
     });
@@ -65,6 +76,7 @@ export async function openCalibration({
           guards: spec.guards,
           seed,
           signal,
+          groups,
         }),
       );
     const key = newWorkloadKey();

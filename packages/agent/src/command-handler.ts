@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Phase, QuestbusError } from "@questbus/protocol";
-import { type CommandRun, type ProcessGroups, runCommand } from "@questbus/workbench";
+import { type CommandRun, nameOwner, type ProcessGroups, runCommand } from "@questbus/workbench";
 import type { Outcome } from "./behaviour.ts";
 import { askAnswerIn, taskAnswerIn, turnAnswerIn } from "./command-answer.ts";
 import { type Handlers, saidOnTop, type Work } from "./handler.ts";
@@ -17,6 +17,8 @@ export type AgentCommand = {
   timeoutMs: number;
   /** Added to the few variables that commands see. */
   env: Readonly<Record<string, string>>;
+  /** Where it is recorded while it runs: those of the agent that joined. */
+  groups?: ProcessGroups;
 };
 
 /**
@@ -39,7 +41,7 @@ const notices = {
 } as const;
 
 async function answerTurn(agent: AgentCommand, { signal, ...turn }: TurnWork): Promise<TurnSaid> {
-  return turnAnswerIn(await run(agent, { notice: notices.turn, ...turn }, { signal }));
+  return turnAnswerIn(await run(agent, { notice: notices.turn, ...turn }, signal));
 }
 
 async function answer(agent: AgentCommand, work: Work): Promise<unknown> {
@@ -47,13 +49,13 @@ async function answer(agent: AgentCommand, work: Work): Promise<unknown> {
   if (work.kind === "ask") {
     const { kind, text, data, results, clarification } = work;
     const asked = { kind, notice: notices.ask, phase, text, data, results, clarification };
-    return askAnswerIn(await run(agent, asked, { signal }));
+    return askAnswerIn(await run(agent, asked, signal));
   }
-  const { kind, brief, groups } = work;
+  const { kind, brief } = work;
   const found = await work.builtIn();
   work.progress(`${agent.command[0]} looks at it`);
   const given = { kind, notice: notices.assignment, phase, brief, found };
-  const said = taskAnswerIn(await run(agent, given, { signal, groups }));
+  const said = taskAnswerIn(await run(agent, given, signal));
   if (!("result" in said)) return saidOnTop(found, said);
   return { ...said, summary: said.summary ?? `${agent.command[0]} has answered` } as Outcome;
 }
@@ -62,14 +64,11 @@ const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 const tailCharsMax = 400;
 
 /** What the program prints to stdout, with the brief on its stdin and in the file that QUESTBUS_BRIEF names. */
-async function run(
-  agent: AgentCommand,
-  brief: unknown,
-  { signal, groups }: { signal: AbortSignal; groups?: ProcessGroups },
-): Promise<string> {
-  const { command, timeoutMs, env } = agent;
+async function run(agent: AgentCommand, brief: unknown, signal: AbortSignal): Promise<string> {
+  const { command, timeoutMs, env, groups } = agent;
   const dir = await mkdtemp(join(tmpdir(), "questbus-brief-"));
   try {
+    await nameOwner(dir);
     const file = join(dir, "brief.json");
     await writeFile(file, JSON.stringify(brief), { mode: 0o600 });
     const ran = await runCommand({

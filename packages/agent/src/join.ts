@@ -20,13 +20,13 @@ import {
   sandboxPolicies,
   spaceDefault,
 } from "@questbus/protocol";
-import { openSandbox } from "@questbus/workbench";
+import { openProcessGroups, openSandbox, type ProcessGroups } from "@questbus/workbench";
 import { z } from "zod";
 import { AskHands } from "./asks.ts";
 import { loadBuiltIn } from "./built-in.ts";
 import { answeredPhases, answerWith, behaviourOf, type Handlers } from "./handler.ts";
 import type { Log } from "./lease.ts";
-import { joinedName, runSession } from "./session.ts";
+import { groupsDir, joinedName, runSession } from "./session.ts";
 import { openSpool } from "./spool.ts";
 import { workTurns } from "./turns.ts";
 
@@ -59,6 +59,8 @@ export type JoinOptions = {
 export type JoinedAgent = AsyncDisposable & {
   readonly role: Role;
   readonly name: string;
+  /** Where what its handlers run is recorded, so that it ends with the agent, by whatever end. */
+  readonly groups: ProcessGroups;
   /** Works until it is told to stop. @throws QuestbusError CREDENTIAL_REFUSED when the credential was revoked */
   handle(handlers: Handlers): Promise<void>;
 };
@@ -99,13 +101,14 @@ export async function joinAs(options: JoinOptions): Promise<JoinedAgent> {
   let working: Promise<void> = Promise.resolve();
   const { onTrouble, drainMs = drainMsDefault, asksMax = 1 } = options;
   const client = createClient(connection);
+  const own = joinedName(credential);
 
   return {
     role,
     name,
+    groups: openProcessGroups(join(groupsDir(stateDir), own)),
     async handle(handlers) {
       const { definition, behaviour } = await loadBuiltIn(role);
-      const own = joinedName(credential);
       const spool = openSpool(join(stateDir, "run", "spool", own));
       const { signal } = stopping;
       const trouble = (faults: readonly Fault[]): void => onTrouble?.(faults);

@@ -6,6 +6,7 @@ import { openSandbox } from "@questbus/workbench";
 import { pino } from "pino";
 import { z } from "zod";
 import { loadBuiltIn } from "./built-in.ts";
+import { linesTo } from "./log-line.ts";
 import { runSession } from "./session.ts";
 
 /** One agent's process: `main.ts --role ROLE --name NAME --state DIR --url NATS_URL --space NAME --sandbox POLICY`. */
@@ -22,8 +23,15 @@ const { values } = parseArgs({
 const { name = "", state = "", url = "", space = "" } = values;
 const log = pino(
   { name, level: process.env.QUESTBUS_LOG ?? "info", hooks: { streamWrite: redactLine } },
-  pino.destination({ dest: 2, sync: true }),
+  linesTo(2),
 );
+const stopping = new AbortController();
+const stop = (): void => stopping.abort();
+process.once("SIGTERM", stop);
+process.once("SIGINT", () => {});
+process.once("disconnect", stop);
+// Whoever started this process may have ended while it loaded its code.
+if (process.connected === false) stop();
 
 try {
   const role = roleSchema.parse(values.role);
@@ -33,11 +41,7 @@ try {
     hidden: [state],
     owner: createHash("sha256").update(`${state} ${name}`).digest("hex").slice(0, 16),
   });
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort();
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", () => {});
-  process.once("disconnect", stop);
+  if (stopping.signal.aborted) process.exit(0);
   const connection = await connectBus({ url, credential: credentialPath(state, role, name), space });
   const client = createClient(connection);
   const session = {

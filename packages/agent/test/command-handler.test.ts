@@ -1,4 +1,8 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
+import { openProcessGroups } from "@questbus/workbench";
 import { describe, expect, it } from "vitest";
 import type { AskTask } from "../src/asks.ts";
 import { askAnswerIn } from "../src/command-answer.ts";
@@ -21,6 +25,18 @@ it("a program says how sure it is, and reads what its answer before lacked", asy
   expect(await answerOf(script, { clarification })).toEqual(
     stated("yes", { certainty: 0.7, sources: ["a.ts:1"] }),
   );
+});
+
+it("a program is recorded while it answers, so that it ends with its agent", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "questbus-groups-"));
+  const command = ["sh", "-c", `ls '${dir}'`];
+  const groups = openProcessGroups(dir);
+  const handlers = commandHandlers({ command, phases: ["fix"], timeoutMs: 20_000, env: {}, groups });
+  const task = { phase: "fix", text: "which?", data: null, results: [], progress() {} };
+  const asked = answerWith(handlers)({ ...task, signal: AbortSignal.any([]) } as unknown as AskTask);
+  expect(String(await asked)).toMatch(/^\d+$/);
+  expect(readdirSync(dir)).toEqual([]);
+  rmSync(dir, { recursive: true });
 });
 
 describe("what a program prints to an ask", () => {

@@ -71,7 +71,11 @@ export function logFile(path: string): { onLog(line: string): void; close(): voi
   let open = true;
   return {
     onLog: (line) => {
-      if (open) writeFileSync(file, `${line}\n`);
+      try {
+        if (open) writeFileSync(file, `${line}\n`);
+      } catch {
+        // A full disk: the stack goes on without the line.
+      }
     },
     close: () => {
       if (open) closeSync(file);

@@ -33,7 +33,8 @@ export async function runCommandAgent(
   const options = { credentials, role, signal, onTrouble, ...(isGiven ? { state } : {}) };
   await using agent = await joinAs(options);
   note(`${agent.role}/${agent.name} works with ${command[0]}; Ctrl-C ends it`);
-  await agent.handle(commandHandlers({ command, phases, timeoutMs: timeout, env: given }));
+  const { groups } = agent;
+  await agent.handle(commandHandlers({ command, phases, timeoutMs: timeout, env: given, groups }));
   return exitCode.interrupted;
 }
 

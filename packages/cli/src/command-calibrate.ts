@@ -11,6 +11,7 @@ import {
   QuestbusError,
   type QuestSpec,
 } from "@questbus/protocol";
+import { openProcessGroups, removeWorkspace, sweepLeftovers } from "@questbus/workbench";
 import { openSandbox, underSandbox } from "@questbus/workbench/sandbox";
 import type { Common } from "./command-run.ts";
 import { note, paintError, printData, printJson } from "./output.ts";
@@ -26,9 +27,13 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
   const spec = normaliseQuest(command.document, command.resolved);
   const { signal } = common;
   const seed = randomUUID();
-  const dir = join(makeStateDir(common.state), `calibrate-${seed}`);
+  const state = makeStateDir(common.state);
+  await sweepLeftovers(state);
+  const dir = join(state, `calibrate.${process.pid}-${seed}`);
   const policy = sandboxPolicy(common.sandbox, process.env, await readSettings(common.state));
   const sandbox = openSandbox({ policy, hidden: [resolve(common.state)] });
+  const groups = openProcessGroups(join(dir, "groups"));
+  const guard = groups.guard();
   const say = async (text: string): Promise<void> => note(paintError("dim", text));
   try {
     const series = await underMeasurementLease(
@@ -38,7 +43,8 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
         await say(`measuring ${spec.target.repo}: twice ${pairs} pairs, in two places`);
         const inside = { sandbox, network: spec.allow.network ?? [] };
         return await underSandbox(inside, async () => {
-          const calibration = await openCalibration({ dir, spec, commit: command.base.commit, signal });
+          const { commit } = command.base;
+          const calibration = await openCalibration({ dir, spec, commit, signal, groups });
           try {
             return await measure(calibration, seed, pairs, signal);
           } finally {
@@ -52,6 +58,9 @@ export async function calibrate(file: string, pairs: number, common: Common): Pr
   } catch (error) {
     if (signal.aborted) return exitCode.interrupted;
     throw error instanceof QuestbusError ? placedError(error, placed) : error;
+  } finally {
+    await guard.end();
+    await removeWorkspace({ dir });
   }
 }
 

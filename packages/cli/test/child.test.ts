@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { openDeaths, steadyMs } from "../src/child.ts";
+import { logFile, openDeaths, steadyMs } from "../src/child.ts";
 
 it("a death is told once, that it goes on once more, and after a steady time anew", () => {
   const newsOf = openDeaths("qa", "log/qa.log");
@@ -11,4 +11,10 @@ it("a death is told once, that it goes on once more, and after a steady time ane
     null,
     "qa died (exit code 1), and is started again",
   ]);
+});
+
+it.skipIf(process.platform !== "linux")("a log on a full disk ends nothing", () => {
+  const { onLog, close } = logFile("/dev/full");
+  expect(() => onLog("a line of the broker")).not.toThrow();
+  close();
 });

@@ -24,6 +24,7 @@ import { readChangelog, refuseBranchName } from "./integration.ts";
 import { knobFaults } from "./knob-check.ts";
 import { readProjectContext } from "./project-context.ts";
 import { removeTree } from "./removal.ts";
+import { nameOwner } from "./run-home.ts";
 import { inspectTarget, resolveRef, type Target } from "./target.ts";
 import { openWorkspace, removeWorkspace, type Workspace } from "./workspace.ts";
 
@@ -158,6 +159,7 @@ async function checkAgainst(
 ): Promise<void> {
   const dir = await onDisk(tmpdir(), () => mkdtemp(join(tmpdir(), "questbus-admission-")));
   try {
+    await onDisk(dir, () => nameOwner(dir));
     const ws = await openWorkspace({ dir, targetRoot: target.root, commit: target.commit });
     if (spec.intent !== "validate") {
       await collect(faults, () =>

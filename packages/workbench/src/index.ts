@@ -33,6 +33,7 @@ export { type MeasurementLock, takeMeasurementLock } from "./measurement-lock.ts
 export { type ObserveOptions, observe } from "./observe.ts";
 export { openProcessGroups, type ProcessGroups, recordedGroupsEnd, startTimeOf } from "./process-group.ts";
 export { type Profiled, profileRun, unprofiled } from "./profile.ts";
+export { nameOwner } from "./run-home.ts";
 export { openSandbox, type Sandbox, underSandbox } from "./sandbox/sandbox.ts";
 export { changedOnlyUnder, openSealGuard, type SealGuard, underSeal } from "./seal.ts";
 export { listFiles, putBack, readBlobs, readChanges } from "./sealed-tree.ts";
@@ -45,6 +46,7 @@ export {
   openWorkspace,
   removeTrees,
   removeWorkspace,
+  sweepLeftovers,
   treeOf,
   type Workspace,
 } from "./workspace.ts";

@@ -94,7 +94,7 @@ export function nameOwner(dir: string): Promise<void> {
 export async function sweepRunHomes(dir: string = tmpdir()): Promise<void> {
   for (const name of await readdir(dir).catch(() => [])) {
     const path = join(dir, name);
-    if (!/^questbus-(?:run|load)-/.test(name) || !(await isLeft(path))) continue;
+    if (!/^questbus-(?:run|load|brief|admission)-/.test(name) || !(await isLeft(path))) continue;
     const aside = join(dir, `questbus-run-gone-${randomUUID()}`);
     try {
       await rename(path, aside);

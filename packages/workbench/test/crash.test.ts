@@ -80,7 +80,11 @@ it("what a process of another container left is not touched, and a temporary dir
   const [, start, ...space] = owner.split(" ");
   // no process of this machine has this id
   const ofGone = (...of: string[]): string => ["99999999", start, ...of].join(" ");
-  write(tmp, { "questbus-run-theirs/owner": ofGone("pid:[1]"), "questbus-run-ours/owner": ofGone(...space) });
+  const ours = ["run", "load", "brief", "admission"].map((name) => [
+    `questbus-${name}-ours/owner`,
+    ofGone(...space),
+  ]);
+  write(tmp, { "questbus-run-theirs/owner": ofGone("pid:[1]"), ...Object.fromEntries(ours) });
   await sweepRunHomes(tmp);
   expect(readdirSync(tmp)).toEqual(["questbus-run-theirs"]);
   await sweepRunHomes(join(tmp, "not-there"));
