@@ -211,6 +211,10 @@ describe("restore", () => {
     const up = await questbus(place, ["up", "--state", dir]);
     expect(up.exit).toBe(1);
     expect(up.stderr).toContain("questbus backup restore");
+    writeFileSync(path, "X", { flag: "r+" });
+    const doctor = await questbus(place, ["doctor", "--state", dir]);
+    expect(doctor.exit).toBe(1);
+    expect(doctor.stdout).toMatch(/✗ state +.*not a database.*questbus backup restore/);
     await json(dir, "backup", "restore");
     expect(await json(dir, "audit", "verify")).toMatchObject({ length: moments.end });
   });
@@ -232,6 +236,21 @@ describe("restore", () => {
     const again = await json(dir, "backup", "restore", "--from", setAside.dir, "--to", to);
     expect(again.head.seq).toBe(moments.end);
     expect(await json(to, "audit", "verify")).toMatchObject({ length: moments.end });
+  });
+
+  test("what another state has is not moved when it is restored from, and a drill to a moment counts nothing as lost", async () => {
+    const dir = copied();
+    const to = place.path(`other-${copies}`);
+    const from = join(dir, "backups");
+    const before = readdirSync(from);
+    const { setAside, head } = await json(to, "backup", "restore", "--from", from, "--at", moments.between);
+    expect({ setAside, seq: head.seq, left: readdirSync(from) }).toEqual({
+      setAside: null,
+      seq: moments.betweenRows,
+      left: before,
+    });
+    const args = ["backup", "drill", "--at", moments.between, "--state", dir];
+    expect((await questbus(place, args)).stdout).toContain("committed after that moment");
   });
 
   test("in place to an earlier moment, and in place back again; it goes on from there", async () => {
@@ -260,7 +279,7 @@ describe("restore", () => {
     expect(rowsOf(dir)).toBe(moments.end);
   });
 
-  test.each(["2026-11-21", "2026-11-21T18:00:00", "1 2"])(
+  test.each(["2026-11-21", "2026-11-21T18:00:00", "2026-02-30T18:00:00Z", "1 2"])(
     "--at %s, which is no moment, is refused",
     async (at) => {
       const done = await cli(lived, "backup", "restore", "--at", at, "--to", place.path("never"));

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { setPriority } from "node:os";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { nodeDir } from "@questbus/bus";
 import { drill, type Restored, restoreState } from "@questbus/orchestrator";
 import { exitCode, type Fault, plural, QuestbusError } from "@questbus/protocol";
@@ -88,13 +88,16 @@ export async function makeBackup(
   process.once("disconnect", () => process.exit(exitCode.failure));
   setPriority(19);
   const folder = await folderOf(common, to);
-  const backup = await createBackup(resolve(common.state), folder, { signal: common.signal });
+  const backup = await inGiven(to, common, () =>
+    createBackup(resolve(common.state), folder, { signal: common.signal }),
+  );
   const removed = keep === undefined ? [] : forgetBackups(folder, keep);
   if (common.json) printJson({ ...shown(backup), removed });
   else {
     const { name, head, database, artifacts } = backup;
     printData(
-      `backup ${name}: ${head.seq} rows, ${mib(database.sizeBytes)}, ${artifacts.count} artifacts, checked; in ${backup.dir}`,
+      `backup ${name}: ${plural(head.seq, "row")}, ${mib(database.sizeBytes)}, ${artifacts.count} artifacts, checked; in ${backup.dir}`,
+      ...(removed.length > 0 ? [`removed, older than the newest ${keep}: ${removed.join(", ")}`] : []),
     );
   }
   return exitCode.ok;
@@ -108,7 +111,7 @@ export async function showBackups({ from }: { from?: string | undefined }, commo
   else if (backups.length + broken.length === 0)
     printData(
       from === undefined
-        ? "there is no backup yet: questbus backup create"
+        ? `there is no backup yet: questbus backup create${stateOption(common.state)}`
         : "there is no backup in this folder",
     );
   else {
@@ -168,7 +171,9 @@ const momentForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$
 /** A moment with its time and zone; without them it could mean several. @throws QuestbusError USAGE */
 function momentOf(text: string): number {
   const ms = momentForm.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isFinite(ms)) return ms;
+  // Of a day that its month has not, JavaScript makes one of the next month.
+  const [day = ""] = text.split("T");
+  if (Number.isFinite(ms) && new Date(Date.parse(day)).toISOString().startsWith(day)) return ms;
   throw new QuestbusError({
     code: "USAGE",
     message: `--at ${text} is no moment: a date, a time and a zone are`,
@@ -192,7 +197,7 @@ async function wantedOf(named: string | undefined, { at, from }: RestoreOptions,
 }
 
 const restoredText = ({ backup, replayed, head, lastRowMs }: Restored): string =>
-  `${head.seq} rows, the last of ${timeText(lastRowMs)}: ${backup ?? "no backup"}, and ${replayed} rows from the segments`;
+  `${head.seq} rows, the last of ${timeText(lastRowMs)}: ${backup ?? "no backup"}, and ${plural(replayed, "row")} from the segments`;
 
 function setAsideLines({ dir, backups, segments }: SetAside): string[] {
   const moved = [
@@ -216,6 +221,12 @@ function assertEmpty(dir: string): void {
   });
 }
 
+/** The folder is another state's, which goes on with it: none of it may be moved. */
+function isOfOther(backups: string, stateDir: string): boolean {
+  if (backups === stateDir) return false;
+  return hasState(backups) || (dirname(backups) !== backups && isOfOther(dirname(backups), stateDir));
+}
+
 /** `questbus backup restore [BACKUP]`: into the state directory, or into another one that has no state yet. */
 export async function restoreBackup(
   named: string | undefined,
@@ -227,7 +238,9 @@ export async function restoreBackup(
   refuseRunning(resolve(to));
   const wanted = await wantedOf(named, options, common);
   const restored = await inGiven(options.from, common, () =>
-    restoreState(wanted, to, { replaces: options.to === undefined }),
+    restoreState(wanted, to, {
+      replaces: options.to === undefined && !isOfOther(wanted.from, resolve(to)),
+    }),
   );
   makeStateDir(to);
   const { aside, setAside } = restored;
@@ -269,7 +282,7 @@ export async function drillBackup(options: RestoreOptions, common: Common): Prom
     else {
       printData(paint("green", `restored elsewhere and verified: ${restoredText(done)}`));
       printData(
-        `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${done.rowsLost} rows committed and not kept yet), RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${plural(done.verdicts, "verdict")})`,
+        `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${plural(done.rowsLost, "row")} ${options.at === undefined ? "committed and not kept yet" : "committed after that moment"}), RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${plural(done.verdicts, "verdict")})`,
       );
     }
     return exitCode.ok;

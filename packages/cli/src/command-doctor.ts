@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent/definition";
 import { findBroker, givenBroker } from "@questbus/bus";
-import { exitCode, faultsOf, roles } from "@questbus/protocol";
+import { exitCode, type Fault, faultsOf, plural, QuestbusError, roles } from "@questbus/protocol";
 import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench/machine";
 import { openSandbox } from "@questbus/workbench/sandbox";
 import { findCluster } from "./cluster.ts";
@@ -11,6 +11,7 @@ import type { Common } from "./command-run.ts";
 import { paint, printData, printJson } from "./output.ts";
 import { readSettings, sandboxPolicy } from "./setting.ts";
 import { findStack } from "./stack-record.ts";
+import { hasState } from "./state-dir.ts";
 
 type Check = { name: string; ok: boolean; found: string };
 
@@ -44,6 +45,28 @@ function nodeVersion(): string {
   return process.version;
 }
 
+/** Whether what is in the state directory can be read; a cluster's is in its nodes. */
+async function stateChecks(stateDir: string): Promise<Check[]> {
+  const dir = resolve(stateDir);
+  if (!hasState(dir)) return [];
+  const { openStore } = await import("@questbus/store");
+  try {
+    const store = openStore({ dir, mode: "read" });
+    try {
+      const { seq } = store.head();
+      store.readJournal({ afterSeq: seq - 1, limit: 1 });
+      return [{ name: "state", ok: true, found: plural(seq, "row") }];
+    } finally {
+      store.close();
+    }
+  } catch (error) {
+    if (!(error instanceof QuestbusError)) throw error;
+    // One that is empty or of an earlier release is no fault: a start makes it what it has to be.
+    const { message, next } = error.faults[0] as Fault;
+    return [{ name: "state", ok: error.code === "STATE_MISSING", found: `${message}; ${next}` }];
+  }
+}
+
 /** Of a cluster: who leads, and how far behind the others are. */
 async function clusterChecks(stateDir: string): Promise<Check[]> {
   const cluster = findCluster(stateDir);
@@ -67,6 +90,7 @@ export async function doctor(common: Common): Promise<number> {
     checked("git", gitVersion),
     checked("broker", () => givenBroker(process.env) ?? findBroker(process.env).path),
     checked("state directory", () => writable(common.state)),
+    ...(await stateChecks(common.state)),
     checked("role agents", () => roles.map((role) => loadDefinition(agents, role).name).join(", ")),
     checked("sandbox", () => openSandbox({ policy, hidden: [] }).level),
     { name: "machine", ok: unfitReasons(machine).length === 0, found: describeMachine(machine) },

@@ -259,6 +259,7 @@ export async function verifyAudit(options: VerifyOptions, common: Common): Promi
     const chain = verifyJournal(store);
     if (!chain.ok)
       throw auditBroken(
+        store.dir,
         common,
         chain.faults.map((each) => each.what),
       );
@@ -266,13 +267,14 @@ export async function verifyAudit(options: VerifyOptions, common: Common): Promi
     return { dir: store.dir, chain, checkpoints: verifyCheckpoints(store, { ...options, beside }, common) };
   });
   const { verdicts, faults, difference } = await auditReplay(dir);
-  if (faults.length > 0) throw auditBroken(common, faults.map(verdictFault));
+  if (faults.length > 0) throw auditBroken(dir, common, faults.map(verdictFault));
   if (difference) throw difference;
   const { length, head } = chain;
   if (common.json) printJson({ ok: true, length, head, checkpoints });
   else {
     const text = `audit trail intact: ${plural(length, "row")}, ${plural(verdicts, "verdict")} and the state recomputed`;
-    const signed = checkpoints.upTo > 0 ? `signed up to row ${checkpoints.upTo}` : "not signed yet";
+    const signed =
+      checkpoints.upTo > 0 ? `signed up to row ${checkpoints.upTo}` : "no signed checkpoint found";
     const { named } = checkpoints;
     const where = named ? ` (${plural(named, "checkpoint")} from ${resolve(options.checkpoints ?? "")})` : "";
     printData(paint("green", `${text}, ${signed}${where}, head ${head.slice(0, 16)}`));
@@ -310,7 +312,7 @@ function verifyCheckpoints(
     store.readJournal({ afterSeq: seq - 1, limit: 1 }).find((row) => row.seq === seq)?.hash ?? null;
   found.sort((a, b) => a.seq - b.seq);
   faults.push(...checkpointFaults(found, store.head(), hashAt));
-  if (faults.length > 0) throw auditBroken(common, faults);
+  if (faults.length > 0) throw auditBroken(store.dir, common, faults);
   const upTo = found.at(-1)?.seq ?? 0;
   return { count: found.length, upTo, ...(named ? { named: ofNamed } : {}) };
 }
@@ -326,12 +328,14 @@ function checkpointMissing(dir: string, message: string): QuestbusError {
   });
 }
 
-function auditBroken({ state }: Common, messages: readonly string[]): QuestbusError {
+function auditBroken(dir: string, { state }: Common, messages: readonly string[]): QuestbusError {
+  // In a cluster each node has its backups.
+  const named = stateOption(dir === resolve(state) ? state : dir);
   const [first, ...rest] = messages.map((message) => ({
     code: "AUDIT_BROKEN" as const,
     message,
-    where: join(state, "questbus.db"),
-    next: "keep the state directory as it is, and compare it with a backup: questbus backup list",
+    where: join(dir, "questbus.db"),
+    next: `keep the state directory as it is, and compare it with a backup: questbus backup list${named}`,
   }));
   if (!first) throw new RangeError("a broken chain has a fault");
   return new QuestbusError(first, ...rest);

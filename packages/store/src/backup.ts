@@ -12,7 +12,7 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { QuestbusError } from "@questbus/protocol";
+import { type Fault, QuestbusError } from "@questbus/protocol";
 import { copyDatabase, statePath } from "./database.ts";
 import { syncPath, writeDurably } from "./durable.ts";
 import { makeDir, segmentsIn, stateArtifacts } from "./place.ts";
@@ -167,16 +167,23 @@ export async function createBackup(
     return { ...manifest, dir };
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
-    throw error;
+    throw ofState(error, partial, stateDir);
   }
 }
 
-/** @throws QuestbusError AUDIT_BROKEN */
-function assertChainHolds(dir: string): void {
+/** What is wrong with the copy is wrong with the state, and the copy is gone. */
+function ofState(error: unknown, copy: string, stateDir: string): unknown {
+  if (!(error instanceof QuestbusError)) return error;
+  const placed = error.faults.map((fault) => ({ ...fault, where: fault.where?.replace(copy, stateDir) }));
+  return new QuestbusError(...(placed as [Fault, ...Fault[]]));
+}
+
+/** Where the chain ends. @throws QuestbusError AUDIT_BROKEN */
+function assertChainHolds(dir: string): Manifest["head"] {
   const store = openStore({ dir, mode: "read" });
   try {
     const chain = verifyJournal(store);
-    if (chain.ok) return;
+    if (chain.ok) return { seq: chain.length, hash: chain.head };
     const [fault] = chain.faults;
     throw new QuestbusError({
       code: "AUDIT_BROKEN",
@@ -195,7 +202,9 @@ function readManifest(dir: string): Backup {
   if (!existsSync(path)) {
     throw new QuestbusError({
       code: "BACKUP_MISSING",
-      message: `there is no backup ${basename(dir)}`,
+      message: existsSync(dir)
+        ? `${basename(dir)} is no backup: it has no manifest.json`
+        : `there is no backup ${basename(dir)}`,
       where: dir,
       next: "list them: questbus backup list",
     });
@@ -237,12 +246,15 @@ export function surveyBackups(backups: string): { whole: Backup[]; broken: Broke
 /** The backups of a folder that can be used, oldest first. */
 const listBackups = (backups: string): Backup[] => surveyBackups(backups).whole;
 
-/** A backup by its name, its folder, or its manifest. */
+/**
+ * A backup by its name, its folder, or its manifest. A name is one of `backups` before it is a folder here; a path is never
+ * taken for one of that name elsewhere.
+ */
 export function findBackup(backups: string, named: string): Backup {
   const path = basename(named) === "manifest.json" ? dirname(named) : named;
-  return readManifest(
-    existsSync(join(path, "manifest.json")) ? resolve(path) : join(backups, basename(path)),
-  );
+  const own = join(backups, path);
+  const isName = path !== "." && path === basename(path);
+  return readManifest(isName && (existsSync(own) || !existsSync(path)) ? own : resolve(path));
 }
 
 /** What a restore set aside is in a folder below, whose name says when. */
@@ -292,13 +304,16 @@ export async function verifyFiles(backup: Backup): Promise<{ artifacts: string; 
 }
 
 /**
- * Every file of a backup as its manifest says, and the chain of its journal.
+ * Every file of a backup as its manifest says, and the chain of its journal with the end that it names.
  *
  * @throws QuestbusError BACKUP_BROKEN, AUDIT_BROKEN
  */
 export async function verifyBackup(backup: Backup): Promise<void> {
   await verifyFiles(backup);
-  assertChainHolds(backup.dir);
+  const { seq, hash } = assertChainHolds(backup.dir);
+  if (seq === backup.head.seq && hash === backup.head.hash) return;
+  const message = `the manifest says row ${backup.head.seq} is the last, and the journal ends otherwise, at row ${seq}`;
+  throw broken(join(backup.dir, "manifest.json"), message);
 }
 
 /** Removes all but the newest `keep` backups, and the segments that the oldest one left does not need. */

@@ -108,8 +108,11 @@ export function lastOfSegments(dir: string): Head | null {
   return segments.last();
 }
 
+/** A restore to a moment ends at the first row behind it: the last that can be had without reading on. */
+const timeBefore = ({ timeMs }: JournalEvent): string => new Date(timeMs - 1).toISOString();
+
 /** @throws QuestbusError BACKUP_BROKEN */
-function rowOf(text: string, file: string, at: number): JournalEvent {
+function rowOf(text: string, file: string, at: number, before: JournalEvent | null): JournalEvent {
   try {
     return JSON.parse(text);
   } catch {
@@ -117,7 +120,7 @@ function rowOf(text: string, file: string, at: number): JournalEvent {
       code: "BACKUP_BROKEN",
       message: "a line of a segment cannot be read",
       where: `${file}:${at + 1}`,
-      next: "restore to a time before it: questbus backup restore --at TIME",
+      next: `restore to a time before it: questbus backup restore --at ${before ? timeBefore(before) : "TIME"}`,
     });
   }
 }
@@ -125,6 +128,7 @@ function rowOf(text: string, file: string, at: number): JournalEvent {
 /** The rows behind `afterSeq`, in order; a last line that a crash cut short does not count. */
 export function* segmentRows(dir: string, afterSeq: number): Generator<JournalEvent, void> {
   const files = filesIn(dir);
+  let before: JournalEvent | null = null;
   for (const [at, name] of files.entries()) {
     const next = files[at + 1];
     if (next !== undefined && firstOf(next) <= afterSeq + 1) continue;
@@ -132,8 +136,9 @@ export function* segmentRows(dir: string, afterSeq: number): Generator<JournalEv
     // Behind the last end of a line stands nothing, or a torn one.
     const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
     for (const [line, text] of lines.entries()) {
-      const row = rowOf(text, path, line);
+      const row = rowOf(text, path, line, before);
       if (row.seq > afterSeq) yield row;
+      before = row;
     }
   }
 }
