@@ -1,7 +1,14 @@
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type BusClient, type BusConnection, connectBus, createClient, credentialPath } from "@questbus/bus";
-import { type Principal, QuestbusError, type SandboxPolicy } from "@questbus/protocol";
+import {
+  type BusClient,
+  type BusConnection,
+  type ConnectOptions,
+  connectBus,
+  createClient,
+  credentialPath,
+} from "@questbus/bus";
+import { limit, type Principal, QuestbusError, type SandboxPolicy } from "@questbus/protocol";
 import { openStore, type StoreReader } from "@questbus/store";
 import { storeDirOf } from "./cluster-state.ts";
 import { note, paintError } from "./output.ts";
@@ -45,9 +52,13 @@ export async function withStack<T>(
   try {
     options.signal.throwIfAborted();
     const store = openStore({ dir: storeDirOf(stateDir), mode: "read" });
+    const isThere = (): boolean => own !== null || findStack(stateDir)?.id === address.id;
     const clientAs: StackSession["clientAs"] = async (role) => {
       const { url, space } = address;
-      const connection = await connectBus({ url, space, credential: credentialPath(stateDir, role, role) });
+      const connection = await connected(
+        { url, space, credential: credentialPath(stateDir, role, role) },
+        () => isThere() && !options.signal.aborted,
+      );
       connections.push(connection);
       return createClient(connection);
     };
@@ -55,7 +66,7 @@ export async function withStack<T>(
       return await work({
         store,
         clientAs,
-        isThere: () => own !== null || findStack(stateDir)?.id === address.id,
+        isThere,
       });
     } finally {
       store.close();
@@ -63,6 +74,20 @@ export async function withStack<T>(
   } finally {
     await Promise.all(connections.map((connection) => connection.close()));
     await own?.stop();
+  }
+}
+
+/** Connects; the broker of a stack that is there was killed at worst, and is back in a moment. */
+async function connected(options: ConnectOptions, isThere: () => boolean): Promise<BusConnection> {
+  const untilMs = performance.now() + limit.answerTimeoutMs;
+  for (;;) {
+    try {
+      return await connectBus(options);
+    } catch (error) {
+      const isDown = error instanceof QuestbusError && error.code === "BUS_UNAVAILABLE";
+      if (!isDown || !isThere() || performance.now() > untilMs) throw error;
+      await delay(lookAgainMs);
+    }
   }
 }
 
@@ -83,14 +108,15 @@ async function startOrJoin(
       const address = findStack(stateDir);
       if (locked && address) return { own: null, address };
       if (!locked || performance.now() > untilMs) throw error;
-      await delay(joinLookMs);
+      await delay(lookAgainMs);
     }
   }
 }
 
-/** How long a stack that another command is starting is waited for, and how often it is looked for. */
+/** How long a stack that another command is starting is waited for. */
 const joinMsMax = 5_000;
-const joinLookMs = 250;
+/** How often what is coming up is looked for. */
+const lookAgainMs = 250;
 
 /**
  * Like `withStack`, for work that takes as long as a quest: where the stack was another command's and ends under it,
