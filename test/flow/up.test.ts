@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import {
   makeTarget,
   openHolds,
@@ -11,8 +12,8 @@ import {
   until,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { faultsOf } from "./expectation.ts";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { expectClearError, faultsOf } from "./expectation.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -96,4 +97,31 @@ test("when it is gone, the list of quests says that nobody works on those that h
   expect((await list()).stderr).toMatch(
     /^nobody works on these now: .*questbus up --state \S+, and they go on\n$/,
   );
+});
+
+test("a scheduled backup that fails is told to who runs the stack, which goes on", async () => {
+  const dir = place.path("untold");
+  mkdirSync(dir);
+  writeFileSync(place.path("no-folder"), "");
+  writeFileSync(join(dir, "config.yaml"), "backup:\n  to: ../no-folder\n  every: 500ms\n");
+  const up = startQuestbus(place, ["up", "--state", dir]);
+  onTestFinished(async () => {
+    up.signal("SIGTERM");
+    await up.ended;
+  });
+  await until("it to be told", () => up.printed().stderr.includes("the backup that was due failed"));
+  expect(readFileSync(join(dir, "log/backup.log"), "utf8")).toContain("FILE_UNUSABLE");
+});
+
+test.each([
+  "backups/b-20261121T184330254Z/manifest.json",
+  "backups/segments/000000000000001.jsonl",
+  "questbus.db-wal",
+])("a database that is gone: nothing is begun anew over %s", async (kept) => {
+  const dir = place.path(`lost-${kept.length}`);
+  mkdirSync(dirname(join(dir, kept)), { recursive: true });
+  writeFileSync(join(dir, kept), "");
+  const done = await questbus(place, ["up", "--state", dir]);
+  expectClearError(done, "STATE_MISSING", 3);
+  expect(readdirSync(dir)).not.toContain("questbus.db");
 });

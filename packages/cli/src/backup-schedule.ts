@@ -1,5 +1,5 @@
 import { pause, type Time } from "@questbus/bus";
-import { newestBackupMs } from "@questbus/store/place";
+import { backupTimesMs } from "@questbus/store/place";
 import type { Settings } from "./setting.ts";
 
 /** Longest that a timer of Node holds is 24 days; a clock that was set is noticed sooner. */
@@ -9,8 +9,8 @@ const restMs = 5_000;
 
 type Schedule = {
   backups: Settings["backups"];
-  /** Makes one and forgets those beyond `keep`; one that failed is tried again. */
-  create: () => Promise<void>;
+  /** Makes one and forgets those beyond `keep`; false when it failed, and it is tried again. */
+  create: () => Promise<boolean>;
   time: Time;
   signal: AbortSignal;
 };
@@ -18,10 +18,14 @@ type Schedule = {
 /** A backup whenever one is due, until the signal: an interval after the newest, and after the stack came up. */
 export async function keepBackups({ backups, create, time, signal }: Schedule): Promise<void> {
   const { dir, everyMs } = backups;
-  const sinceMs = time.nowMs();
+  let sinceMs = time.nowMs();
   while (!signal.aborted) {
-    const waitMs = Math.max(newestBackupMs(dir), sinceMs) + everyMs - time.nowMs();
-    if (waitMs <= 0) await create();
+    const nowMs = time.nowMs();
+    // When the clock was set back, what was made at times that are yet to come would hold up the next for as long.
+    sinceMs = Math.min(sinceMs, nowMs);
+    const madeMs = backupTimesMs(dir).filter((ms) => ms <= nowMs);
+    const waitMs = Math.max(sinceMs, ...madeMs) + everyMs - nowMs;
+    if (waitMs <= 0 && (await create())) sinceMs = time.nowMs();
     await pause(time, waitMs > 0 ? Math.min(waitMs, timerMsMax) : restMs, signal);
   }
 }

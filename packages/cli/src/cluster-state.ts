@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { nodeDir } from "@questbus/bus";
 import { heldCursor, leaderCursor, positionCursor, restoreState } from "@questbus/orchestrator";
 import { QuestbusError } from "@questbus/protocol";
 import { createBackup, openStore, type StoreReader } from "@questbus/store";
 import { type Cluster, findCluster } from "./cluster.ts";
+import { hasState } from "./state-dir.ts";
 
 /** What the databases of a cluster's nodes say, and beginning anew from one of them. */
 
@@ -12,11 +13,19 @@ import { type Cluster, findCluster } from "./cluster.ts";
  * Begins a cluster anew from one node's database: the others get a copy of it, and the brokers' streams begin with what comes
  * next. The databases that were there are moved aside.
  *
- * @throws QuestbusError STATE_LOCKED while one of the nodes runs
+ * @throws QuestbusError STATE_MISSING, and STATE_LOCKED while one of the nodes runs
  */
 export async function beginFrom(stateDir: string, { nodes }: Cluster, from: string): Promise<void> {
   const dir = resolve(stateDir);
   const source = nodeDir(dir, from);
+  if (!hasState(source)) {
+    throw new QuestbusError({
+      code: "STATE_MISSING",
+      message: `${from} has no database to begin from`,
+      where: source,
+      next: "name another node: questbus doctor says how far each is",
+    });
+  }
   const store = openStore({ dir: source, mode: "write" });
   try {
     store.transact((tx) => {
@@ -60,7 +69,7 @@ export function standingOf(stateDir: string, { nodes }: Cluster): NodeStanding[]
 }
 
 function readNode<T>(dir: string, look: (store: StoreReader) => T): T | null {
-  if (!existsSync(join(dir, "questbus.db"))) return null;
+  if (!hasState(dir)) return null;
   try {
     const store = openStore({ dir, mode: "read" });
     try {

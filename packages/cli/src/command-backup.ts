@@ -13,6 +13,8 @@ import {
   openStore,
   type SetAside,
   type StoreReader,
+  setAsideLater,
+  setAsideName,
   surveyBackups,
   verifyBackup,
 } from "@questbus/store";
@@ -91,7 +93,7 @@ export async function makeBackup(
   const backup = await inGiven(to, common, () =>
     createBackup(resolve(common.state), folder, { signal: common.signal }),
   );
-  const removed = keep === undefined ? [] : forgetBackups(folder, keep);
+  const removed = keep === undefined ? [] : forgetBackups(backup, keep);
   if (common.json) printJson({ ...shown(backup), removed });
   else {
     const { name, head, database, artifacts } = backup;
@@ -243,12 +245,20 @@ export async function restoreBackup(
     }),
   );
   makeStateDir(to);
-  const { aside, setAside } = restored;
-  if (common.json) printJson({ ...restored, lastRow: timeText(restored.lastRowMs), to: resolve(to) });
+  const { aside, head } = restored;
+  // Restored from another folder: the state's own has later rows, too, and is the one that is restored from next.
+  const own =
+    options.to === undefined && options.from !== undefined
+      ? setAsideLater(await folderOf(common, undefined), head.seq, setAsideName(Date.now()))
+      : null;
+  const moved = [restored.setAside, own].filter((each) => each !== null);
+  const [setAside = null] = moved;
+  if (common.json)
+    printJson({ ...restored, setAside, lastRow: timeText(restored.lastRowMs), to: resolve(to) });
   else {
     printData(paint("green", `restored ${restoredText(restored)}`));
     if (aside) printData(`the database that was there before: ${aside}`);
-    if (setAside) printData(...setAsideLines(setAside));
+    printData(...moved.flatMap(setAsideLines));
   }
   return exitCode.ok;
 }

@@ -41,6 +41,7 @@ import { endWhenSilent } from "./heartbeat.ts";
 import { note, paintError } from "./output.ts";
 import { readSettings, sandboxPolicy } from "./setting.ts";
 import { forgetStack, recordStack, refuseRunning } from "./stack-record.ts";
+import { refuseLost } from "./state-dir.ts";
 
 /**
  * The local stack: broker, orchestrator and one agent a role, as processes of this one; of a cluster, broker and
@@ -97,14 +98,16 @@ export type StackOptions = {
   onNews?: (text: string) => void;
 };
 
-/** @throws QuestbusError SANDBOX_MISSING, STATE_LOCKED, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
+/** @throws QuestbusError SANDBOX_MISSING, STATE_LOCKED, STATE_MISSING, STATE_NEWER, BROKER_MISSING, BUS_UNAVAILABLE */
 export async function startStack(stateDir: string, options: StackOptions = {}): Promise<Stack> {
   const dir = resolve(stateDir);
   const { space = spaceDefault, onNews = () => {} } = options;
   refuseRunning(dir);
   const cluster = ensureCluster(dir, options.cluster);
+  const settings = await readSettings(dir);
+  if (!cluster) refuseLost(dir, settings.backups.dir);
   mkdirSync(join(dir, "log"), { recursive: true, mode: 0o700 });
-  const sandbox = sandboxPolicy(options.sandbox, process.env, await readSettings(dir));
+  const sandbox = sandboxPolicy(options.sandbox, process.env, settings);
   const credentials = ensureCredentials({ dir, agents: principalsOfStack });
   const supervisor = new Supervisor({ dir, space, credentials, cluster, sandbox, onNews });
   try {
@@ -389,7 +392,18 @@ class Supervisor {
   async #keepBackups(dir: string): Promise<void> {
     const { backups } = await readSettings(dir);
     const args = ["backup", "create", "--keep", `${backups.keep}`];
-    const create = (): Promise<void> => exitOf(this.#forkOn(`backup ${dir}`, programOf.cli, args, dir));
+    let fails = false;
+    const create = async (): Promise<boolean> => {
+      const child = this.#forkOn(`backup ${dir}`, programOf.cli, args, dir);
+      await exitOf(child);
+      const made = child.exitCode === 0;
+      if (!made && !fails && !this.#stopping.signal.aborted)
+        this.#onNews(
+          `the backup that was due failed, and is tried on and on: ${join(this.#dir, "log", "backup.log")} says why`,
+        );
+      fails = !made;
+      return made;
+    };
     return keepBackups({ backups, create, time: systemTime, signal: this.#stopping.signal });
   }
 

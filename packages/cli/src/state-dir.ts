@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
-import { fileInPlaceOf, makeDir } from "@questbus/store/place";
+import { fileInPlaceOf, isKept, makeDir } from "@questbus/store/place";
 
 /**
  * Makes the state directory, invisible to git: it may lie inside the very repository that a quest is about, and must
@@ -35,6 +35,20 @@ export function refuseFile(dir: string): void {
 }
 
 export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));
+
+/**
+ * A state whose database is gone is not begun anew: its log would be thrown away, its segments be set aside, and its backups
+ * taken for older ones of the new state. @throws QuestbusError STATE_MISSING
+ */
+export function refuseLost(dir: string, backups: string): void {
+  if (hasState(dir) || !(isKept(backups) || existsSync(join(dir, "questbus.db-wal")))) return;
+  throw new QuestbusError({
+    code: "STATE_MISSING",
+    message: "the database of this state is gone, and what was kept of it is here",
+    where: backups,
+    next: "bring it back: questbus backup restore; to begin anew, name another --state DIR, and another folder as backup.to if config.yaml names this one",
+  });
+}
 
 export const reportsDir = (stateDir: string): string => join(resolve(stateDir), "reports");
 

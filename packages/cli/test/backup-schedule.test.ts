@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Time } from "@questbus/bus";
@@ -17,9 +17,12 @@ beforeEach(() => {
 afterEach(() => rmSync(state, { recursive: true }));
 
 /** A clock that jumps to whatever is waited for. */
-function jumpingTime(fromMs: number): Time {
+function jumpingTime(fromMs: number): Time & { setBack(ms: number): void } {
   let nowMs = fromMs;
   return {
+    setBack(ms) {
+      nowMs -= ms;
+    },
     nowMs: () => nowMs,
     steadyMs: () => nowMs,
     soon: setImmediate,
@@ -33,21 +36,29 @@ function jumpingTime(fromMs: number): Time {
   };
 }
 
-/** Runs the schedule from a time on until it has come to the end of `tries`; a try whose word is "fails" makes none. */
-async function run(fromMs: number, tries: readonly ("made" | "fails")[]): Promise<string[]> {
-  const dir = join(state, "backups");
+/**
+ * Runs the schedule from a time on until it has come to the end of `tries`; a try whose word is "fails" makes none, and after
+ * one whose word is "set back" the clock is set back by half a day.
+ */
+async function run(
+  fromMs: number,
+  tries: readonly ("made" | "set back" | "fails")[],
+  dir = join(state, "backups"),
+): Promise<string[]> {
   const time = jumpingTime(fromMs);
   const stopping = new AbortController();
   const atMs: number[] = [];
-  const create = async (): Promise<void> => {
+  const create = async (): Promise<boolean> => {
     const word = tries[atMs.length];
     atMs.push(time.nowMs());
-    if (word === "made") {
+    if (word !== "fails") {
       const made = await createBackup(state, dir, { nowMs: time.nowMs });
       utimesSync(join(made.dir, "manifest.json"), time.nowMs() / 1_000, time.nowMs() / 1_000);
-      forgetBackups(dir, 2);
+      forgetBackups(made, 2);
     }
+    if (word === "set back") time.setBack(12 * everyMs);
     if (atMs.length === tries.length) stopping.abort();
+    return word !== "fails";
   };
   await keepBackups({ backups: { dir, everyMs, keep: 2 }, create, time, signal: stopping.signal });
   return atMs.map((ms) => new Date(ms).toISOString().slice(11, 19));
@@ -67,4 +78,19 @@ test("one an hour after the start and after each, and the newest two stay", asyn
 test("one that failed is tried again after a rest, and a stack that starts anew waits a whole interval", async () => {
   expect(await run(startMs, ["fails", "fails", "made"])).toEqual(["13:00:00", "13:00:05", "13:00:10"]);
   expect(await run(startMs + 5 * everyMs, ["made"])).toEqual(["18:00:00"]);
+});
+
+test("after the clock was set back they go on, an interval after it was", async () => {
+  expect(await run(startMs, ["made", "set back", "made", "made"])).toEqual([
+    "13:00:00",
+    "14:00:00",
+    "03:00:00",
+    "04:00:00",
+  ]);
+});
+
+test("a folder that cannot be read is tried, as one without a backup is", async () => {
+  const file = join(state, "plain-file");
+  writeFileSync(file, "");
+  expect(await run(startMs, ["fails", "fails"], file)).toEqual(["13:00:00", "13:00:05"]);
 });

@@ -77,6 +77,12 @@ describe("a cluster that begins anew from one node", () => {
     expect(readdirSync(dir).filter((name) => name.startsWith("copy-"))).toEqual([]);
   });
 
+  it("is refused from a node without a database, and none is made there", async () => {
+    await expect(beginFrom(dir, cluster, "node-3")).rejects.toMatchObject({ code: "STATE_MISSING" });
+    expect(existsSync(join(dir, "node-3", "questbus.db"))).toBe(false);
+    expect(cluster.nodes.filter((node) => existsSync(js(node)))).toEqual(cluster.nodes);
+  });
+
   it("is refused while a stack runs on it, and nothing has changed then", async () => {
     const record = { id: "x", url: "nats://127.0.0.1:1", space: "local", pid: process.pid };
     writeFileSync(join(dir, "stack.json"), JSON.stringify({ ...record, start: startTimeOf(process.pid) }));

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -17,7 +18,7 @@ import { copyDatabase, statePath } from "./database.ts";
 import { syncPath, writeDurably } from "./durable.ts";
 import { makeDir, segmentsIn, stateArtifacts } from "./place.ts";
 import { forgetSegments, lastOfSegments } from "./segment.ts";
-import { openStore, verifyJournal } from "./store.ts";
+import { verifyDatabase } from "./store.ts";
 
 /**
  * Backups: a folder of them, each a copy of the database and its manifest, beside them the artifacts (content by its hash,
@@ -46,13 +47,11 @@ export type Backup = Manifest & { dir: string };
 
 const artifactsIn = (backups: string): string => join(backups, "artifacts");
 
-const broken = (where: string, message: string): QuestbusError =>
-  new QuestbusError({
-    code: "BACKUP_BROKEN",
-    message,
-    where,
-    next: "take another one: questbus backup list",
-  });
+const broken = (
+  where: string,
+  message: string,
+  next = "take another one: questbus backup list",
+): QuestbusError => new QuestbusError({ code: "BACKUP_BROKEN", message, where, next });
 
 async function hashOfFile(path: string): Promise<string> {
   const hash = createHash("sha256");
@@ -85,9 +84,11 @@ export function copyArtifacts(
     const target = join(to, path);
     if (existsSync(target)) continue;
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-    copyFileSync(join(from, path), `${target}.new`, constants.COPYFILE_FICLONE);
-    syncPath(`${target}.new`);
-    renameSync(`${target}.new`, target);
+    // Another backup that is made meanwhile may copy the same one.
+    const fresh = `${target}.${process.pid}.new`;
+    copyFileSync(join(from, path), fresh, constants.COPYFILE_FICLONE);
+    syncPath(fresh);
+    renameSync(fresh, target);
     folders.add(dirname(target));
   }
   for (const folder of folders) syncPath(folder);
@@ -127,10 +128,25 @@ function beginBackup(backups: string, timeMs: number): string {
   return partial;
 }
 
+/** A copy that fills the disk takes the room of whoever writes there, again at each try. @throws QuestbusError DISK_FULL */
+function assertRoom(backups: string, sizeBytes: number): void {
+  const { blocks, bavail, bfree, bsize } = statfsSync(backups);
+  // The superuser may use what is reserved; some file systems do not say what they have.
+  const freeBytes = (process.getuid?.() === 0 ? bfree : bavail) * bsize;
+  if (blocks === 0 || freeBytes > sizeBytes) return;
+  const mib = (bytes: number): string => `${Math.ceil(bytes / 1_048_576)} MiB`;
+  throw new QuestbusError({
+    code: "DISK_FULL",
+    message: `there is no room for a backup: it takes ${mib(sizeBytes)}, and ${mib(freeBytes)} are free`,
+    where: backups,
+    next: "free some space, or keep fewer of them: backup.keep in config.yaml",
+  });
+}
+
 /**
  * Makes a backup of a state, also while an orchestrator writes it. One that is aborted leaves nothing.
  *
- * @throws QuestbusError STATE_MISSING, FILE_UNUSABLE, and what the copy throws
+ * @throws QuestbusError STATE_MISSING, FILE_UNUSABLE, DISK_FULL, and what the copy throws
  */
 export async function createBackup(
   stateDir: string,
@@ -139,9 +155,10 @@ export async function createBackup(
 ): Promise<Backup> {
   const timeMs = nowMs();
   const name = nameAt(timeMs);
-  statePath(stateDir);
+  const path = statePath(stateDir);
   const partial = usingFolder(backups, () => beginBackup(backups, timeMs));
   try {
+    assertRoom(backups, statSync(path).size);
     const database = join(partial, "questbus.db");
     const copied = await copyDatabase(stateDir, database, signal);
     assertChainHolds(partial);
@@ -180,20 +197,15 @@ function ofState(error: unknown, copy: string, stateDir: string): unknown {
 
 /** Where the chain ends. @throws QuestbusError AUDIT_BROKEN */
 function assertChainHolds(dir: string): Manifest["head"] {
-  const store = openStore({ dir, mode: "read" });
-  try {
-    const chain = verifyJournal(store);
-    if (chain.ok) return { seq: chain.length, hash: chain.head };
-    const [fault] = chain.faults;
-    throw new QuestbusError({
-      code: "AUDIT_BROKEN",
-      message: fault?.what ?? "the journal does not hold",
-      where: dir,
-      next: "run questbus audit verify, and restore from an earlier one: questbus backup list",
-    });
-  } finally {
-    store.close();
-  }
+  const chain = verifyDatabase(dir);
+  if (chain.ok) return { seq: chain.length, hash: chain.head };
+  const [fault] = chain.faults;
+  throw new QuestbusError({
+    code: "AUDIT_BROKEN",
+    message: fault?.what ?? "the journal does not hold",
+    where: dir,
+    next: "run questbus audit verify, and restore from an earlier one: questbus backup list",
+  });
 }
 
 /** @throws QuestbusError BACKUP_MISSING, BACKUP_BROKEN */
@@ -243,7 +255,11 @@ export function surveyBackups(backups: string): { whole: Backup[]; broken: Broke
   return { whole: whole.sort((a, b) => a.timeMs - b.timeMs), broken };
 }
 
-/** The backups of a folder that can be used, oldest first. */
+/** In the order of their rows: a clock may have been set back between two of them. */
+const inOrder = (all: readonly Backup[]): Backup[] =>
+  all.toSorted((a, b) => a.head.seq - b.head.seq || a.timeMs - b.timeMs);
+
+/** The backups of a folder that can be used. */
 const listBackups = (backups: string): Backup[] => surveyBackups(backups).whole;
 
 /**
@@ -264,12 +280,17 @@ const setAsideMs = (backups: string): number | null => {
   return timeMs === undefined ? null : Number(timeMs);
 };
 
-/** The backups that the segments of a folder may go on from, oldest first: of one that was set aside, also those that stayed above. */
+/**
+ * The backups that the segments of a folder may go on from, oldest first: of one that was set aside, also those that stayed
+ * above. Where several installations were kept, those of the one that was kept last.
+ */
 export function usableBackups(backups: string): Backup[] {
   const untilMs = setAsideMs(backups);
   const stayed =
     untilMs === null ? [] : listBackups(dirname(backups)).filter(({ timeMs }) => timeMs <= untilMs);
-  return [...stayed, ...listBackups(backups)];
+  const all = [...stayed, ...listBackups(backups)];
+  const last = all.toSorted((a, b) => a.timeMs - b.timeMs).at(-1);
+  return inOrder(all.filter(({ installation }) => installation === last?.installation));
 }
 
 /** Where the artifacts of a backup are: beside it, or, when it was set aside, where they stayed for all. */
@@ -287,18 +308,25 @@ function artifactsOf({ dir }: Backup): string {
 export async function verifyFiles(backup: Backup): Promise<{ artifacts: string; paths: string[] }> {
   const database = join(backup.dir, "questbus.db");
   const found = existsSync(database) ? await hashOfFile(database) : null;
+  const next = `move ${backup.dir} away and restore again: an older one and the segments give the same rows; or name one of questbus backup list`;
   if (found !== backup.database.sha256)
-    throw broken(database, found ? "the database is not what its manifest says" : "the database is missing");
+    throw broken(
+      database,
+      found ? "the database is not what its manifest says" : "the database is missing",
+      next,
+    );
   const listFile = join(backup.dir, "artifacts.txt");
   const list = existsSync(listFile) ? readFileSync(listFile, "utf8") : "";
   if (createHash("sha256").update(list).digest("hex") !== backup.artifacts.sha256)
-    throw broken(listFile, "the list of artifacts is not what the manifest says");
+    throw broken(listFile, "the list of artifacts is not what the manifest says", next);
   const artifacts = artifactsOf(backup);
   const paths = list.split("\n").filter((line) => line !== "");
   for (const path of paths) {
     const file = join(artifacts, path);
-    if (!existsSync(file)) throw broken(file, "an artifact is missing");
-    if ((await hashOfFile(file)) !== path.replace("/", "")) throw broken(file, "an artifact was altered");
+    const again = `put it there again, from artifacts/${path} of the state directory if it is whole there; or ${next}`;
+    if (!existsSync(file)) throw broken(file, "an artifact is missing", again);
+    if ((await hashOfFile(file)) !== path.replace("/", ""))
+      throw broken(file, "an artifact was altered", again);
   }
   return { artifacts, paths };
 }
@@ -316,14 +344,30 @@ export async function verifyBackup(backup: Backup): Promise<void> {
   throw broken(join(backup.dir, "manifest.json"), message);
 }
 
-/** Removes all but the newest `keep` backups, and the segments that the oldest one left does not need. */
-export function forgetBackups(backups: string, keep: number): string[] {
+/**
+ * Removes all but the newest `keep` backups of the installation that `made` is of, and the segments that the oldest one left
+ * does not need. What another installation has in the folder is not its to remove.
+ */
+export function forgetBackups({ dir, installation }: Backup, keep: number): string[] {
+  const backups = dirname(dir);
   const all = listBackups(backups);
-  const old = all.slice(0, Math.max(0, all.length - keep));
-  for (const { dir } of old) rmSync(dir, { recursive: true });
-  const oldest = all.at(-keep) ?? all[0];
-  if (oldest && old.length > 0) forgetSegments(segmentsIn(backups), oldest.head.seq);
+  const own = inOrder(all.filter((each) => each.installation === installation));
+  const old = own.slice(0, Math.max(0, own.length - keep));
+  for (const each of old) rmSync(each.dir, { recursive: true, force: true });
+  const [oldest] = own.slice(old.length);
+  const isAlone = own.length === all.length;
+  if (oldest && old.length > 0 && isAlone) forgetSegments(segmentsIn(backups), oldest.head.seq);
   return old.map(({ name }) => name);
+}
+
+/** Segments whose end is damaged go on with nothing. */
+function lastSeqIn(segments: string): number {
+  try {
+    return lastOfSegments(segments)?.seq ?? 0;
+  } catch (error) {
+    if (error instanceof SyntaxError) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
 }
 
 /** What a restore moved out of the way of the journal that goes on: how many backups, and whether segments. */
@@ -337,7 +381,7 @@ export function setAsideLater(backups: string, seq: number, name: string): SetAs
   const dir = join(backups, name);
   const later = listBackups(backups).filter(({ head }) => head.seq > seq);
   const segments = segmentsIn(backups);
-  const isPast = existsSync(segments) && (lastOfSegments(segments)?.seq ?? 0) > seq;
+  const isPast = existsSync(segments) && lastSeqIn(segments) > seq;
   if (later.length === 0 && !isPast) return null;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   for (const backup of later) renameSync(backup.dir, join(dir, basename(backup.dir)));

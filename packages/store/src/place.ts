@@ -6,16 +6,21 @@ export const backupsDir = (stateDir: string): string => join(stateDir, "backups"
 export const segmentsIn = (backups: string): string => join(backups, "segments");
 export const stateArtifacts = (stateDir: string): string => join(stateDir, "artifacts");
 
-/** When the newest backup was complete, whatever is in it; 0 without one. */
-export const newestBackupMs = (backups: string): number =>
-  existsSync(backups)
-    ? readdirSync(backups)
-        .filter((name) => name.startsWith("b-"))
-        .reduce((newest, name) => {
-          const found = statSync(join(backups, name, "manifest.json"), { throwIfNoEntry: false });
-          return Math.max(newest, found?.mtimeMs ?? 0);
-        }, 0)
-    : 0;
+/** When the backups of a folder were complete, whatever is in them; none where it cannot be read. */
+export function backupTimesMs(backups: string): number[] {
+  try {
+    return readdirSync(backups)
+      .filter((name) => name.startsWith("b-"))
+      .map((name) => statSync(join(backups, name, "manifest.json"), { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  } catch {
+    return [];
+  }
+}
+
+/** True when backups or segments of a journal are there. */
+export const isKept = (backups: string): boolean =>
+  backupTimesMs(backups).length > 0 ||
+  (existsSync(segmentsIn(backups)) && readdirSync(segmentsIn(backups)).length > 0);
 
 /** The file that stands where `dir`, or a folder above it, would be; null without one. */
 export function fileInPlaceOf(dir: string): string | null {

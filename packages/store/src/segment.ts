@@ -101,11 +101,15 @@ export function openSegments(dir: string, fileBytesMax: number = limit.segmentBy
   };
 }
 
-/** The last whole row of a folder of segments. */
+/** The last whole row of a folder of segments; nothing is mended, so that a folder that cannot be written is read, too. */
 export function lastOfSegments(dir: string): Head | null {
-  const segments = openSegments(dir);
-  segments.close();
-  return segments.last();
+  for (const name of filesIn(dir).toReversed()) {
+    const text = readFileSync(join(dir, name), "utf8").split("\n").at(-2);
+    if (text === undefined) continue;
+    const { seq, hash } = JSON.parse(text) as Head;
+    return { seq, hash };
+  }
+  return null;
 }
 
 /** A restore to a moment ends at the first row behind it: the last that can be had without reading on. */

@@ -103,16 +103,22 @@ function openWriter({ dir, nowMs = Date.now, installation }: Where): Store {
 function openReader({ dir }: Where): StoreReader {
   const sql = openToRead(dir);
   try {
-    const migrations = migrationsIn();
-    const version = schemaVersion(sql, migrations);
-    if (version === 0) throw stateMissing(dir, "there is no state here yet");
-    if (version < migrations.length) throw stateMissing(dir, "the state is of an older Questbus");
-    assertMigrationsHold(sql, migrations, version);
+    if (knownSchema(sql, dir) < migrationsIn().length)
+      throw stateMissing(dir, "the state is of an older Questbus");
     return readerOn(sql, dir);
   } catch (error) {
     sql.close();
     throw error;
   }
+}
+
+/** The version of a schema that this release or an earlier one made. */
+function knownSchema(sql: Sql, dir: string): number {
+  const migrations = migrationsIn();
+  const version = schemaVersion(sql, migrations);
+  if (version === 0) throw stateMissing(dir, "there is no state here yet");
+  assertMigrationsHold(sql, migrations, version);
+  return version;
 }
 
 /** A store that is gone with this process and writes to no disk: for simulations. */
@@ -258,6 +264,17 @@ function writerOn(sql: Sql, dir: string, closed: () => void = () => {}): Store {
 /** Recomputes the journal's hash chain, and names every row that is not as it was written. */
 export const verifyJournal = (store: StoreReader): Verification =>
   verifyChain(sqlUnder(store), store.installation);
+
+/** The same of a database that no store is open on, also where an earlier release wrote it: its journal is no other. */
+export function verifyDatabase(dir: string): Verification {
+  const sql = openToRead(dir);
+  try {
+    knownSchema(sql, dir);
+    return verifyChain(sql, installationOf(sql));
+  } finally {
+    sql.close();
+  }
+}
 
 /** Every projection as text, or those of one share, a row a line; equal lines mean equal projections. */
 export const projectionLines = (store: StoreReader, share?: Share): Generator<string, void> =>
