@@ -266,16 +266,6 @@ describe("restore", () => {
     expect(await json(dir, "backup", "drill")).toMatchObject({ head: { seq: rowsOf(dir) }, rowsLost: 0 });
   });
 
-  test("from another folder: the state's own is the one that is restored from next, and has nothing that was given up", async () => {
-    const dir = copied();
-    await json(dir, "backup", "create");
-    const other = place.path(`other-${copies}`);
-    cpSync(join(dir, "backups"), other, { recursive: true });
-    await json(dir, "backup", "restore", "--from", other, "--at", moments.between);
-    expect(await json(dir, "backup", "list")).toMatchObject([{ head: { seq: moments.backup } }]);
-    expect(existsSync(join(dir, "backups/segments"))).toBe(false);
-  });
-
   test("a moment before all that was kept is refused, with the earliest there is; nothing is touched", async () => {
     const dir = copied();
     const before = readdirSync(dir);

@@ -88,6 +88,8 @@ export async function makeBackup(
 ): Promise<number> {
   // One that a stack has started ends with it, and gives way to what is measured.
   process.once("disconnect", () => process.exit(exitCode.failure));
+  // Who listens to its parent is kept alive by it, and the next backup would wait for the end of this one for ever.
+  process.channel?.unref();
   setPriority(19);
   const folder = await folderOf(common, to);
   const backup = await inGiven(to, common, () =>

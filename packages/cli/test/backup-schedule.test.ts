@@ -1,3 +1,5 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,4 +95,10 @@ test("a folder that cannot be read is tried, as one without a backup is", async 
   const file = join(state, "plain-file");
   writeFileSync(file, "");
   expect(await run(startMs, ["fails", "fails"], file)).toEqual(["13:00:00", "13:00:05"]);
+});
+
+test("the process of one ends when it is made, though its stack lives: the next one waits for that", async () => {
+  const program = join(import.meta.dirname, "../src/main.ts");
+  const child = fork(program, ["backup", "create", "--state", state], { execArgv: [], silent: true });
+  expect(await once(child, "exit")).toEqual([0, null]);
 });
