@@ -19,7 +19,7 @@ export async function sweep(stateDir: string, quest: string): Promise<void> {
   await removeTrees({ dir: questDir(stateDir, quest) });
 }
 
-/** How long the agents on this machine have to end what they run for a quest that has ended. */
+/** How long the agents on this machine have to end what they run for a quest that has ended: half a second is usual. */
 export const endedMsMax = 5_000;
 
 /** Sweeps once what agents on this machine run now has ended. */
@@ -67,10 +67,13 @@ export async function watchEnded(
   const clear = (quest: string): void => {
     last = last.then(() => sweepIdle(dir, quest)).catch(() => {});
   };
-  await createClient(connection).watchEvents({}, ({ type, quest }) => {
-    if (type === "quest.ended" && quest) clear(quest);
-  });
-  for (const quest of await leftBehind(dir)) clear(quest);
+  const begin = async (): Promise<void> => {
+    await createClient(connection).watchEvents({}, ({ type, quest }) => {
+      if (type === "quest.ended" && quest) clear(quest);
+    });
+    for (const quest of await leftBehind(dir)) await sweep(dir, quest);
+  };
+  await begin().catch(() => {});
   return async () => {
     await connection.close();
     await last;

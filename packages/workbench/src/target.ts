@@ -75,7 +75,7 @@ export async function isMerged(
 /**
  * Hashes over refs, HEAD, index and working tree: equal before and after means untouched. The index counts with what
  * it says (paths, modes, blobs, flags), not with its cached file times, which the operator's own `git status` renews.
- * Ignored files are not looked at.
+ * Ignored files are not looked at, and of a file that may not be read its size and time count.
  */
 export async function targetState(repo: string): Promise<TargetState> {
   const refs = await git(repo, ["for-each-ref", "--format=%(refname) %(objectname) %(symref)"]);
@@ -185,9 +185,14 @@ async function filesHash(repo: string): Promise<string> {
 async function addFile(hash: Hash, path: string): Promise<void> {
   const found = await lstat(path).catch(() => null);
   hash.update(`\0${path}\0${found ? found.mode.toString(8) : "absent"}\0`);
-  if (found?.isSymbolicLink()) hash.update(await readlink(path));
+  if (found?.isSymbolicLink()) hash.update(await readlink(path).catch(() => "absent"));
   if (!found?.isFile()) return;
   const content = createHash("sha256");
-  for await (const chunk of createReadStream(path)) content.update(chunk as Buffer);
+  try {
+    for await (const chunk of createReadStream(path)) content.update(chunk as Buffer);
+  } catch {
+    // Another user's, or gone since: all that is seen of it.
+    content.update(`${found.size} ${found.mtimeMs}`);
+  }
   hash.update(content.digest());
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { inspectTarget, isMerged, targetState } from "../src/target.ts";
 import { commitAll, hashDir, makeTarget, refused, run, tempDir, write } from "./fixture.ts";
 
@@ -118,6 +118,28 @@ describe("targetState", () => {
     expect(await targetState(target)).not.toEqual(before);
   });
 });
+
+it.skipIf(process.getuid?.() !== 0)(
+  "targetState takes a file that it may not read for what is seen of it",
+  async () => {
+    const target = makeTarget();
+    write(target, { "data/db": "a database of another user" });
+    chmodSync(dirname(target), 0o755);
+    for (const path of [target, join(target, ".git"), join(target, "data")]) chownSync(path, 65_534, 65_534);
+    chmodSync(join(target, "data/db"), 0o600);
+    const asOther = async (): Promise<unknown> => {
+      vi.stubEnv("HOME", target);
+      process.seteuid?.(65_534);
+      return targetState(target)
+        .finally(() => process.seteuid?.(0))
+        .finally(vi.unstubAllEnvs);
+    };
+    const before = await asOther();
+    expect(await asOther()).toEqual(before);
+    write(target, { "data/db": "and more of it" });
+    expect(await asOther()).not.toEqual(before);
+  },
+);
 
 describe("isMerged", () => {
   /** A target on main, and beside it the branch `faster` that changes src/main.js and the changelog. */
