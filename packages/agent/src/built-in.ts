@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Role } from "@questbus/protocol";
+import { onDisk } from "@questbus/workbench";
 import type { Behaviour } from "./behaviour.ts";
 import { type AgentDefinition, loadDefinition, loadDefinitions } from "./definition.ts";
 
@@ -17,5 +18,12 @@ export async function loadBuiltIn(role: Role): Promise<BuiltIn> {
   const module = (await import(pathToFileURL(join(agents, role, "behaviour.ts")).href)) as {
     behaviour: Behaviour;
   };
-  return { definition, behaviour: module.behaviour };
+  const { test, fix, validate } = module.behaviour;
+  return { definition, behaviour: { test: onDisks(test), fix: onDisks(fix), validate: onDisks(validate) } };
 }
+
+/** Wherever a task writes, a full disk is the machine's, and no word on the candidate. */
+const onDisks =
+  (phase: Behaviour["test"]): Behaviour["test"] =>
+  (context) =>
+    onDisk(context.stateDir, () => phase(context));

@@ -25,6 +25,7 @@ export {
 } from "./candidate.ts";
 export { type ChangedText, changedTexts, commitMessage, textsAt } from "./changed-text.ts";
 export { type CommandOptions, type CommandRun, type CommandSetting, runCommand } from "./command.ts";
+export { onDisk } from "./disk.ts";
 export { firstFailure } from "./excerpt.ts";
 export { type Integrated, type IntegrationOrder, integrate } from "./integration.ts";
 export { underLease, type WorkLease } from "./lease.ts";

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onDisk } from "./disk.ts";
 import { startTimeOf } from "./process-group.ts";
 
 /** Held: measuring is this caller's until `release`. Or who holds it. */
@@ -20,7 +21,7 @@ export async function takeMeasurementLock(owner: string, dir: string = tmpdir())
   const path = join(dir, "questbus-measurement.lock");
   const mine: Claim = { id: randomUUID(), owner, pid: process.pid, start: startTimeOf(process.pid) ?? "" };
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-    if (await place(path, mine)) return { release: () => release(path, mine) };
+    if (await onDisk(path, () => place(path, mine))) return { release: () => release(path, mine) };
     const held = await readFile(path, "utf8").catch(absentAsNull);
     if (held === null) continue;
     if (held === unreadable) return { holder: "another user of this machine" };

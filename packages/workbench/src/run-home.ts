@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { onDisk } from "./disk.ts";
 import { startTimeOf } from "./process-group.ts";
 import { removeTree } from "./removal.ts";
 
@@ -44,9 +45,11 @@ export async function withRunHome<T>(
 ): Promise<T> {
   const [home, temporary] = [join(path, "home"), join(path, "tmp")];
   await removeTree(path);
-  // not recursive: a path that somebody else has put there is refused
-  for (const each of [path, home, temporary]) await mkdir(each, { mode: 0o700 });
-  await nameOwner(path);
+  await onDisk(path, async () => {
+    // not recursive: a path that somebody else has put there is refused
+    for (const each of [path, home, temporary]) await mkdir(each, { mode: 0o700 });
+    await nameOwner(path);
+  });
   const env = {
     HOME: home,
     TMPDIR: temporary,

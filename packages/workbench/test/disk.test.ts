@@ -7,8 +7,10 @@ import { prepareTree } from "../src/arms.ts";
 import { openArtifacts } from "../src/artifact.ts";
 import { applyPatch } from "../src/candidate.ts";
 import { runCommand } from "../src/command.ts";
+import { takeMeasurementLock } from "../src/measurement-lock.ts";
 import { observe } from "../src/observe.ts";
 import { openProcessGroups } from "../src/process-group.ts";
+import { withRunHome } from "../src/run-home.ts";
 import { runSuite } from "../src/suite.ts";
 import { checkout } from "../src/tree.ts";
 import { openWorkspace } from "../src/workspace.ts";
@@ -48,6 +50,13 @@ describe.skipIf(!possible)("on a full disk", () => {
   };
   const workspace = (target: string, name: string) =>
     openWorkspace({ dir: join(small, name), targetRoot: target, commit: run(target, "rev-parse", "HEAD") });
+
+  it("a run's HOME and the measurement lease say so, too, where that is the temporary directory's", async () => {
+    fill(0);
+    await refused("DISK_FULL", () => withRunHome(join(small, "run"), async () => {}));
+    await refused("DISK_FULL", () => takeMeasurementLock("q-00000000", small));
+    for (const name of readdirSync(small)) rmSync(join(small, name), { recursive: true });
+  });
 
   it("every step says DISK_FULL, and the target stays as it was", async () => {
     const target = makeTarget({ "small.txt": "x\n" });
