@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
   makeTarget,
@@ -10,6 +10,7 @@ import {
   startQuestbus,
   type Target,
   until,
+  watchJournal,
   writeQuest,
 } from "@questbus/testkit";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
@@ -81,6 +82,30 @@ test("a quest that was handed over has its report, like one that was run", async
     quest,
     report: stdout.trimEnd(),
   });
+});
+
+test("of a quest that ends while no agent works on it, by a breach, no trees stay", async () => {
+  const turns = { leader: "performance", workers: ["qa"], turnWithin: "1s", onBreach: "cancel" };
+  const file = writeQuest(place, { fixers: [{ turns }], guards: [], profile: "none" });
+  const submitted = await questbus(place, ["submit", file, "--state", state()]);
+  const journal = watchJournal(state());
+  try {
+    const { quest, body } = await journal.until(
+      "quest.ended",
+      (each) => each.reason.includes("breach") || each.reason.includes("broke"),
+    );
+    expect([quest, body.reason]).toEqual([
+      submitted.stdout.trim(),
+      expect.stringContaining("broke a rule of the conversation"),
+    ]);
+    const folder = place.path("state/quests", `${quest}`);
+    await until(
+      "its trees to be gone",
+      () => !existsSync(`${folder}/trees`) && !existsSync(`${folder}/arms`),
+    );
+  } finally {
+    journal.close();
+  }
 });
 
 test("when it is gone, the list of quests says that nobody works on those that have not ended", async () => {
