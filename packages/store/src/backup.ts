@@ -344,17 +344,26 @@ export async function verifyBackup(backup: Backup): Promise<void> {
   throw broken(join(backup.dir, "manifest.json"), message);
 }
 
+/** The backups that segments which a restore set aside go on from: without them nobody could have that state again. */
+function neededAside(backups: string): ReadonlySet<string> {
+  const asides = readdirSync(backups).filter((name) => setAsideMs(name) !== null);
+  const dirs = asides.map((name) => join(backups, name)).filter((dir) => existsSync(segmentsIn(dir)));
+  return new Set(dirs.flatMap((dir) => usableBackups(dir).at(-1)?.dir ?? []));
+}
+
 /**
  * Removes all but the newest `keep` backups of the installation that `made` is of, and the segments that the oldest one left
- * does not need. What another installation has in the folder is not its to remove.
+ * does not need. What another installation has in the folder is not its to remove, and what was set aside stays whole.
  */
 export function forgetBackups({ dir, installation }: Backup, keep: number): string[] {
   const backups = dirname(dir);
   const all = listBackups(backups);
   const own = inOrder(all.filter((each) => each.installation === installation));
-  const old = own.slice(0, Math.max(0, own.length - keep));
+  const beyond = Math.max(0, own.length - keep);
+  const needed = neededAside(backups);
+  const old = own.slice(0, beyond).filter((each) => !needed.has(each.dir));
   for (const each of old) rmSync(each.dir, { recursive: true, force: true });
-  const [oldest] = own.slice(old.length);
+  const oldest = own[beyond];
   const isAlone = own.length === all.length;
   if (oldest && old.length > 0 && isAlone) forgetSegments(segmentsIn(backups), oldest.head.seq);
   return old.map(({ name }) => name);

@@ -10,6 +10,7 @@ import {
   openStore,
   segmentsIn,
   setAsideLater,
+  setAsideName,
   usableBackups,
   verifyBackup,
 } from "../src/index.ts";
@@ -90,6 +91,17 @@ describe("of all but the newest", () => {
     expect(left).toEqual(expect.arrayContaining([other.name, name]));
     expect(readdirSync(segmentsIn(backups))).toHaveLength(20);
     expect(usableBackups(backups).map((each) => each.head.seq)).toEqual([3, 3]);
+  });
+
+  test("the one that segments which were set aside go on from stays", async () => {
+    const base = await madeAt(1);
+    append(5);
+    writeSegments();
+    const aside = setAsideLater(backups, base.head.seq, setAsideName(2 * 3_600_000));
+    const old = await madeAt(3);
+    append(1);
+    expect(forgetBackups(await madeAt(4), 1)).toEqual([old.name]);
+    expect(usableBackups(aside?.dir ?? "").map(({ name }) => name)).toEqual([base.name]);
   });
 
   test("what a clock that was set back made last is the newest, and the segments go on from each that stays", async () => {
