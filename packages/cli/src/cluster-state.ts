@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { nodeDir } from "@questbus/bus";
 import { heldCursor, leaderCursor, positionCursor, restoreState } from "@questbus/orchestrator";
-import { QuestbusError } from "@questbus/protocol";
+import { type Fault, QuestbusError } from "@questbus/protocol";
 import { createBackup, openStore, type StoreReader } from "@questbus/store";
 import { type Cluster, findCluster } from "./cluster.ts";
 import { hasState } from "./state-dir.ts";
@@ -49,10 +49,18 @@ export async function beginFrom(stateDir: string, { nodes }: Cluster, from: stri
 
 export type NodeStanding = { node: string; seq: number; epoch: number; leads: boolean };
 
-/** What each node's own state says: how far it is, and who began to lead last. Nodes without a state are left out. */
-export function standingOf(stateDir: string, { nodes }: Cluster): NodeStanding[] {
+/**
+ * What each node's own state says: how far it is, and who began to lead last. Nodes without a state are left out, and those
+ * whose state cannot be read: the others go on without them.
+ */
+export function standingOf(
+  stateDir: string,
+  { nodes }: Cluster,
+  onDamage: (node: string, fault: Fault) => void = () => {},
+): NodeStanding[] {
   const read = nodes.flatMap((node) => {
-    const found = readNode(nodeDir(resolve(stateDir), node), (store) => {
+    const tell = (fault: Fault): void => onDamage(node, fault);
+    const found = readNode(nodeDir(resolve(stateDir), node), tell, (store) => {
       const [row] = store.readJournal({ afterSeq: store.getCursor(leaderCursor) - 1, limit: 1 });
       return { seq: store.head().seq, began: row?.type === "leader.began" ? row.body : null };
     });
@@ -68,7 +76,7 @@ export function standingOf(stateDir: string, { nodes }: Cluster): NodeStanding[]
   }));
 }
 
-function readNode<T>(dir: string, look: (store: StoreReader) => T): T | null {
+function readNode<T>(dir: string, tell: (fault: Fault) => void, look: (store: StoreReader) => T): T | null {
   if (!hasState(dir)) return null;
   try {
     const store = openStore({ dir, mode: "read" });
@@ -78,18 +86,21 @@ function readNode<T>(dir: string, look: (store: StoreReader) => T): T | null {
       store.close();
     }
   } catch (error) {
-    if (error instanceof QuestbusError && error.code === "STATE_MISSING") return null;
-    throw error;
+    if (!(error instanceof QuestbusError)) throw error;
+    if (error.code !== "STATE_MISSING") tell(error.faults[0] as Fault);
+    return null;
   }
 }
 
-/** Where the database of a state directory is read: in a cluster, that of the node that leads. */
+/** Where the database of a state directory is read: in a cluster, that of the node that leads, else of the one that has most rows. */
 export function storeDirOf(stateDir: string): string {
   const dir = resolve(stateDir);
   const cluster = findCluster(dir);
   if (!cluster) return dir;
   const standing = standingOf(dir, cluster);
-  return nodeDir(dir, standing.find(({ leads }) => leads)?.node ?? (cluster.nodes[0] as string));
+  const most = standing.toSorted((a, b) => b.seq - a.seq)[0];
+  const read = standing.find(({ leads }) => leads) ?? most;
+  return nodeDir(dir, read?.node ?? (cluster.nodes[0] as string));
 }
 
 /** In words: who leads, and how far the others are behind. */
@@ -98,5 +109,8 @@ export function standingText(standing: readonly NodeStanding[], isRunning: boole
   const headSeq = Math.max(0, ...standing.map(({ seq }) => seq));
   const others = standing.filter(({ leads }) => !leads);
   const behind = others.map(({ node, seq }) => `${node} ${headSeq - seq} rows behind`).join(", ");
-  return `${leader ? `${leader.node} ${isRunning ? "leads" : "led last"} (epoch ${leader.epoch})` : "nobody led yet"}; ${behind}`;
+  const led = leader
+    ? `${leader.node} ${isRunning ? "leads" : "led last"} (epoch ${leader.epoch})`
+    : "nobody led yet";
+  return [led, ...(behind ? [behind] : [])].join("; ");
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent/definition";
 import { findBroker, givenBroker } from "@questbus/bus";
 import { exitCode, type Fault, faultsOf, plural, QuestbusError, roles } from "@questbus/protocol";
@@ -72,11 +72,14 @@ async function clusterChecks(stateDir: string): Promise<Check[]> {
   const cluster = findCluster(stateDir);
   if (!cluster) return [];
   const { standingOf, standingText } = await import("./cluster-state.ts");
-  return [
-    checked("cluster", () =>
-      standingText(standingOf(stateDir, cluster), findStack(resolve(stateDir)) !== null),
+  const damaged: string[] = [];
+  const standing = standingOf(stateDir, cluster, (node, { message }) =>
+    damaged.push(
+      `${node}: ${message}; its backups bring it back: questbus backup restore --state ${join(stateDir, node)}`,
     ),
-  ];
+  );
+  const found = [standingText(standing, findStack(resolve(stateDir)) !== null), ...damaged].join("; ");
+  return [{ name: "cluster", ok: damaged.length === 0, found }];
 }
 
 /** `questbus doctor`: what a run needs, and whether it is there. */

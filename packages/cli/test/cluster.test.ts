@@ -6,7 +6,7 @@ import { openStore, type Store } from "@questbus/store";
 import { startTimeOf } from "@questbus/workbench";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Cluster, ensureCluster } from "../src/cluster.ts";
-import { beginFrom } from "../src/cluster-state.ts";
+import { beginFrom, standingOf, storeDirOf } from "../src/cluster-state.ts";
 import { up } from "../src/command-up.ts";
 
 let dir: string;
@@ -56,6 +56,16 @@ it("no single orchestrator is started on a node: what it did there, the others w
       }),
     );
   expect(ensureCluster(join(dir, "elsewhere"), undefined)).toBeNull();
+});
+
+it("is read from another node where one's database is damaged, which is told", () => {
+  expect(storeDirOf(dir)).toBe(join(dir, "node-1"));
+  writeFileSync(join(dir, "node-1", "questbus.db"), "XXXX", { flag: "r+" });
+  const told: string[] = [];
+  const standing = standingOf(dir, cluster, (node, { code }) => told.push(`${node} ${code}`));
+  expect(standing).toMatchObject([{ node: "node-2", seq: 1 }]);
+  expect(told).toEqual(["node-1 STATE_BROKEN"]);
+  expect(storeDirOf(dir)).toBe(join(dir, "node-2"));
 });
 
 describe("a cluster that begins anew from one node", () => {
