@@ -24,7 +24,7 @@ import { stateOption } from "./explain/words.ts";
 import { ago, paint, printData, printJson, table } from "./output.ts";
 import { readSettings } from "./setting.ts";
 import { refuseRunning } from "./stack-record.ts";
-import { hasState, makeStateDir, refuseFile } from "./state-dir.ts";
+import { hasState, makeStateDir, refuseFile, refuseReadOnly } from "./state-dir.ts";
 
 /** The folder that was named, or the one of the settings. */
 async function folderOf(common: Common, named: string | undefined): Promise<string> {
@@ -239,6 +239,7 @@ export async function restoreBackup(
 ): Promise<number> {
   const to = options.to === undefined ? common.state : options.to;
   if (options.to !== undefined) assertEmpty(resolve(to));
+  refuseReadOnly(resolve(to));
   refuseRunning(resolve(to));
   const wanted = await wantedOf(named, options, common);
   const restored = await inGiven(options.from, common, () =>
@@ -290,11 +291,16 @@ export async function drillBackup(options: RestoreOptions, common: Common): Prom
     const done = await inGiven(options.from, common, async () =>
       drill(await wantedOf(undefined, options, common), live),
     );
-    if (common.json) printJson({ ok: true, ...done, lastRow: timeText(done.lastRowMs) });
+    const unknown = live ? {} : { rowsLost: null, rpoMs: null };
+    if (common.json) printJson({ ok: true, ...done, ...unknown, lastRow: timeText(done.lastRowMs) });
     else {
+      const rows = `${plural(done.rowsLost, "row")} ${options.at === undefined ? "committed and not kept yet" : "committed after that moment"}`;
+      const lost = live
+        ? `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${rows})`
+        : "RPO unknown (no live state that can be read)";
       printData(paint("green", `restored elsewhere and verified: ${restoredText(done)}`));
       printData(
-        `RPO ${(done.rpoMs / 1_000).toFixed(2)} s (${plural(done.rowsLost, "row")} ${options.at === undefined ? "committed and not kept yet" : "committed after that moment"}), RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${plural(done.verdicts, "verdict")})`,
+        `${lost}, RTO ${(done.restoreMs / 1_000).toFixed(2)} s, verified in ${(done.verifyMs / 1_000).toFixed(2)} s (${plural(done.verdicts, "verdict")})`,
       );
     }
     return exitCode.ok;

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { QuestbusError } from "@questbus/protocol";
 import { fileInPlaceOf, isKept, makeDir } from "@questbus/store/place";
@@ -10,6 +10,7 @@ import { fileInPlaceOf, isKept, makeDir } from "@questbus/store/place";
 export function makeStateDir(stateDir: string): string {
   const dir = resolve(stateDir);
   refuseFile(dir);
+  refuseReadOnly(dir);
   try {
     makeDir(dir);
     const ignore = join(dir, ".gitignore");
@@ -32,6 +33,15 @@ const unusable = (dir: string, why: string): QuestbusError =>
 export function refuseFile(dir: string): void {
   const file = fileInPlaceOf(dir);
   if (file) throw unusable(dir, `${file} is a file`);
+}
+
+/** One that is there, and must not be written. @throws QuestbusError STATE_UNUSABLE */
+export function refuseReadOnly(dir: string): void {
+  try {
+    if (existsSync(dir)) accessSync(dir, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unusable(dir, error instanceof Error ? error.message : String(error));
+  }
 }
 
 export const hasState = (dir: string): boolean => existsSync(join(dir, "questbus.db"));
