@@ -20,7 +20,7 @@ import { heldCursor } from "./standby/cursor.ts";
  *
  * - A1: a row is in a segment, and that on the disk, `archiveEveryMs` after its commit plus the time to write it.
  * - A2: a checkpoint is signed only while the journal still holds what the last one signed.
- * - A3: segments of another journal are set aside, never continued.
+ * - A3: segments of another journal, and those whose end cannot be read, are set aside, never continued.
  */
 export type ArchivePlace = {
   stateDir: string;
@@ -73,12 +73,22 @@ const hashAt = (store: StoreReader, seq: number): string | null =>
   store.readJournal({ afterSeq: seq - 1, limit: 1 }).find((row) => row.seq === seq)?.hash ?? null;
 
 function openOwnSegments(store: StoreReader, dir: string, nowMs: () => number): Segments {
-  const segments = openSegments(dir);
-  const last = segments.last();
-  if (!last || hashAt(store, last.seq) === last.hash) return segments;
-  segments.close();
+  const segments = openedSegments(dir);
+  const last = segments?.last();
+  if (segments && (!last || hashAt(store, last.seq) === last.hash)) return segments;
+  segments?.close();
   renameSync(dir, `${dir}-until-${nowMs()}`);
   return openSegments(dir);
+}
+
+/** Null when their last line is damaged: what comes after it could not be restored. */
+function openedSegments(dir: string): Segments | null {
+  try {
+    return openSegments(dir);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 class Signing {

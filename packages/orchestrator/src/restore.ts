@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
 } from "node:fs";
@@ -216,6 +217,9 @@ async function replaceState(
   const fresh = join(dir, `.${mark}`);
   const aside = join(dir, mark);
   try {
+    // Of restores that were killed: whoever holds the lock is alone.
+    for (const name of readdirSync(dir).filter((each) => /^\.before-restore-\d+$/.test(each)))
+      rmSync(join(dir, name), { recursive: true, force: true });
     const restored = await restoreInto(wanted, fresh);
     const { seq } = restored.head;
     const old = replaced.filter((name) => existsSync(join(dir, name)));

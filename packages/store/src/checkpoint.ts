@@ -7,19 +7,10 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { limit, QuestbusError } from "@questbus/protocol";
-import { writeDurably } from "./durable.ts";
+import { syncPath, writeDurably } from "./durable.ts";
 import type { Head } from "./journal.ts";
 import { makeDir } from "./place.ts";
 
@@ -57,10 +48,11 @@ function ensureKey(path: string): KeyObject {
   if (!existsSync(path)) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const { privateKey } = generateKeyPairSync("ed25519");
-    const fresh = `${path}.${process.pid}.new`;
-    writeFileSync(fresh, privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+    const fresh = `${path}.${process.pid}`;
+    writeDurably(fresh, privateKey.export({ format: "pem", type: "pkcs8" }).toString());
     try {
       linkSync(fresh, path);
+      syncPath(dirname(path));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     } finally {
@@ -98,7 +90,10 @@ export function storeCheckpoint(dirs: readonly string[], signer: Signer, head: H
   for (const dir of dirs) {
     makeDir(dir);
     const keyFile = join(dir, "verifier-key");
-    if (!existsSync(keyFile)) writeDurably(keyFile, `${signer.verifierKey}\n`);
+    // Where the key was lost, as with a disk, what the one before signed is still checked with its own line.
+    const known = verifierKeyIn(dir)?.split("\n") ?? [];
+    if (!known.includes(signer.verifierKey))
+      writeDurably(keyFile, `${[...known, signer.verifierKey].join("\n")}\n`);
     writeDurably(join(dir, `${String(head.seq).padStart(15, "0")}.checkpoint`), note);
     for (const name of notesIn(dir).slice(0, -limit.checkpointsMax)) rmSync(join(dir, name));
   }
@@ -135,34 +130,39 @@ function opened(note: string, name: string, key: KeyObject): Head | null {
   return signed ? { seq: Number(seq), hash: Buffer.from(hash ?? "", "base64").toString("hex") } : null;
 }
 
-/** The key that the notes of a folder are checked with, as their maker left it there. */
+/** What the notes of a folder are checked with, as their makers left it there: a line for each key. */
 export const verifierKeyIn = (dir: string): string | null =>
   existsSync(join(dir, "verifier-key")) ? readFileSync(join(dir, "verifier-key"), "utf8").trim() : null;
 
 /**
- * The checkpoints of a folder, oldest first; `unsigned` names the files that the key did not sign.
+ * The checkpoints of a folder, oldest first; `unsigned` names the files that no key of the lines signed.
  *
- * @throws QuestbusError USAGE when the key is none of this installation
+ * @throws QuestbusError USAGE when no line is a key of this installation
  */
 export function readCheckpoints(
   dir: string,
-  verifierKey: string,
+  verifierKeys: string,
   installation: string,
 ): { signed: Checkpoint[]; unsigned: string[] } {
-  const found = publicKeyOf(verifierKey);
-  if (found?.name !== originOf(installation)) {
+  const name = originOf(installation);
+  const keys = verifierKeys
+    .split("\n")
+    .map(publicKeyOf)
+    .filter((key) => key?.name === name);
+  if (keys.length === 0) {
     throw new QuestbusError({
       code: "USAGE",
-      message: `the key does not sign checkpoints of ${originOf(installation)}`,
+      message: `the key does not sign checkpoints of ${name}`,
       where: dir,
       next: "give the line of the file verifier-key that was kept with the checkpoints of this state",
     });
   }
   const signed: Checkpoint[] = [];
   const unsigned: string[] = [];
-  for (const name of notesIn(dir)) {
-    const file = join(dir, name);
-    const head = opened(readFileSync(file, "utf8"), found.name, found.key);
+  for (const each of notesIn(dir)) {
+    const file = join(dir, each);
+    const note = readFileSync(file, "utf8");
+    const [head] = keys.flatMap((found) => (found && opened(note, name, found.key)) ?? []);
     if (head) signed.push({ ...head, file });
     else unsigned.push(file);
   }
