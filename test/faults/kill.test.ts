@@ -17,7 +17,7 @@ import {
   watchJournal,
   writeQuest,
 } from "@questbus/testkit";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
@@ -293,8 +293,12 @@ describe("kill -9 of the command line: every process ends, and a second run take
   });
 });
 
-describe("an agent that hangs", () => {
-  test("loses its lease, drops its work when it comes back, and does it again; one that stays away is replaced", async () => {
+/** Each waits for most of its time, for a lease that runs out or for processes to end: so they wait together. */
+describe.concurrent("a run of its own", () => {
+  test("an agent that hangs loses its lease, drops its work when it comes back, and does it again; one that stays away is replaced", async ({
+    expect,
+    onTestFinished,
+  }) => {
     const bench = openBench("hang");
     onTestFinished(() => closeBench(bench));
     const { holds, journal, state } = bench;
@@ -326,6 +330,30 @@ describe("an agent that hangs", () => {
     holds.lift("run-performance");
     await expectAccepted(bench, running, stand);
   });
+
+  test("Ctrl-C ends with 130 and every process, and so does SIGTERM; the next run takes the quest up", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const bench = openBench("interrupt");
+    onTestFinished(() => closeBench(bench));
+    const { holds, place } = bench;
+    const stand = bench.target.stand();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      holds.set("run-performance");
+      const running = bench.start();
+      await holds.reached("run-performance");
+      running.signal(signal);
+      const { exit, stdout } = await running.ended;
+      expect(exit).toBe(130);
+      expect(stdout).toBe("");
+      expect(processesOf(place.dir)).toEqual([]);
+      expectUntouched(bench);
+    }
+    holds.lift("run-performance");
+    await expectAccepted(bench, bench.start(), stand);
+    expect(bench.journal.of("quest.submitted")).toHaveLength(1);
+  });
 });
 
 /** The processes that stand at a point now. */
@@ -333,27 +361,3 @@ const runsOf = ({ place }: Bench, point: string): number[] =>
   processesOf(place.path("holds"))
     .filter(({ command }) => command.includes(` ${point} `))
     .map(({ pid }) => pid);
-
-describe("Ctrl-C", () => {
-  test.each(["SIGINT", "SIGTERM"] as const)(
-    "%s ends with 130 and every process; a second run takes the quest up",
-    async (signal) => {
-      const bench = openBench(`interrupt-${signal.toLowerCase()}`);
-      onTestFinished(() => closeBench(bench));
-      const { holds, place } = bench;
-      const stand = bench.target.stand();
-      holds.set("run-performance");
-      const first = bench.start();
-      await holds.reached("run-performance");
-      first.signal(signal);
-      const { exit, stdout } = await first.ended;
-      expect(exit).toBe(130);
-      expect(stdout).toBe("");
-      expect(processesOf(place.dir)).toEqual([]);
-      expectUntouched(bench);
-      holds.lift("run-performance");
-      await expectAccepted(bench, bench.start(), stand);
-      expect(bench.journal.of("quest.submitted")).toHaveLength(1);
-    },
-  );
-});
