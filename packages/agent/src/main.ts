@@ -1,12 +1,18 @@
 import { createHash, randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import { connectBus, createClient, credentialPath } from "@questbus/bus";
-import { faultsOf, limit, redactLine, role as roleSchema, sandboxPolicies } from "@questbus/protocol";
+import {
+  faultsOf,
+  limit,
+  linesTo,
+  redactLine,
+  role as roleSchema,
+  sandboxPolicies,
+} from "@questbus/protocol";
 import { openSandbox } from "@questbus/workbench";
 import { pino } from "pino";
 import { z } from "zod";
 import { loadBuiltIn } from "./built-in.ts";
-import { linesTo } from "./log-line.ts";
 import { runSession } from "./session.ts";
 
 /** One agent's process: `main.ts --role ROLE --name NAME --state DIR --url NATS_URL --space NAME --sandbox POLICY`. */

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureCredentials } from "@questbus/bus";
+import { linesTo } from "@questbus/protocol";
 import { pino } from "pino";
 import { expect, it } from "vitest";
-import { linesTo } from "../src/log-line.ts";
 
 it("an agent whose parent ended while it loaded its code ends, too", async () => {
   let connections = 0;

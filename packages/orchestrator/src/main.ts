@@ -30,13 +30,13 @@ const url = new Promise<string>((done) => {
 });
 // Its thread loads code, most of a start, while this one does.
 const archive = startArchive();
-const [{ pino }, { redactLine }, { run }] = await Promise.all([
+const [{ pino }, { linesTo, redactLine }, { run }] = await Promise.all([
   import("pino"),
   import("@questbus/protocol"),
   import("./orchestrator-process.ts"),
 ]);
 const log = pino(
   { name: "orchestrator", level: process.env.QUESTBUS_LOG ?? "info", hooks: { streamWrite: redactLine } },
-  pino.destination({ dest: 2, sync: true }),
+  linesTo(2),
 );
 await run({ ...values, url, archive, log, leaving });

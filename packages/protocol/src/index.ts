@@ -21,6 +21,7 @@ export * from "./identity.ts";
 export * from "./injection.ts";
 export * from "./journal.ts";
 export * from "./limit.ts";
+export * from "./log-line.ts";
 export * from "./measure.ts";
 export * from "./memory.ts";
 export * from "./patch.ts";
