@@ -118,7 +118,12 @@ function decide(
   verb: "grant" | "deny",
   said: { reason?: string },
 ): Promise<number> {
-  const options = { stateDir: common.state, running: "any", signal: common.signal, agents: false } as const;
+  const options = {
+    stateDir: common.state,
+    running: "stored",
+    signal: common.signal,
+    agents: false,
+  } as const;
   return withStack(options, async (session) => {
     storedApproval(session.store, approval);
     const operator = await session.clientAs("operator");

@@ -107,7 +107,7 @@ export async function addMemory(
   common: Common,
 ): Promise<number> {
   const project = isShared(kind) ? {} : { project: await targetRoot(resolve(repo)) };
-  return asOperator(common, async (operator) => {
+  return asOperator(common, "any", async (operator) => {
     const answer = (await operator.request("remember", { kind, text, tags, ...project })) as RememberAnswer;
     if (common.json) printJson(answer);
     else printData(answer.isNew ? answer.memory : `${answer.memory} says so already`);
@@ -119,7 +119,7 @@ export async function addMemory(
 
 /** `questbus memory forget ID...`: every id has to be there before the first is forgotten. */
 export function forgetMemories(ids: readonly string[], reason: string, common: Common): Promise<number> {
-  return asOperator(common, async (operator, store) => {
+  return asOperator(common, "stored", async (operator, store) => {
     for (const id of ids) memoryThere(store.getMemory(memorySeqOf(id)), id);
     for (const memory of ids) {
       const answer = await operator.request("forget", { memory, reason });
@@ -133,8 +133,9 @@ export function forgetMemories(ids: readonly string[], reason: string, common: C
 /** Where nothing runs, the orchestrator is started alone: no agent takes anything up meanwhile. */
 const asOperator = (
   { state, signal }: Common,
+  running: "stored" | "any",
   work: (operator: BusClient, store: StoreReader) => Promise<number>,
 ): Promise<number> =>
-  withStack({ stateDir: state, running: "any", signal, agents: false }, async (session) =>
+  withStack({ stateDir: state, running, signal, agents: false }, async (session) =>
     work(await session.clientAs("operator"), session.store),
   );

@@ -33,13 +33,17 @@ export const pauseScope = (scope: PauseScope, why: string, common: Common): Prom
 export const resumeScope = (scope: PauseScope, common: Common): Promise<number> =>
   send(common, "resume", { scope });
 
-/** Where nothing runs, the orchestrator is started alone: no agent takes anything up meanwhile. */
+/**
+ * Where nothing runs, the orchestrator is started alone: no agent takes anything up meanwhile. Only a pause of more than a
+ * quest may come before everything else.
+ */
 async function send(
   common: Common,
   verb: "pause" | "resume",
   data: { scope: PauseScope; why?: string },
 ): Promise<number> {
-  const options = { stateDir: common.state, running: "any", signal: common.signal, agents: false } as const;
+  const running = verb === "pause" && !data.scope.startsWith("q-") ? "any" : "stored";
+  const options = { stateDir: common.state, running, signal: common.signal, agents: false } as const;
   return withStack(options, async (session) => {
     const operator = await session.clientAs("operator");
     const answer = (await operator.request(verb, data as { scope: PauseScope; why: string })) as PauseAnswer;

@@ -183,7 +183,7 @@ export async function ruleOn(
   const id = randomUUID();
   const options = {
     stateDir: common.state,
-    running: "any",
+    running: "stored",
     signal: common.signal,
     sandbox: common.sandbox,
   } as const;
@@ -224,7 +224,7 @@ async function followRuling(
 /** `questbus cancel QUEST`: when it says so, none of the quest's commands runs on this machine any more. */
 export async function cancelQuest(quest: string, reason: string, common: Common): Promise<number> {
   return withStack(
-    { stateDir: common.state, running: "any", signal: common.signal, sandbox: common.sandbox },
+    { stateDir: common.state, running: "stored", signal: common.signal, sandbox: common.sandbox },
     async (session) => {
       const operator = await session.clientAs("operator");
       const options = { store: session.store, stateDir: common.state };

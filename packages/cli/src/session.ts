@@ -14,7 +14,7 @@ import { storeDirOf } from "./cluster-state.ts";
 import { note, paintError } from "./output.ts";
 import type { Stack } from "./stack.ts";
 import { findStack, notRunning, type StackAddress } from "./stack-record.ts";
-import { makeStateDir, refuseFile } from "./state-dir.ts";
+import { hasState, makeStateDir, refuseFile } from "./state-dir.ts";
 
 /** A command's way to the stack of a state directory: a client for each role it speaks as, and the store to read. */
 export type StackSession = {
@@ -26,14 +26,14 @@ export type StackSession = {
 
 /**
  * Runs `work` against the running stack; where there is none, against one of its own that ends with it, or, with
- * `running: "required"`, not at all.
+ * `running: "required"`, not at all. `stored` is for work on what is there already: it makes no state.
  *
- * @throws QuestbusError NOT_RUNNING, and what starting a stack throws
+ * @throws QuestbusError NOT_RUNNING, STATE_MISSING, and what starting a stack throws
  */
 export async function withStack<T>(
   options: {
     stateDir: string;
-    running: "required" | "any";
+    running: "required" | "stored" | "any";
     signal: AbortSignal;
     onStart?: (broker: string) => void;
     /** False: a stack that is started here has none, so that no work begins on it. */
@@ -46,6 +46,7 @@ export async function withStack<T>(
   refuseFile(stateDir);
   const found = findStack(stateDir);
   if (!found && options.running === "required") throw notRunning(options.stateDir);
+  if (!found && options.running === "stored") refuseNoState(stateDir);
   const { own, address } = found ? { own: null, address: found } : await startOrJoin(stateDir, options);
   if (own) options.onStart?.(own.broker);
   const connections: BusConnection[] = [];
@@ -75,6 +76,12 @@ export async function withStack<T>(
     await Promise.all(connections.map((connection) => connection.close()));
     await own?.stop();
   }
+}
+
+/** One of an older release is there: a stack brings it up to date. @throws QuestbusError STATE_MISSING */
+function refuseNoState(stateDir: string): void {
+  const dir = storeDirOf(stateDir);
+  if (!hasState(dir)) openStore({ dir, mode: "read" }).close();
 }
 
 /** Connects; the broker of a stack that is there was killed at worst, and is back in a moment. */

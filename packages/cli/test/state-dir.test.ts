@@ -1,7 +1,11 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { denyApproval, grantApproval } from "../src/command-approval.ts";
+import { forgetMemories } from "../src/command-memory.ts";
+import { pauseScope, resumeScope } from "../src/command-pause.ts";
+import { type Common, cancelQuest, ruleOn } from "../src/command-run.ts";
 import { makeStateDir, refuseReadOnly } from "../src/state-dir.ts";
 
 // The superuser may write anywhere.
@@ -12,4 +16,22 @@ test.skipIf(process.getuid?.() === 0)("a state directory that must not be writte
   chmodSync(dir, 0o500);
   for (const refuse of [makeStateDir, refuseReadOnly])
     expect(() => refuse(dir)).toThrow(expect.objectContaining({ code: "STATE_UNUSABLE" }));
+});
+
+const ruling = { decision: "revert", reason: "x", guidance: null } as const;
+test.each<[string, (common: Common) => Promise<number>]>([
+  ["cancel", (common) => cancelQuest("q-aaaaaaaa", "x", common)],
+  ["rule", (common) => ruleOn("e-aaaaaaaa", ruling, common)],
+  ["pause of a quest", (common) => pauseScope("q-aaaaaaaa", "x", common)],
+  ["resume", (common) => resumeScope("all", common)],
+  ["approvals grant", (common) => grantApproval("p-aaaaaaaa", undefined, common)],
+  ["approvals deny", (common) => denyApproval("p-aaaaaaaa", "x", common)],
+  ["memory forget", (common) => forgetMemories(["m-1"], "x", common)],
+])("%s is about what is stored: where nothing is, it makes no state", async (_, command) => {
+  const above = mkdtempSync(join(tmpdir(), "questbus-state-"));
+  onTestFinished(() => rmSync(above, { recursive: true }));
+  const state = join(above, "state");
+  const done = command({ state, json: true, signal: new AbortController().signal });
+  await expect(done).rejects.toMatchObject({ code: "STATE_MISSING" });
+  expect(existsSync(state)).toBe(false);
 });
