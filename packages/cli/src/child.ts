@@ -39,8 +39,8 @@ export async function endChild(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** What an orchestrator's process says: that it is ready, that it leads, or why it cannot go on. */
-export type Said = { ready?: true; leads?: number; faults?: Fault[] };
+/** What an orchestrator's process says: that it is ready, that it leads, why it cannot go on, or what its archive cannot do. */
+export type Said = { ready?: true; leads?: number; faults?: Fault[]; archive?: string };
 
 /** Waits for the word `ready`; a child that cannot start says why. */
 export async function untilReady(child: ChildProcess, log: string): Promise<void> {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { loadDefinition } from "@questbus/agent/definition";
-import { findBroker, givenBroker } from "@questbus/bus";
+import { findBroker, givenBroker, nodeDir } from "@questbus/bus";
 import { exitCode, type Fault, faultsOf, plural, QuestbusError, roles } from "@questbus/protocol";
 import { describeMachine, readMachine, unfitReasons } from "@questbus/workbench/machine";
 import { openSandbox } from "@questbus/workbench/sandbox";
@@ -67,6 +67,16 @@ async function stateChecks(stateDir: string): Promise<Check[]> {
   }
 }
 
+/** Whether checkpoints can be signed, of each node of a cluster. */
+async function keyChecks(stateDir: string): Promise<Check[]> {
+  const { signerFault } = await import("@questbus/store");
+  const dir = resolve(stateDir);
+  const dirs = findCluster(dir)?.nodes.map((node) => nodeDir(dir, node)) ?? [dir];
+  return dirs
+    .flatMap((each) => signerFault(each) ?? [])
+    .map(({ message, next }) => ({ name: "checkpoint key", ok: false, found: `${message}; ${next}` }));
+}
+
 /** Of a cluster: who leads, and how far behind the others are. */
 async function clusterChecks(stateDir: string): Promise<Check[]> {
   const cluster = findCluster(stateDir);
@@ -94,6 +104,7 @@ export async function doctor(common: Common): Promise<number> {
     checked("broker", () => givenBroker(process.env) ?? findBroker(process.env).path),
     checked("state directory", () => writable(common.state)),
     ...(await stateChecks(common.state)),
+    ...(await keyChecks(common.state)),
     checked("role agents", () => roles.map((role) => loadDefinition(agents, role).name).join(", ")),
     checked("sandbox", () => openSandbox({ policy, hidden: [] }).level),
     { name: "machine", ok: unfitReasons(machine).length === 0, found: describeMachine(machine) },

@@ -28,6 +28,7 @@ import {
   journalRows,
   readCheckpoints,
   type StoreReader,
+  signerFault,
   verifierKeyIn,
   verifyJournal,
 } from "@questbus/store";
@@ -59,6 +60,8 @@ import { openWithheld, withheldText, withheldWord } from "./withheld.ts";
 export async function showStatus(quest: string | undefined, common: Common): Promise<number> {
   const held = common.json ? [] : await heldProgress(common.state);
   return withStore(common.state, (store) => {
+    const unsigned = signerFault(store.dir);
+    if (unsigned) note(paintError("yellow", `${unsigned.message}; ${unsigned.next}`));
     const id = quest ?? newestQuest(store);
     const { state, watches, summary } = summarizedQuest(store, id);
     if (common.json) printJson(summary);

@@ -374,9 +374,11 @@ class Supervisor {
 
   readonly #told = new Map<string, string>();
 
-  /** Passes on what a node of a cluster says, once for as long as it is the same. */
-  #tell({ name }: Seat, { leads, faults }: Said): void {
-    if (!this.#cluster || this.#stopping.signal.aborted) return;
+  /** Passes on what an archive cannot do, and what a node of a cluster says, once for as long as it is the same. */
+  #tell({ name }: Seat, { leads, faults, archive }: Said): void {
+    if (this.#stopping.signal.aborted) return;
+    if (archive) this.#onNews(`${name}: what is kept outside of the database: ${archive}`);
+    if (!this.#cluster) return;
     const node = name.replace("orchestrator-", "");
     const [fault] = faults ?? [];
     const text = leads

@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { limit } from "@questbus/protocol";
+import { type Fault, faultsOf, limit, QuestbusError } from "@questbus/protocol";
 import { type Archive, type ArchivePlace, openArchive } from "./archive.ts";
 import type { ArchiveSaid } from "./archive-worker.ts";
 
@@ -14,7 +14,8 @@ function step(place: ArchivePlace, work: (open: Archive) => void): void {
     work(archive);
     say(null);
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    const { message, next } = faultsOf(error)[0] as Fault;
+    say(error instanceof QuestbusError && next ? `${message}; ${next}` : message);
   }
 }
 

@@ -8,7 +8,7 @@ import type { ArchivePlace } from "./archive.ts";
  */
 export type Archived = {
   /** Begins at a state that is there. Resolves when what was there is carried over, or it was said why it cannot be. */
-  begin(place: ArchivePlace, log: Logger): Promise<void>;
+  begin(place: ArchivePlace, log: Logger, tell: (why: string) => void): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -25,10 +25,13 @@ export function startArchive(): Archived {
     ended.error = error;
   });
   return {
-    begin(place, log) {
+    begin(place, log, tell) {
       const { promise: atWork, resolve } = Promise.withResolvers<void>();
       worker.on("message", ({ why }: ArchiveSaid) => {
-        if (why !== null) log.error({ why }, "the archive does not go on");
+        if (why !== null) {
+          log.error({ why }, "the archive does not go on");
+          tell(why);
+        }
         resolve();
       });
       void exited.then(() => {

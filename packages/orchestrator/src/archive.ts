@@ -20,7 +20,8 @@ import { heldCursor } from "./standby/cursor.ts";
  *
  * - A1: a row is in a segment, and that on the disk, `archiveEveryMs` after its commit plus the time to write it.
  * - A2: a checkpoint is signed only while the journal still holds what the last one signed.
- * - A3: segments of another journal, and those whose end cannot be read, are set aside, never continued.
+ * - A3: what keeps checkpoints from being signed keeps no row from its segment.
+ * - A4: segments of another journal, and those whose end cannot be read, are set aside, never continued.
  */
 export type ArchivePlace = {
   stateDir: string;
@@ -43,9 +44,8 @@ const linesMax = 2_000;
 
 export function openArchive(place: ArchivePlace, nowMs: () => number = Date.now): Archive {
   const store = openStore({ dir: place.stateDir, mode: "read" });
-  const signer = openSigner(place.stateDir, store.installation);
   const segments = openOwnSegments(store, segmentsIn(place.backups), nowMs);
-  const signing = new Signing(store, signer, place.checkpoints, nowMs);
+  const signing = new Signing(store, place, nowMs);
   const endSeq = (): number => (place.heldOnly ? store.getCursor(heldCursor) : Number.POSITIVE_INFINITY);
   return {
     advance() {
@@ -55,7 +55,6 @@ export function openArchive(place: ArchivePlace, nowMs: () => number = Date.now)
         const lines = store.readLines(fromSeq, Math.min(linesMax, Math.max(0, endSeq() - fromSeq)));
         if (lines.length === 0) break;
         segments.append(lines);
-        signing.signIfDue(segments.last());
       }
       const to = segments.last();
       signing.signIfDue(to);
@@ -93,36 +92,44 @@ function openedSegments(dir: string): Segments | null {
 
 class Signing {
   readonly #store: StoreReader;
-  readonly #signer: Signer;
-  readonly #dirs: readonly string[];
+  readonly #place: ArchivePlace;
   readonly #nowMs: () => number;
-  #last: { seq: number; hash: string };
+  #signer: Signer | null = null;
+  #last: Head = { seq: 0, hash: "" };
   #lastMs: number;
 
-  constructor(store: StoreReader, signer: Signer, dirs: readonly string[], nowMs: () => number) {
+  constructor(store: StoreReader, place: ArchivePlace, nowMs: () => number) {
     this.#store = store;
-    this.#signer = signer;
-    this.#dirs = dirs;
+    this.#place = place;
     this.#nowMs = nowMs;
-    const [own] = dirs;
-    const signed = own
-      ? readCheckpoints(own, signer.verifierKey, store.installation).signed.at(-1)
-      : undefined;
-    this.#last = signed ?? { seq: 0, hash: "" };
     this.#lastMs = nowMs();
   }
 
+  #open(): Signer {
+    if (this.#signer) return this.#signer;
+    const { stateDir, checkpoints } = this.#place;
+    const { installation } = this.#store;
+    const signer = openSigner(stateDir, installation);
+    const [own] = checkpoints;
+    const signed = own ? readCheckpoints(own, signer.verifierKey, installation).signed.at(-1) : undefined;
+    if (signed) this.#last = signed;
+    this.#signer = signer;
+    return signer;
+  }
+
   signIfDue(head: Head | null): void {
+    this.#open();
     const rows = (head?.seq ?? 0) - this.#last.seq;
     const due = rows >= limit.checkpointEveryRows || this.#nowMs() - this.#lastMs >= limit.checkpointEveryMs;
     if (rows > 0 && due) this.sign(head);
   }
 
   sign(head: Head | null): void {
+    const signer = this.#open();
     if (!head || head.hash === this.#last.hash) return;
     if (this.#last.seq > 0 && hashAt(this.#store, this.#last.seq) !== this.#last.hash)
       throw new Error(`row ${this.#last.seq} is not what was signed: run questbus audit verify`);
-    storeCheckpoint(this.#dirs, this.#signer, head);
+    storeCheckpoint(this.#place.checkpoints, signer, head);
     this.#last = head;
     this.#lastMs = this.#nowMs();
   }

@@ -99,7 +99,11 @@ export async function run(given: Given): Promise<void> {
       checkpoints: [checkpointsDir(state), ...(given.checkpoints ? [given.checkpoints] : [])],
       heldOnly: node !== undefined,
     };
-    const atWork = archive.begin(place, log);
+    // The first word to the parent is that it is ready, or why not.
+    const isReady = Promise.withResolvers<void>();
+    const atWork = archive.begin(place, log, (why) => {
+      void isReady.promise.then(() => process.send?.({ archive: why }));
+    });
     const url = await given.url;
     const credential = credentialPath(given.credentials ?? state, "orchestrator", "main");
     const connection = await connectBus({ url, credential, space });
@@ -115,6 +119,7 @@ export async function run(given: Given): Promise<void> {
     process.once("SIGINT", () => {});
     given.leaving.stop = stop;
     process.send?.({ ready: true });
+    isReady.resolve();
     log.info({ url, space }, "ready");
   } catch (error) {
     fail(log, error, "cannot start");

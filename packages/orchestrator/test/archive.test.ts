@@ -18,8 +18,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-/** Commits rows, and carries them over as a stack does that ends. */
-function live(rows: number): void {
+const openHere = () => openArchive({ stateDir, backups: backups(), checkpoints: [checkpoints()] });
+
+function commit(rows: number): void {
   const store = openStore({ dir: stateDir, mode: "write" });
   const actor = { role: "qa", name: "qa" } as const;
   const body = { verb: "report", code: "LEASE_STALE", message: "late" } as const;
@@ -28,7 +29,12 @@ function live(rows: number): void {
       tx.append([{ type: "command.refused", quest: null, actor, body }], { timeMs: at, command: null }),
     );
   store.close();
-  const archive = openArchive({ stateDir, backups: backups(), checkpoints: [checkpoints()] });
+}
+
+/** Commits rows, and carries them over as a stack does that ends. */
+function live(rows: number): void {
+  commit(rows);
+  const archive = openHere();
   archive.advance();
   archive.checkpoint();
   archive.close();
@@ -62,4 +68,26 @@ test("what a restore left that was killed is removed by the next one", async () 
   mkdirSync(join(stateDir, ".before-restore-1"));
   await restoreState({ from: backups() }, stateDir, { replaces: true });
   expect(readdirSync(stateDir).filter((name) => name.startsWith(".before"))).toEqual([]);
+});
+
+test.each<[string, (key: string) => void]>([
+  ["garbage", (key) => writeFileSync(key, "no key")],
+  ["a directory", (key) => mkdirSync(key)],
+])("a key that is %s is told, and the segments go on; without it another one is made, unasked", (_, put) => {
+  live(10);
+  const key = join(stateDir, "credentials/checkpoint-key.pem");
+  rmSync(key);
+  put(key);
+  commit(5);
+  const archive = openHere();
+  for (const seq of [15, 20]) {
+    expect(() => archive.advance()).toThrow(expect.objectContaining({ code: "FILE_UNUSABLE" }));
+    expect(lastOfSegments(segmentsIn(backups()))).toMatchObject({ seq });
+    commit(5);
+  }
+  rmSync(key, { recursive: true });
+  archive.advance();
+  archive.checkpoint();
+  archive.close();
+  expect(readdirSync(checkpoints())).toContain("000000000000025.checkpoint");
 });

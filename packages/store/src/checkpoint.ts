@@ -9,7 +9,7 @@ import {
 } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { limit, QuestbusError } from "@questbus/protocol";
+import { type Fault, limit, QuestbusError } from "@questbus/protocol";
 import { syncPath, writeDurably } from "./durable.ts";
 import type { Head } from "./journal.ts";
 import { makeDir } from "./place.ts";
@@ -59,10 +59,38 @@ function ensureKey(path: string): KeyObject {
       rmSync(fresh, { force: true });
     }
   }
-  return createPrivateKey(readFileSync(path));
+  return readKey(path);
 }
 
-/** Signs for one installation, with the key that is kept in its state directory. */
+/** @throws QuestbusError FILE_UNUSABLE */
+function readKey(path: string): KeyObject {
+  try {
+    const key = createPrivateKey(readFileSync(path));
+    if (key.asymmetricKeyType !== "ed25519") throw new Error("it is no Ed25519 key");
+    return key;
+  } catch (error) {
+    throw new QuestbusError({
+      code: "FILE_UNUSABLE",
+      message: `the key that signs checkpoints cannot be read (${error instanceof Error ? error.message : error}): none is signed, rows and backups are kept on`,
+      where: path,
+      next: `make it this user's own with mode 0600, or move ${path} away: the running stack makes another, and verifier-key gets its line`,
+    });
+  }
+}
+
+/** What keeps the checkpoints of a state from being signed; null without a key, which the first start makes. */
+export function signerFault(stateDir: string): Fault | null {
+  const path = checkpointKeyPath(stateDir);
+  try {
+    if (existsSync(path)) readKey(path);
+    return null;
+  } catch (error) {
+    if (error instanceof QuestbusError) return error.faults[0] as Fault;
+    throw error;
+  }
+}
+
+/** Signs for one installation, with the key that is kept in its state directory. @throws QuestbusError FILE_UNUSABLE */
 export function openSigner(stateDir: string, installation: string): Signer {
   const key = ensureKey(checkpointKeyPath(stateDir));
   const name = originOf(installation);

@@ -21,6 +21,7 @@ export {
   readCheckpoints,
   type Signer,
   setAsideCheckpoints,
+  signerFault,
   storeCheckpoint,
   verifierKeyIn,
 } from "./checkpoint.ts";
