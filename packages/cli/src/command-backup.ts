@@ -239,6 +239,7 @@ export async function restoreBackup(
 ): Promise<number> {
   const to = options.to === undefined ? common.state : options.to;
   if (options.to !== undefined) assertEmpty(resolve(to));
+  refuseFile(resolve(to));
   refuseReadOnly(resolve(to));
   refuseRunning(resolve(to));
   const wanted = await wantedOf(named, options, common);
