@@ -297,9 +297,9 @@ function verifyCheckpoints(
   const found: Checkpoint[] = [];
   const faults: string[] = [];
   for (const dir of dirs) {
-    const verifier = dir && (key ?? verifierKeyIn(dir));
-    if (!dir || !verifier) continue;
-    const { signed, unsigned } = readCheckpoints(dir, verifier, store.installation);
+    const read = dir && checkpointsIn(dir, key, store.installation);
+    if (!read) continue;
+    const { signed, unsigned } = read;
     found.push(...signed);
     faults.push(...unsigned.map((file) => `${file} was not signed with the key of this installation`));
   }
@@ -318,6 +318,28 @@ function verifyCheckpoints(
   if (faults.length > 0) throw auditBroken(store.dir, common, faults);
   const upTo = found.at(-1)?.seq ?? 0;
   return { count: found.length, upTo, ...(named ? { named: ofNamed } : {}) };
+}
+
+/** Null without a key to check them with. A key that was not given is the state's: what is wrong with it is no usage. */
+function checkpointsIn(
+  dir: string,
+  given: string | undefined,
+  installation: string,
+): ReturnType<typeof readCheckpoints> | null {
+  const key = given ?? verifierKeyIn(dir);
+  if (key === null) return null;
+  try {
+    return readCheckpoints(dir, key, installation);
+  } catch (error) {
+    if (given !== undefined || !(error instanceof QuestbusError && error.code === "USAGE")) throw error;
+    throw new QuestbusError({
+      code: "AUDIT_BROKEN",
+      message:
+        "the file holds no key of this installation, so that the checkpoints beside it cannot be checked",
+      where: join(dir, "verifier-key"),
+      next: "find out who replaced it; put back the line that was kept elsewhere, or give it with --key LINE",
+    });
+  }
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

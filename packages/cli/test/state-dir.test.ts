@@ -1,10 +1,12 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openStore } from "@questbus/store";
 import { expect, onTestFinished, test } from "vitest";
 import { denyApproval, grantApproval } from "../src/command-approval.ts";
 import { forgetMemories } from "../src/command-memory.ts";
 import { pauseScope, resumeScope } from "../src/command-pause.ts";
+import { verifyAudit } from "../src/command-read.ts";
 import { type Common, cancelQuest, ruleOn } from "../src/command-run.ts";
 import { makeStateDir, refuseReadOnly } from "../src/state-dir.ts";
 
@@ -34,4 +36,24 @@ test.each<[string, (common: Common) => Promise<number>]>([
   const done = command({ state, json: true, signal: new AbortController().signal });
   await expect(done).rejects.toMatchObject({ code: "STATE_MISSING" });
   expect(existsSync(state)).toBe(false);
+});
+
+test.each([
+  [
+    "of another installation",
+    "questbus/0000000000000000+01234567+AYsyHcN3iSy1JAcDnJyRMdTv5lOV8HVkXlRAiaqz37GH\n",
+  ],
+  ["emptied", ""],
+])("a verifier-key in the state, %s, is a fault of the audit; one that was given is not", async (_, line) => {
+  const state = mkdtempSync(join(tmpdir(), "questbus-state-"));
+  onTestFinished(() => rmSync(state, { recursive: true }));
+  openStore({ dir: state, mode: "write" }).close();
+  const where = join(state, "checkpoints/verifier-key");
+  mkdirSync(join(state, "checkpoints"));
+  writeFileSync(where, line);
+  const verified = (key?: string) =>
+    verifyAudit({ key }, { state, json: true, signal: new AbortController().signal });
+  const next = expect.stringContaining("--key");
+  await expect(verified()).rejects.toMatchObject({ faults: [{ code: "AUDIT_BROKEN", where, next }] });
+  await expect(verified(line)).rejects.toMatchObject({ code: "USAGE" });
 });
