@@ -72,6 +72,7 @@ export async function readSettings(stateDir: string): Promise<Settings> {
 
 async function readDocument(file: string): Promise<z.infer<typeof document>> {
   const { readPlacedDocument } = await import("@questbus/agent");
-  return readPlacedDocument(readFileSync(file, "utf8"), { file, code: "CONFIG_INVALID", schema: document })
-    .data;
+  // A file that sets nothing is no mistake.
+  const options = { file, code: "CONFIG_INVALID", schema: document.nullable() } as const;
+  return readPlacedDocument(readFileSync(file, "utf8"), options).data ?? document.parse({});
 }

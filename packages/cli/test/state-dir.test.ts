@@ -8,6 +8,7 @@ import { forgetMemories } from "../src/command-memory.ts";
 import { pauseScope, resumeScope } from "../src/command-pause.ts";
 import { verifyAudit } from "../src/command-read.ts";
 import { type Common, cancelQuest, ruleOn } from "../src/command-run.ts";
+import { readSettings } from "../src/setting.ts";
 import { makeStateDir, refuseReadOnly } from "../src/state-dir.ts";
 
 // The superuser may write anywhere.
@@ -36,6 +37,20 @@ test.each<[string, (common: Common) => Promise<number>]>([
   const done = command({ state, json: true, signal: new AbortController().signal });
   await expect(done).rejects.toMatchObject({ code: "STATE_MISSING" });
   expect(existsSync(state)).toBe(false);
+});
+
+test.each([
+  ["an empty one", ""],
+  ["one of comments alone", "# sandbox: off\n"],
+])("config.yaml, %s: the defaults, as without one", async (_, text) => {
+  const dir = mkdtempSync(join(tmpdir(), "questbus-state-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const without = await readSettings(dir);
+  writeFileSync(join(dir, "config.yaml"), text);
+  expect(await readSettings(dir)).toEqual(without);
+  writeFileSync(join(dir, "config.yaml"), "sandbx: off\n");
+  const next = expect.stringContaining("did you mean sandbox?");
+  await expect(readSettings(dir)).rejects.toMatchObject({ faults: [{ code: "CONFIG_INVALID", next }] });
 });
 
 test.each([
