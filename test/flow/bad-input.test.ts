@@ -233,6 +233,11 @@ describe("usage", () => {
       /: '\{bad' cannot be the value of '--data <json>': write JSON\n {2}next: see questbus help ask\n/,
     ],
     [
+      "a question without words",
+      ["ask", " ", "--role", "qa"],
+      /: ask takes a question, .*\n {2}next: write questbus ask TEXT, /,
+    ],
+    [
       "a command of a group, its argument missing",
       ["backup", "verify"],
       /missing required argument 'backup'\n {2}next: see questbus help backup verify\n$/,
@@ -343,7 +348,9 @@ describe("the state directory", () => {
   });
 
   test("unknown ids: exit 3", async () => {
-    expectClearError(await cli("status", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);
+    const none = await cli("status", "q-aaaaaaaa");
+    expectClearError(none, "QUEST_NOT_FOUND", 3);
+    expect(none.stderr).toContain(`next: list them: questbus list --state ${older()}\n`);
     expectClearError(await cli("audit", "q-aaaaaaaa"), "QUEST_NOT_FOUND", 3);
     expectClearError(
       await cli("rule", "e-aaaaaaaa", "--decision", "revert", "--reason", "x"),

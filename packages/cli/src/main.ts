@@ -1,7 +1,8 @@
 import { exitCode, QuestbusError } from "@questbus/protocol";
 import { type Command, CommanderError } from "commander";
+import { stateDirDefault } from "./option.ts";
 import { letReadersLeave, printError, printFaults } from "./output.ts";
-import { buildProgram, commandIn } from "./program.ts";
+import { buildProgram, commandIn, withState } from "./program.ts";
 
 const supported = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 
@@ -15,6 +16,10 @@ async function run(): Promise<number> {
     exit = code;
   };
   const program = buildProgram(interrupted.signal, ended, json);
+  let state = stateDirDefault;
+  program.hook("preAction", (_, action) => {
+    state = stateNamed(action);
+  });
   try {
     if (!supported.includes(`${process.platform}-${process.arch}`)) {
       const message = `Questbus runs on ${supported.join(", ")}; this is ${process.platform}-${process.arch}`;
@@ -29,8 +34,14 @@ async function run(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return usage(error, program, json);
     if (interrupted.signal.aborted) return exitCode.interrupted;
-    return printError(error, json);
+    return printError(error, json, (next) => withState(next, program, state));
   }
+}
+
+/** The nearest one: `audit --state DIR verify` names it, too. */
+function stateNamed(command: Command): string {
+  if (command.getOptionValueSource("state") === "cli") return String(command.getOptionValue("state"));
+  return command.parent ? stateNamed(command.parent) : stateDirDefault;
 }
 
 /** What commander did not understand, in the form of every error. Where no command was named, its help stands above. */

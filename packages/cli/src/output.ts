@@ -48,9 +48,13 @@ export const printJson = (value: unknown, indent = process.stdout.isTTY ? 2 : 0)
 export const textLines = (text: string, indent = "    "): string[] =>
   text.split("\n").map((line, at) => (at === 0 ? line : `${indent}${line}`));
 
-/** Prints every fault of an error and gives the exit code; a user's mistake never shows a stack. */
-export function printError(error: unknown, json: boolean): number {
-  const faults = faultsOf(error);
+/** Prints every fault of an error and gives the exit code; a user's mistake never shows a stack. `shown` is the `next` as it is printed. */
+export function printError(
+  error: unknown,
+  json: boolean,
+  shown: (next: string) => string = (next) => next,
+): number {
+  const faults = faultsOf(error).map((each) => (each.next ? { ...each, next: shown(each.next) } : each));
   printFaults(faults, json, error instanceof QuestbusError && error.retryable);
   if (faults[0]?.code === "INTERNAL" && error instanceof Error && process.env.QUESTBUS_DEBUG)
     note(...textLines(error.stack ?? ""));

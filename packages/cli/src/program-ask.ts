@@ -21,7 +21,7 @@ export function addAsk(program: Command, signal: AbortSignal, ended: Ended): voi
       const { askRole, showAsk } = await import("./command-ask.ts");
       const common = commonOf(command, signal);
       if (text === undefined && id !== undefined) ended(showAsk(id, common));
-      else if (text !== undefined && id === undefined)
+      else if (text?.trim() && id === undefined)
         ended(await askRole(text, { ...options, waitMs: wait }, common));
       else throw textOrId();
     });

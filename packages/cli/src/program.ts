@@ -14,6 +14,7 @@ import type { ScopeOptions } from "./command-pause.ts";
 import type { VerifyOptions } from "./command-read.ts";
 import type { Common, Granted } from "./command-run.ts";
 import type { UpOptions } from "./command-up.ts";
+import { stateOption } from "./explain/words.ts";
 import { commonOf, type Ended, merged, valid, validEach, withCommon } from "./option.ts";
 import { note, printData } from "./output.ts";
 import { addAgent } from "./program-agent.ts";
@@ -139,6 +140,17 @@ export function commandIn(program: Command, words: readonly string[]): { command
     path.push(word);
   }
   return { command, path };
+}
+
+/** `next` with the state directory that was named, in each command of it that has one: what says it may not know of it. */
+export function withState(next: string, program: Command, state: string): string {
+  if (next.includes("--state")) return next;
+  return next.replace(/\bquestbus((?: [a-z]+)+)/g, (said, words: string) => {
+    const { command, path } = commandIn(program, words.trim().split(" "));
+    if (!command.options.some(({ long }) => long === "--state")) return said;
+    const named = ["questbus", ...path].join(" ");
+    return `${named}${stateOption(state)}${said.slice(named.length)}`;
+  });
 }
 
 /** `help`, which commander's own gives of the first word alone. */

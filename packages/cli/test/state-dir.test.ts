@@ -8,6 +8,7 @@ import { forgetMemories } from "../src/command-memory.ts";
 import { pauseScope, resumeScope } from "../src/command-pause.ts";
 import { verifyAudit } from "../src/command-read.ts";
 import { type Common, cancelQuest, ruleOn } from "../src/command-run.ts";
+import { buildProgram, withState } from "../src/program.ts";
 import { readSettings } from "../src/setting.ts";
 import { makeStateDir, refuseReadOnly } from "../src/state-dir.ts";
 
@@ -71,4 +72,21 @@ test.each([
   const next = expect.stringContaining("--key");
   await expect(verified()).rejects.toMatchObject({ faults: [{ code: "AUDIT_BROKEN", where, next }] });
   await expect(verified(line)).rejects.toMatchObject({ code: "USAGE" });
+});
+
+test.each([
+  ["list them: questbus list", "list them: questbus list --state s"],
+  ["run questbus audit verify on the live state", "run questbus audit verify --state s on the live state"],
+  [
+    "questbus backup list, then questbus backup restore NAME",
+    "questbus backup list --state s, then questbus backup restore --state s NAME",
+  ],
+  ["the output of `questbus audit`", "the output of `questbus audit --state s`"],
+  ["run questbus up once, or check --state DIR", "run questbus up once, or check --state DIR"],
+  ["see questbus help backup verify", "see questbus help backup verify"],
+  ["questbus keeps its files there", "questbus keeps its files there"],
+])("what to do next names the state directory that was named: %s", (next, shown) => {
+  const program = buildProgram(new AbortController().signal, () => {});
+  expect(withState(next, program, "s")).toBe(shown);
+  expect(withState(next, program, ".questbus")).toBe(next);
 });
