@@ -120,7 +120,7 @@ async function restoreInto(wanted: Wanted, to: string): Promise<Restored> {
   }
   const store = openStore({ dir: to, mode: "write", installation });
   try {
-    const replayed = wanted.backup === undefined ? followSegments(store, wanted) : 0;
+    const replayed = wanted.backup === undefined ? followSegments(store, wanted, backup) : 0;
     const head = store.head();
     if (head.seq === 0) throw nothingKept(wanted);
     const [last] = store.readJournal({ afterSeq: head.seq - 1, limit: 1 });
@@ -131,7 +131,7 @@ async function restoreInto(wanted: Wanted, to: string): Promise<Restored> {
 }
 
 /** Carries out what stands in the segments behind the store's head, up to the time that is wanted. */
-function followSegments(store: Store, { from, atMs = Infinity }: Wanted): number {
+function followSegments(store: Store, { from, atMs = Infinity }: Wanted, backup: Backup | null): number {
   const rows = segmentRows(segmentsIn(from), store.head().seq);
   let done = 0;
   try {
@@ -150,7 +150,7 @@ function followSegments(store: Store, { from, atMs = Infinity }: Wanted): number
     }
   } catch (error) {
     throw error instanceof QuestbusError && error.code === "AUDIT_BROKEN"
-      ? segmentsBroken(from, error)
+      ? segmentsBroken(from, error, backup)
       : error;
   } finally {
     rows.return();
@@ -158,12 +158,14 @@ function followSegments(store: Store, { from, atMs = Infinity }: Wanted): number
   return done;
 }
 
-const segmentsBroken = (from: string, error: QuestbusError): QuestbusError =>
+const segmentsBroken = (from: string, error: QuestbusError, backup: Backup | null): QuestbusError =>
   new QuestbusError({
     code: "BACKUP_BROKEN",
-    message: `the segments do not go on from the backup: ${error.message}`,
+    message: `the segments do not go on from ${backup ? "the backup" : "their first row"}: ${error.message}`,
     where: segmentsIn(from),
-    next: "restore that backup alone: questbus backup list, then questbus backup restore NAME",
+    next: backup
+      ? `restore that backup alone: questbus backup restore ${backup.name}`
+      : "restore to a time before that row: questbus backup restore --at TIME",
   });
 
 /** `aside`: the folder of the database that was there; `setAside`: what was moved in the folder of backups. */

@@ -91,3 +91,12 @@ test.each<[string, (key: string) => void]>([
   archive.close();
   expect(readdirSync(checkpoints())).toContain("000000000000025.checkpoint");
 });
+
+test("altered segments without any backup advise none", async () => {
+  live(3);
+  const path = join(segmentsIn(backups()), "000000000000001.jsonl");
+  writeFileSync(path, readFileSync(path, "utf8").replace("late", "soon"));
+  const restored = restoreState({ from: backups() }, join(dir, "other"), { replaces: false });
+  const next = expect.stringContaining("--at TIME");
+  await expect(restored).rejects.toMatchObject({ faults: [{ code: "BACKUP_BROKEN", next }] });
+});
