@@ -39,7 +39,7 @@ export async function beginFrom(stateDir: string, { nodes }: Cluster, from: stri
   try {
     const { name } = await createBackup(source, copies);
     for (const node of nodes.filter((each) => each !== from))
-      await restoreState({ from: copies, backup: name }, nodeDir(dir, node), { replaces: false });
+      await restoreState({ from: copies, backup: name }, nodeDir(dir, node), { setsAside: [], isNew: true });
   } finally {
     rmSync(copies, { recursive: true, force: true });
   }

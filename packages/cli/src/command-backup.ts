@@ -13,8 +13,6 @@ import {
   openStore,
   type SetAside,
   type StoreReader,
-  setAsideLater,
-  setAsideName,
   surveyBackups,
   verifyBackup,
 } from "@questbus/store";
@@ -243,19 +241,13 @@ export async function restoreBackup(
   refuseReadOnly(resolve(to));
   refuseRunning(resolve(to));
   const wanted = await wantedOf(named, options, common);
-  const restored = await inGiven(options.from, common, () =>
-    restoreState(wanted, to, {
-      replaces: options.to === undefined && !isOfOther(wanted.from, resolve(to)),
-    }),
-  );
-  makeStateDir(to);
-  const { aside, head } = restored;
   // Restored from another folder: the state's own has later rows, too, and is the one that is restored from next.
-  const own =
-    options.to === undefined && options.from !== undefined
-      ? setAsideLater(await folderOf(common, undefined), head.seq, setAsideName(Date.now()))
-      : null;
-  const moved = [restored.setAside, own].filter((each) => each !== null);
+  const folders = options.to !== undefined ? [] : [wanted.from, await folderOf(common, undefined)];
+  const setsAside = [...new Set(folders)].filter((each) => !isOfOther(each, resolve(to)));
+  const isNew = !setsAside.includes(wanted.from);
+  const restored = await inGiven(options.from, common, () => restoreState(wanted, to, { setsAside, isNew }));
+  makeStateDir(to);
+  const { aside, setAside: moved } = restored;
   const [setAside = null] = moved;
   if (common.json)
     printJson({ ...restored, setAside, lastRow: timeText(restored.lastRowMs), to: resolve(to) });

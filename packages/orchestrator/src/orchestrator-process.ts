@@ -14,6 +14,7 @@ import { backupsDir, checkpointsDir, openStore, type Store } from "@questbus/sto
 import type { Logger } from "pino";
 import type { Archived } from "./archive-worker.ts";
 import { startOrchestrator } from "./orchestrator.ts";
+import { settleRestores } from "./set-aside.ts";
 
 /** What `main.ts` was told, and what it began before this file was loaded. */
 type Given = {
@@ -93,6 +94,8 @@ export async function run(given: Given): Promise<void> {
       mode: "write",
       ...(installation === undefined ? {} : { installation }),
     });
+    // One that was killed: before anything is written behind the row that it restored to.
+    settleRestores(state);
     const place = {
       stateDir: state,
       backups: given.backups ?? backupsDir(state),

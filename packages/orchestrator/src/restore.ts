@@ -5,7 +5,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   renameSync,
   rmSync,
 } from "node:fs";
@@ -14,8 +13,8 @@ import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { type JournalEvent, limit, QuestbusError } from "@questbus/protocol";
 import {
+  assertCanSetAside,
   type Backup,
-  checkpointsDir,
   copyArtifacts,
   findBackup,
   lockState,
@@ -26,17 +25,17 @@ import {
   type StoreReader,
   segmentRows,
   segmentsIn,
-  setAsideCheckpoints,
-  setAsideLater,
   setAsideName,
   stateArtifacts,
   usableBackups,
   verifyFiles,
   verifyJournal,
+  writeDurably,
 } from "@questbus/store";
 import { rememberPast } from "./past-answer.ts";
 import { openFollower } from "./replay.ts";
 import { auditReplay } from "./replay-share.ts";
+import { isSwapped, recordIn, settleRestores, type ToSetAside } from "./set-aside.ts";
 
 /**
  * Restoring: a backup, then the rows of the segments behind it, carried out as they were committed. Every row has to
@@ -168,25 +167,25 @@ const segmentsBroken = (from: string, error: QuestbusError, backup: Backup | nul
       : "restore to a time before that row: questbus backup restore --at TIME",
   });
 
-/** `aside`: the folder of the database that was there; `setAside`: what was moved in the folder of backups. */
-export type RestoredState = Restored & { aside: string | null; setAside: SetAside | null };
+/** `aside`: the folder of the database that was there; `setAside`: what was moved in folders of backups. */
+export type RestoredState = Restored & { aside: string | null; setAside: readonly SetAside[] };
 
 const replaced = ["questbus.db", "questbus.db-wal", "questbus.db-shm"];
 
 /**
- * Puts a state into `stateDir`, which no orchestrator may be working on. With `replaces` it is the installation's own, and
- * goes on from there: later backups, segments and checkpoints are set aside, too.
+ * Puts a state into `stateDir`, which no orchestrator may be working on. It goes on from there: later checkpoints are set
+ * aside, and later backups and segments in the folders `setsAside`. Where they cannot be, nothing is changed.
  */
 export async function restoreState(
   wanted: Wanted,
   stateDir: string,
-  { replaces }: { replaces: boolean },
+  { setsAside, isNew = false }: { setsAside: readonly string[]; isNew?: boolean },
   nowMs: () => number = Date.now,
 ): Promise<RestoredState> {
   const dir = resolve(stateDir);
-  const made = madeDir(dir, !replaces);
+  const made = madeDir(dir, isNew);
   try {
-    return await replaceState(wanted, dir, { replaces, nowMs });
+    return await replaceState(wanted, dir, { setsAside, nowMs });
   } catch (error) {
     if (made) rmSync(made, { recursive: true, force: true });
     throw error;
@@ -212,28 +211,27 @@ function madeDir(dir: string, isNew: boolean): string | null {
 async function replaceState(
   wanted: Wanted,
   dir: string,
-  { replaces, nowMs }: { replaces: boolean; nowMs: () => number },
+  { setsAside, nowMs }: { setsAside: readonly string[]; nowMs: () => number },
 ): Promise<RestoredState> {
   const lock = lockState(dir);
   const mark = setAsideName(nowMs());
   const fresh = join(dir, `.${mark}`);
   const aside = join(dir, mark);
   try {
-    // Of restores that were killed: whoever holds the lock is alone.
-    for (const name of readdirSync(dir).filter((each) => /^\.before-restore-\d+$/.test(each)))
-      rmSync(join(dir, name), { recursive: true, force: true });
+    settleRestores(dir);
     const restored = await restoreInto(wanted, fresh);
     const { seq } = restored.head;
+    for (const folder of setsAside) assertCanSetAside(folder, seq, mark);
+    const record: ToSetAside = { seq, folders: setsAside };
+    writeDurably(recordIn(fresh), JSON.stringify(record));
     const old = replaced.filter((name) => existsSync(join(dir, name)));
     copyArtifacts(stateArtifacts(fresh), stateArtifacts(dir));
     if (old.length > 0) mkdirSync(aside, { mode: 0o700 });
     for (const name of old) renameSync(join(dir, name), join(aside, name));
     renameSync(join(fresh, "questbus.db"), join(dir, "questbus.db"));
-    setAsideCheckpoints(checkpointsDir(dir), seq, mark);
-    const setAside = replaces ? setAsideLater(wanted.from, seq, mark) : null;
-    return { ...restored, aside: old.length > 0 ? aside : null, setAside };
+    return { ...restored, aside: old.length > 0 ? aside : null, setAside: settleRestores(dir) };
   } finally {
-    rmSync(fresh, { recursive: true, force: true });
+    if (!isSwapped(fresh)) rmSync(fresh, { recursive: true, force: true });
     lock.release();
   }
 }

@@ -66,7 +66,7 @@ test("a key that was lost is followed by another one, and what both signed is ch
 test("what a restore left that was killed is removed by the next one", async () => {
   live(10);
   mkdirSync(join(stateDir, ".before-restore-1"));
-  await restoreState({ from: backups() }, stateDir, { replaces: true });
+  await restoreState({ from: backups() }, stateDir, { setsAside: [backups()] });
   expect(readdirSync(stateDir).filter((name) => name.startsWith(".before"))).toEqual([]);
 });
 
@@ -96,7 +96,7 @@ test("altered segments without any backup advise none", async () => {
   live(3);
   const path = join(segmentsIn(backups()), "000000000000001.jsonl");
   writeFileSync(path, readFileSync(path, "utf8").replace("late", "soon"));
-  const restored = restoreState({ from: backups() }, join(dir, "other"), { replaces: false });
+  const restored = restoreState({ from: backups() }, join(dir, "other"), { setsAside: [] });
   const next = expect.stringContaining("--at TIME");
   await expect(restored).rejects.toMatchObject({ faults: [{ code: "BACKUP_BROKEN", next }] });
 });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  accessSync,
   constants,
   copyFileSync,
   createReadStream,
@@ -8,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   statSync,
@@ -379,6 +381,33 @@ function lastSeqIn(segments: string): number {
   }
 }
 
+function laterIn(backups: string, seq: number): { later: Backup[]; isPast: boolean } {
+  const segments = segmentsIn(backups);
+  return {
+    later: listBackups(backups).filter(({ head }) => head.seq > seq),
+    isPast: existsSync(segments) && lastSeqIn(segments) > seq,
+  };
+}
+
+/** Tries whether `setAsideLater` will be able to; nothing is changed. @throws QuestbusError FILE_UNUSABLE */
+export function assertCanSetAside(backups: string, seq: number, name: string): void {
+  const { later, isPast } = laterIn(backups, seq);
+  if (later.length === 0 && !isPast) return;
+  try {
+    const moved = [...later.map(({ dir }) => dir), ...(isPast ? [segmentsIn(backups)] : [])];
+    for (const each of moved) accessSync(each, constants.W_OK);
+    mkdirSync(join(backups, name), { mode: 0o700 });
+    rmdirSync(join(backups, name));
+  } catch (error) {
+    throw new QuestbusError({
+      code: "FILE_UNUSABLE",
+      message: `what is later than row ${seq} cannot be set aside in the folder of backups: ${error instanceof Error ? error.message : error}; nothing was changed`,
+      where: backups,
+      next: "make the folder one that you may write, or name a copy of it with --from, or restore elsewhere with --to",
+    });
+  }
+}
+
 /** What a restore moved out of the way of the journal that goes on: how many backups, and whether segments. */
 export type SetAside = { dir: string; backups: number; segments: boolean };
 
@@ -388,9 +417,8 @@ export type SetAside = { dir: string; backups: number; segments: boolean };
  */
 export function setAsideLater(backups: string, seq: number, name: string): SetAside | null {
   const dir = join(backups, name);
-  const later = listBackups(backups).filter(({ head }) => head.seq > seq);
   const segments = segmentsIn(backups);
-  const isPast = existsSync(segments) && lastSeqIn(segments) > seq;
+  const { later, isPast } = laterIn(backups, seq);
   if (later.length === 0 && !isPast) return null;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   for (const backup of later) renameSync(backup.dir, join(dir, basename(backup.dir)));

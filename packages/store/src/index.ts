@@ -1,5 +1,6 @@
 export { actorText, type StoredAnswer } from "./answer.ts";
 export {
+  assertCanSetAside,
   type Backup,
   copyArtifacts,
   createBackup,
@@ -25,6 +26,7 @@ export {
   storeCheckpoint,
   verifierKeyIn,
 } from "./checkpoint.ts";
+export { writeDurably } from "./durable.ts";
 export { type AppendContext, type Head, type JournalQuery, journalRows } from "./journal.ts";
 export { lockState } from "./lock.ts";
 export type { FoundMemory, MemoryQuery } from "./memory.ts";
