@@ -21,6 +21,11 @@ describe("simulated worlds", () => {
     expect((await playWorld(21905)).problems).toEqual([]);
   });
 
+  /** What its only agent failed at behind the storm had its breaker wait for longer than the world was given to end. */
+  test("break none in the world where the breaker of the only agent for an ask opens eight times", async () => {
+    expect((await playWorld(97819)).problems).toEqual([]);
+  });
+
   test("end where somebody goes on for ever and no time passes", async () => {
     const scheduler = openScheduler(() => {});
     const goOn = (): void => void scheduler.after(0, goOn);
