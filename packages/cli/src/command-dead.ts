@@ -55,7 +55,7 @@ function stateText({ status, retries, counted }: DeadLetter): string {
 /** `questbus dead show ID`: every fault, and what was sent. */
 export function showDead(id: string, common: Common): number {
   return withStore(common.state, (store) => {
-    const letter = letterOf(store, id, common.state);
+    const letter = letterOf(store, id);
     const body = bodyOf(store, letter);
     if (common.json) {
       const kept = body && {
@@ -86,7 +86,7 @@ function bodyOf(store: StoreReader, { seq }: DeadLetter): EventBody["message.dea
 }
 
 /** `named`: all that were. @throws QuestbusError DEAD_NOT_FOUND, with the id that was most likely meant */
-function letterOf(store: StoreReader, id: string, state: string, named: readonly string[] = []): DeadLetter {
+function letterOf(store: StoreReader, id: string, named: readonly string[] = []): DeadLetter {
   const letter = store.getDead(deadSeqOf(id));
   if (letter) return letter;
   const open = store.listDead({ limit: listMax }).map(deadIdOf);
@@ -97,7 +97,7 @@ function letterOf(store: StoreReader, id: string, state: string, named: readonly
   throw new QuestbusError({
     code: "DEAD_NOT_FOUND",
     message: `there is no dead letter ${id}`,
-    next: `${near ? `did you mean ${near}? ` : ""}list them: questbus dead list --all${stateOption(state)}`,
+    next: `${near ? `did you mean ${near}? ` : ""}list them: questbus dead list --all`,
   });
 }
 
@@ -136,7 +136,7 @@ function eachLetter(
   work: (operator: BusClient, letter: string) => Promise<number>,
 ): Promise<number> {
   return withStack({ stateDir: state, running: "required", signal }, async (session) => {
-    for (const id of ids) letterOf(session.store, id, state, ids);
+    for (const id of ids) letterOf(session.store, id, ids);
     const operator = await session.clientAs("operator");
     let exit: number = exitCode.ok;
     for (const id of ids) exit = Math.max(exit, await work(operator, id));
