@@ -44,15 +44,25 @@ const filesIn = (dir: string): string[] =>
         .sort()
     : [];
 
-/** Takes away what is no whole line at the end of a file; gives its last row and its size. */
-function mended(path: string): { last: Head | null; sizeBytes: number } {
+/** The last whole line of a file, empty without one, and the size up to its end; torn: more stands behind it. */
+function endOf(path: string): { line: string; sizeBytes: number; isTorn: boolean } {
   const bytes = readFileSync(path);
   const sizeBytes = bytes.lastIndexOf(0x0a) + 1;
-  if (sizeBytes < bytes.length) truncateSync(path, sizeBytes);
-  const text = bytes.subarray(bytes.lastIndexOf(0x0a, sizeBytes - 2) + 1, sizeBytes).toString("utf8");
-  if (text === "") return { last: null, sizeBytes };
-  const { seq, hash } = JSON.parse(text) as Head;
-  return { last: { seq, hash }, sizeBytes };
+  const line = bytes.subarray(bytes.lastIndexOf(0x0a, sizeBytes - 2) + 1, sizeBytes).toString("utf8");
+  return { line, sizeBytes, isTorn: sizeBytes < bytes.length };
+}
+
+function headOf(line: string): Head | null {
+  if (line === "") return null;
+  const { seq, hash } = JSON.parse(line) as Head;
+  return { seq, hash };
+}
+
+/** Takes away what is no whole line at the end of a file; gives its last row and its size. */
+function mended(path: string): { last: Head | null; sizeBytes: number } {
+  const { line, sizeBytes, isTorn } = endOf(path);
+  if (isTorn) truncateSync(path, sizeBytes);
+  return { last: headOf(line), sizeBytes };
 }
 
 export function openSegments(dir: string, fileBytesMax: number = limit.segmentBytesMax): Segments {
@@ -104,10 +114,8 @@ export function openSegments(dir: string, fileBytesMax: number = limit.segmentBy
 /** The last whole row of a folder of segments; nothing is mended, so that a folder that cannot be written is read, too. */
 export function lastOfSegments(dir: string): Head | null {
   for (const name of filesIn(dir).toReversed()) {
-    const text = readFileSync(join(dir, name), "utf8").split("\n").at(-2);
-    if (text === undefined) continue;
-    const { seq, hash } = JSON.parse(text) as Head;
-    return { seq, hash };
+    const last = headOf(endOf(join(dir, name)).line);
+    if (last) return last;
   }
   return null;
 }
